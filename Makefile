@@ -1,0 +1,90 @@
+# One command per developer task. Needs python3.11 with pip and venv, make and git; nothing else.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+UV = $$(command -v $(BIN)/uv || command -v uv)
+INSTALL = VIRTUAL_ENV=$(CURDIR)/$(VENV) "$(UV)" pip install --python $(BIN)/python
+export PATH := $(BIN):$(PATH)
+
+.PHONY: help env dev browser run test test-all check lint docs format lock bench clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
+
+env: $(VENV)/.env-stamp ## Make the environment .venv from requirements.txt
+
+dev: $(VENV)/.dev-stamp
+
+run: env ## Open the workbench at http://localhost:8501
+	exec streamlit run app.py --server.address localhost --server.port 8501
+
+test: dev browser ## Run the tests (those that are not slow)
+	python -m pytest
+
+test-all: dev browser ## Run all tests
+	python -m pytest -m 'slow or not slow'
+
+check: dev browser lint ## Run everything that must hold before a commit
+	python -m pytest
+
+lint: dev ## Check style, types, dependency direction and that the docs are in step
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+	cog -I docs --check README.md
+
+docs: dev ## Write the generated parts of README.md
+	cog -I docs -r README.md
+
+format: dev ## Format the code
+	ruff check --fix .
+	ruff format .
+
+lock: $(VENV)/bin/python ## Pin the requirements with hashes (UPGRADE=--upgrade for newer versions)
+	export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
+	compile="$(UV) pip compile -q $(UPGRADE) --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links"; \
+	$$compile pyproject.toml -o requirements.txt; \
+	$$compile pyproject.toml --extra dev -c requirements.txt -o requirements-dev.txt
+
+bench: dev browser ## Run the benchmarks
+	for script in benchmarks/[!_]*.py; do python "$$script"; done
+
+clean: ## Remove caches, not the environment
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+# An environment made by hand is adopted: what it has already is left as it is.
+$(VENV)/bin/python:
+	@for python in python3.11 python3 python; do \
+	  if "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then \
+	    exec "$$python" -m venv $(VENV); \
+	  fi; \
+	done; \
+	uv="$(UV)" && exec "$$uv" venv --seed --python 3.11 $(VENV); \
+	echo "Python 3.11 with pip and venv is needed, and was not found." >&2; \
+	echo "On Debian or Ubuntu: apt-get install python3.11 python3.11-venv" >&2; exit 1
+
+$(VENV)/.env-stamp: requirements.txt pyproject.toml | $(VENV)/bin/python
+	@[ -n "$(UV)" ] || $(BIN)/python -m pip install --quiet uv
+	$(INSTALL) --quiet --require-hashes -r requirements.txt
+	$(INSTALL) --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev-stamp: requirements-dev.txt $(VENV)/.env-stamp
+	$(INSTALL) --quiet --require-hashes -r requirements-dev.txt
+	@touch $@
+
+# The browser tests take the Chromium that is there, else the distribution's, else Playwright's.
+browser: dev
+	@if command -v chromium chromium-browser >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	else \
+	  playwright install chromium; \
+	  ln -sf "$$(python -c 'from playwright.sync_api import sync_playwright as s; p = s().start(); print(p.chromium.executable_path); p.stop()')" $(BIN)/chromium; \
+	fi
