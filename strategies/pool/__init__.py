@@ -1,0 +1,1 @@
+"""Pool strategies: one method per file, found by its name."""

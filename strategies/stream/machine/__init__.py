@@ -1,0 +1,1 @@
+"""What all stream strategies share: the budget, the decision, the state, running and replaying."""

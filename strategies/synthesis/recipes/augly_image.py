@@ -1,0 +1,95 @@
+"""AugLy: loaded when it is first needed, and kept from moving the global random state."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from PIL import Image
+
+from strategies.synthesis.recipes.errors import AugmenterMissing
+from strategies.synthesis.recipes.recipe import Augment
+
+_ONE_AT_A_TIME = threading.RLock()  # the global random state is one for all threads
+
+
+@contextmanager
+def augmenting(seed: int) -> Iterator[Augment]:
+    """Lend AugLy for one picture, with the global random state seeded, and put back afterwards.
+
+    Parameters
+    ----------
+    seed : int
+        0 to 2**32 - 1; some AugLy functions draw from the global state of `random` and numpy.
+
+    Yields
+    ------
+    Augment
+
+    Raises
+    ------
+    AugmenterMissing
+        When AugLy or libmagic is not installed.
+    """
+    with _ONE_AT_A_TIME:
+        python_state = random.getstate()
+        numpy_state = np.random.get_state()  # noqa: NPY002
+        try:
+            augment = load()
+            random.seed(seed)
+            np.random.seed(seed)  # noqa: NPY002
+            yield augment
+        finally:
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+def load() -> Augment:
+    """Import AugLy, which takes about a second the first time.
+
+    Raises
+    ------
+    AugmenterMissing
+        When AugLy or libmagic is not installed; the text names the package.
+    """
+    try:
+        module = importlib.import_module("augly.image")
+    except ImportError as error:
+        raise AugmenterMissing(_mend(error)) from error
+
+    def augment(function: str, image: Image.Image, /, **arguments: object) -> Image.Image:
+        return cast("Image.Image", getattr(module, function)(image, **arguments))
+
+    return augment
+
+
+def asset(*parts: str) -> str:
+    """Return the path of a font, emoji or template that AugLy brings along.
+
+    Raises
+    ------
+    AugmenterMissing
+        When AugLy is not installed.
+    """
+    spec = importlib.util.find_spec("augly")
+    if spec is None or not spec.submodule_search_locations:
+        raise AugmenterMissing("AugLy is not installed. Install the package augly with pip.")
+    return str(Path(spec.submodule_search_locations[0]).joinpath("assets", *parts))
+
+
+def _mend(error: ImportError) -> str:
+    """Say what to install."""
+    if "libmagic" in str(error):
+        return (
+            "AugLy needs the system library libmagic, which is not there. Install it: the package"
+            " libmagic1 on Debian and Ubuntu (apt-get install libmagic1), file-libs on Fedora,"
+            " libmagic with Homebrew."
+        )
+    return f"AugLy cannot be loaded ({error}). Install the package augly with pip."
