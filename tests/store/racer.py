@@ -32,7 +32,7 @@ def claim(store: Store, number: int, *_: str) -> list[int]:
 
 def spend(store: Store, number: int, first: str, last: str) -> list[str]:
     """Label a range of items without a lease and return each one's status."""
-    said = []
+    said: list[str] = []
     for item_id in range(int(first), int(last)):
         event = NewEvent(f"p{number}-{item_id}", "label", item_id, 1)
         with store.write() as unit:

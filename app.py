@@ -1,0 +1,34 @@
+"""The workbench: ``streamlit run app.py`` serves the pages and, under /api/v1, the API."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import streamlit as st
+from starlette.routing import Mount
+from streamlit.runtime.pages_manager import PagesManager
+
+from labeller import jobs
+from labeller.api.app import create_api
+from labeller.errors import LabellerError
+from labeller.services import recent
+from store.errors import StoreError
+
+
+@asynccontextmanager
+async def lifespan(_app: st.App) -> AsyncIterator[None]:
+    """Open the project that LABELLER_PROJECT names: its errors show before the first page."""
+    if folder := os.environ.get("LABELLER_PROJECT"):
+        try:
+            jobs.reap(recent.opened(folder))
+        except (LabellerError, StoreError) as error:
+            sys.stderr.write(f"{error}\n")
+    yield
+
+
+# Else a first visit to, say, /images would run pages/images.py alone, without main.py around it.
+PagesManager.uses_pages_directory = False
+app = st.App("labeller/ui/main.py", routes=[Mount("/api/v1", create_api())], lifespan=lifespan)

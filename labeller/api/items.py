@@ -1,0 +1,96 @@
+"""Item routes: one item, and its image by size."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, HTTPException, Path, Query, Response
+from fastapi.responses import FileResponse
+
+from labeller.api.access import Access
+from labeller.api.models import LARGEST_ID, Item, Problem
+from labeller.errors import ImageError
+from labeller.project import Project
+from labeller.services import labelling, thumbnails
+from store.records import ItemRecord
+
+router = APIRouter(prefix="/items", tags=["items"])
+ItemId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
+FOR_EVER = "private, max-age=31536000, immutable"
+ASK_AGAIN = "private, no-cache"
+MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
+GONE: dict[int | str, dict[str, Any]] = {
+    **MISSING,
+    200: {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}},
+    304: {"description": "The image the client has is still right."},
+    410: {"model": Problem, "description": "The file is gone or cannot be read any more."},
+}
+
+
+@router.get("/{item_id}", response_model=Item, responses=MISSING)
+def item(item_id: ItemId, access: Access) -> dict[str, Any]:
+    """Return one item and its current label."""
+    project = access.project
+    with project.store.read() as unit:
+        record = unit.items.get(item_id)
+        label = unit.labels.current(item_id) if record else None
+    if record is None:
+        raise HTTPException(404, f"There is no item {item_id} in this project.")
+    return {
+        "item": record.id,
+        "name": labelling.item_name(record),
+        "width": record.width,
+        "height": record.height,
+        "state": record.state,
+        "image": labelling.image_url(project, record),
+        "label": label
+        and {
+            "class": label.class_id,
+            "name": label.class_name,
+            "annotator": label.annotator,
+            "at": label.at,
+        },
+    }
+
+
+@router.get("/{item_id}/image", response_class=FileResponse, responses=GONE)
+def image(
+    item_id: ItemId,
+    access: Access,
+    size: Literal["thumb", "card", "full"] = "card",
+    v: Annotated[
+        str | None, Query(max_length=64, description="From `image`: lets the answer be kept.")
+    ] = None,
+    if_none_match: Annotated[str | None, Header(max_length=1_000)] = None,
+) -> Response:
+    """Send the item's image: a thumbnail, one for the labelling card, or all its pixels."""
+    project = access.project
+    with project.store.read() as unit:
+        record = unit.items.get(item_id)
+    if record is None:
+        raise HTTPException(404, f"There is no item {item_id} in this project.")
+    version = labelling.image_version(project, record)
+    tag = f'"{version}-{size}"'
+    headers = {"ETag": tag, "Cache-Control": FOR_EVER if v == version else ASK_AGAIN}
+    if if_none_match is not None and tag in (t.strip() for t in if_none_match.split(",")):
+        return Response(status_code=304, headers=headers)
+    return _file(project, record, size, headers)
+
+
+def _file(
+    project: Project,
+    record: ItemRecord,
+    size: Literal["thumb", "card", "full"],
+    headers: dict[str, str],
+) -> Response:
+    """Send the image file, or say why it cannot be had."""
+    try:
+        path, media_type = thumbnails.thumbnail(project, record, size)
+        found = path.stat()
+    except ImageError as error:
+        text = f"{record.path}: {error.reason.rstrip('.')}. {error.mend}".strip()
+        raise HTTPException(410, text) from error
+    except OSError as error:
+        text = f"{record.path}: cannot be read ({error.strerror}). Put the file back, or flag it."
+        raise HTTPException(410, text) from error
+    return FileResponse(path, media_type=media_type, headers=headers, stat_result=found)

@@ -1,0 +1,270 @@
+"""What the API takes and gives; every field has a limit, so that a request stays small."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+LARGEST_ID = 2**63 - 1
+MOST_EVENTS = 200
+MOST_CLAIMED = 50
+
+
+def _storable(text: str) -> str:
+    """Refuse text that a database or a UTF-8 file cannot hold."""
+    if "\x00" in text or any("\ud800" <= c <= "\udfff" for c in text):
+        raise ValueError("must be text without NUL characters and lone surrogates")
+    return text
+
+
+Key = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[!-~]+$")]
+Identity = Annotated[int, Field(ge=1, le=LARGEST_ID)]
+Reason = Annotated[str, Field(max_length=500), AfterValidator(_storable)]
+ClassName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_storable)]
+StrategyName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9_]+$")]
+
+
+class Taken(BaseModel):
+    """Base of request bodies: an unknown field is a mistake, not something to pass over."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Problem(BaseModel):
+    """Why a request was not carried out."""
+
+    detail: str
+
+
+class ClaimRequest(Taken):
+    """Ask for items to label."""
+
+    session: Key = Field(description="The tab or client that will hold the leases.")
+    n: int = Field(ge=1, le=MOST_CLAIMED, description="Most items to hold, live leases included.")
+
+
+class RenewRequest(Taken):
+    """Keep the leases of a session."""
+
+    session: Key
+
+
+class ReleaseRequest(Taken):
+    """Give leased items back."""
+
+    session: Key
+    items: list[Identity] | None = Field(
+        default=None, max_length=1_000, description="Which; all of the session's when left out."
+    )
+
+
+class LabelEvent(Taken):
+    """One thing an annotator did to one item."""
+
+    key: Key = Field(description="Made by the client; the same key twice is stored once.")
+    kind: Literal["label", "skip", "flag"]
+    item: Identity
+    class_: Identity | ClassName | None = Field(
+        default=None, alias="class", description="Class id or class name; for `label` only."
+    )
+    reason: Reason | None = Field(default=None, description="Why it was flagged.")
+    duration_ms: int | None = Field(default=None, ge=0, le=86_400_000)
+    client_at: float | None = Field(default=None, ge=0, le=1e11)
+
+
+class LabelsRequest(Taken):
+    """A batch of events, in the order they were done."""
+
+    session: Key
+    events: list[LabelEvent] = Field(min_length=1, max_length=MOST_EVENTS)
+
+
+class UndoEvent(Taken):
+    """Take one earlier event back."""
+
+    key: Key
+    undoes: Key = Field(description="Key of the event to take back; only one's own.")
+
+
+class UndoRequest(Taken):
+    """A batch of undos, in the order they were done."""
+
+    session: Key
+    events: list[UndoEvent] = Field(min_length=1, max_length=MOST_EVENTS)
+
+
+class RoundRequest(Taken):
+    """Start a round; what is left out comes from the project's settings."""
+
+    strategy: StrategyName | None = None
+    batch: int | None = Field(default=None, ge=1, le=100_000)
+
+
+class Queue(BaseModel):
+    """How far the present queue is."""
+
+    waiting: int
+    leased: int
+    done: int
+    total: int
+
+
+class Budget(BaseModel):
+    """The labelling budget; `total` and `left` are null when there is no limit."""
+
+    total: float | None
+    spent: float
+    reserved: float
+    left: float | None
+    price: float
+
+
+class Meters(BaseModel):
+    """The counters that every answer about labelling carries."""
+
+    queue: Queue
+    budget: Budget
+    round: int | None = Field(description="Number of the latest round.")
+
+
+class Suggestion(BaseModel):
+    """What the model thinks an item is."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    class_: int = Field(alias="class")
+    confidence: float | None
+
+
+class ClaimedItem(BaseModel):
+    """One item to label; a blind one has no suggestion."""
+
+    item: int
+    name: str
+    width: int
+    height: int
+    blind: bool
+    suggestion: Suggestion | None
+    strategy: str | None
+    image: str = Field(description="Below the API's root; add `&size=thumb|card|full`.")
+
+
+class Claimed(Meters):
+    """Items to label, or why there are none."""
+
+    items: list[ClaimedItem]
+    lease_seconds: int
+    empty: dict[str, Any] | None
+
+
+class Renewed(Meters):
+    """How many leases a session still holds."""
+
+    renewed: int
+
+
+class Released(Meters):
+    """How many leases were given back."""
+
+    released: int
+
+
+class EventAnswer(BaseModel):
+    """What became of one event."""
+
+    key: str
+    status: Literal["accepted", "duplicate", "second_opinion", "refused"]
+    item: int | None
+    reason: str | None
+
+
+class Recorded(Meters):
+    """What became of a batch of events, in its order."""
+
+    results: list[EventAnswer]
+
+
+class CurrentLabel(BaseModel):
+    """The label an item has now."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    class_: int = Field(alias="class")
+    name: str
+    annotator: str
+    at: float
+
+
+class Item(BaseModel):
+    """One image of the project."""
+
+    item: int
+    name: str
+    width: int
+    height: int
+    state: Literal["unlabelled", "labelled", "skipped", "flagged"]
+    image: str
+    label: CurrentLabel | None
+
+
+class ClassAnswer(BaseModel):
+    """One class of the project."""
+
+    id: int
+    name: str
+    key: str | None
+    colour: str
+    labels: int = Field(description="Items that have this label now.")
+
+
+class Round(BaseModel):
+    """One round of the loop."""
+
+    id: int
+    number: int
+    state: Literal["running", "done", "failed", "cancelled"]
+    strategy: str
+    batch: int
+    job: int | None
+    model: int | None
+    started_at: float
+    finished_at: float | None
+    labels: int
+    spent: float
+    queued: int
+    timings: dict[str, float]
+    error: str | None
+    metrics: dict[str, Any] | None = Field(description="Of the round's model.")
+
+
+class Job(BaseModel):
+    """One job; its row is the only truth about it."""
+
+    id: int
+    kind: str
+    state: Literal["waiting", "running", "done", "failed", "cancelled"]
+    progress: float
+    stage: str
+    message: str
+    detail: dict[str, Any]
+    result: dict[str, Any] | None
+    error: str | None
+    created_at: float
+    started_at: float | None
+    heartbeat_at: float | None
+    finished_at: float | None
+    cancel_requested: bool
+
+
+class Token(BaseModel):
+    """A fresh token."""
+
+    token: str
+    expires_in: float = Field(description="Seconds it is good for.")
+
+
+class Health(BaseModel):
+    """The server answers."""
+
+    status: Literal["ok"] = "ok"

@@ -1,0 +1,178 @@
+"""Settings of a project: ``project.toml``, overridden by ``LABELLER_*`` in the environment."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from labeller.errors import ConfigError
+
+FILE = "project.toml"
+
+
+def _setting(
+    default: Any, text: str, *, low: float | None = None, high: float | None = None
+) -> Any:
+    return field(default=default, metadata={"help": text, "low": low, "high": high})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting of ``project.toml``; its variable is ``LABELLER_`` + the name in capitals."""
+
+    id: str = _setting("", "Identity of the project, made by `init`; never changed.")
+    name: str = _setting("", "Name on screen; the folder's name when empty.")
+    database: str = _setting(
+        "", "SQLAlchemy URL of the database; empty for the SQLite file labeller.db in the project."
+    )
+    seed: int = _setting(0, "Seed of everything random.", low=0)
+    label_price: float = _setting(1.0, "What one label costs of the budget.", low=0)
+    audit_share: float = _setting(
+        0.1,
+        "Share of the items, and of every queue, that belongs to the audit set.",
+        low=0,
+        high=0.9,
+    )
+    valid_share: float = _setting(
+        0.2,
+        "Share of the other labelled items that validates instead of training.",
+        low=0,
+        high=0.9,
+    )
+    strategy: str = _setting("margin", "Strategy that the sidebar and `round` begin with.")
+    batch: int = _setting(100, "Labels to ask for in one round.", low=1, high=100_000)
+    backbone: str = _setting("efficientnet_lite0", "Backbone whose features the model learns from.")
+    training: str = _setting(
+        "auto", "How to train: `auto`, `features` (head on cached features) or `fine_tune`."
+    )
+    device: str = _setting("auto", "Where to train: `auto`, `cpu` or `cuda`.")
+    lease_seconds: int = _setting(
+        120, "How long an item stays with a page that fell silent.", low=5, high=86_400
+    )
+    key_interval_ms: int = _setting(
+        150, "Shortest time between two labels by a held key.", low=0, high=5_000
+    )
+    token_hours: float = _setting(
+        12.0, "How long an API token is good for.", low=0.01, high=24 * 366
+    )
+    thumbnail_pixels: int = _setting(256, "Longest side of thumbnails.", low=32, high=1_024)
+    card_pixels: int = _setting(
+        1_600,
+        "Longest side of the image on the labelling card before zooming in.",
+        low=256,
+        high=8_192,
+    )
+    max_image_pixels: int = _setting(
+        300_000_000, "Images with more pixels than this are left out of an import.", low=1_000
+    )
+    workers: int = _setting(
+        0, "Processes for decoding images; 0 for one per core.", low=0, high=256
+    )
+    start_workers: bool = _setting(
+        True, "Start job processes on this machine; false when `labeller worker` runs elsewhere."
+    )
+
+
+def load_settings(root: Path, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read a project's settings.
+
+    Parameters
+    ----------
+    root : Path
+        The project folder.
+    environment : mapping of str to str
+        Where ``LABELLER_*`` overrides are looked up.
+
+    Returns
+    -------
+    Settings
+
+    Raises
+    ------
+    ConfigError
+        When the file is missing or unreadable, or names an unknown setting or an impossible value.
+    """
+    path = root / FILE
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path}: is not valid TOML ({error}). Mend or restore the file."
+        ) from error
+    known = {f.name: f for f in fields(Settings)}
+    for name in values:
+        if name not in known:
+            raise ConfigError(
+                f"{path}: unknown setting {name!r}. Known settings: {', '.join(known)}."
+            )
+    merged = {name: _checked(str(path), name, value) for name, value in values.items()}
+    for name in known:
+        variable = f"LABELLER_{name.upper()}"
+        if name != "id" and variable in environment:
+            merged[name] = _checked(variable, name, _parsed(variable, name, environment[variable]))
+    return Settings(**merged)
+
+
+def changed(settings: Settings, **values: Any) -> dict[str, Any]:
+    """Return the checked TOML table of `settings` with `values` put in, defaults left out."""
+    table = {f.name: getattr(settings, f.name) for f in fields(Settings)}
+    table.update({name: _checked("settings", name, value) for name, value in values.items()})
+    defaults = Settings()
+    return {name: value for name, value in table.items() if value != getattr(defaults, name)}
+
+
+def to_toml(table: Mapping[str, Any]) -> str:
+    """Write a flat table as TOML with each setting's help as a comment."""
+    helps = {f.name: f.metadata["help"] for f in fields(Settings)}
+    return "".join(
+        f"# {helps[name]}\n{name} = {_literal(value)}\n" for name, value in table.items()
+    )
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        escaped = "".join(
+            {"\\": "\\\\", '"': '\\"'}.get(c, c if c.isprintable() else f"\\U{ord(c):08x}")
+            for c in value
+        )
+        return f'"{escaped}"'
+    return repr(value)
+
+
+def _parsed(variable: str, name: str, text: str) -> Any:
+    """Turn an environment variable's text into the type of its setting."""
+    default = getattr(Settings(), name)
+    if isinstance(default, bool):
+        if text.lower() in ("1", "true", "yes", "on"):
+            return True
+        if text.lower() in ("0", "false", "no", "off"):
+            return False
+        raise ConfigError(f"{variable}: {text!r} is neither true nor false.")
+    try:
+        return type(default)(text)
+    except ValueError as error:
+        raise ConfigError(f"{variable}: {text!r} is not a number.") from error
+
+
+def _checked(where: str, name: str, value: Any) -> Any:
+    """Return `value` if it may be used for the setting `name`."""
+    default = getattr(Settings(), name)
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not type(default):
+        raise ConfigError(
+            f"{where}: {name} must be {type(default).__name__}, not {type(value).__name__}."
+        )
+    meta = next(f.metadata for f in fields(Settings) if f.name == name)
+    low, high = meta["low"], meta["high"]
+    if (low is not None and not value >= low) or (high is not None and not value <= high):
+        raise ConfigError(f"{where}: {name} = {value} is out of range ({low} to {high}).")
+    return value

@@ -1,0 +1,76 @@
+"""One root for every error a person can meet; each says what, why and how to mend it."""
+
+from __future__ import annotations
+
+
+class LabellerError(Exception):
+    """Root of the errors whose text is meant for the person at the screen."""
+
+
+class ProjectError(LabellerError):
+    """The project folder is missing, damaged, or already there."""
+
+
+class ConfigError(LabellerError):
+    """A setting has a value that cannot be used."""
+
+
+class ImportSourceError(LabellerError):
+    """A whole source cannot be imported (single bad files never raise)."""
+
+
+class ImageError(LabellerError):
+    """One image cannot be read; `mend` says what would help."""
+
+    def __init__(self, reason: str, mend: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.mend = mend
+
+
+class ClassError(LabellerError):
+    """A class is unknown, taken, or cannot be changed as asked."""
+
+
+class LabelFileError(LabellerError):
+    """A file of labels cannot be applied; nothing of it was."""
+
+
+class BudgetError(LabellerError):
+    """The labelling budget does not allow it."""
+
+
+class RoundError(LabellerError):
+    """A round cannot be started or finished."""
+
+
+class ReplayError(LabellerError):
+    """A replay cannot be started, or its folder cannot be used."""
+
+
+class TrainingDataError(RoundError):
+    """There is not enough to train on; the text says what is missing."""
+
+
+class BackboneError(LabellerError):
+    """A backbone's weights or code are missing; the text names the mend."""
+
+
+class JobError(LabellerError):
+    """A job cannot be started, found or ended."""
+
+
+class JobCancelled(LabellerError):
+    """Raised inside a job when somebody pressed Cancel."""
+
+
+class JobLost(LabellerError):
+    """Raised inside a job whose row is no longer its own (it was reaped)."""
+
+
+class ExportError(LabellerError):
+    """The export cannot be written."""
+
+
+class TokenError(LabellerError):
+    """A token is missing, expired, forged, or for another project."""

@@ -1,0 +1,138 @@
+"""Operating-system side of jobs: start a process, tell whether it lives, say how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import psutil
+
+from labeller.project import Project
+
+LINE_LIMIT = 300
+UNKNOWN = "unknown"
+
+
+def host() -> str:
+    """Return the name under which this machine enters its jobs."""
+    return socket.gethostname()
+
+
+def log_file(project: Project, job_id: int) -> Path:
+    """Return where the output of a job process goes."""
+    return project.logs / f"job-{job_id}.log"
+
+
+def command(project: Project, job_id: int) -> list[str]:
+    """Return the command line of a job process."""
+    return [
+        sys.executable,
+        "-P",
+        "-m",
+        "labeller",
+        "worker",
+        str(project.root),
+        "--job",
+        str(job_id),
+    ]
+
+
+def spawn(project: Project, job_id: int) -> subprocess.Popen[bytes]:
+    """Start the process of a job in its own session and process group, output to its log.
+
+    Raises
+    ------
+    OSError
+        When the process or its log cannot be made.
+    """
+    package_parent = str(Path(__file__).parents[2])
+    paths = [package_parent, *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {
+        **os.environ,
+        "OMP_WAIT_POLICY": "passive",  # else waiting torch threads spin and slow everything
+        "PYTHONFAULTHANDLER": "1",
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONUNBUFFERED": "1",
+    }
+    project.logs.mkdir(exist_ok=True)
+    with log_file(project, job_id).open("ab") as log:
+        return subprocess.Popen(
+            command(project, job_id),
+            cwd=project.root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def identity(pid: int) -> str | None:
+    """Name a living process so that a later one with the same pid is told apart.
+
+    Linux counts a process's birth in ticks since boot, which setting the clock does not move;
+    elsewhere the time of its birth has to do.
+
+    Returns
+    -------
+    str or None
+        None when there is no such process, or only its zombie.
+    """
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        stat = Path(f"/proc/{pid}/stat")
+        if stat.exists():
+            ticks = (
+                stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+            )
+            return f"{_boot()}-{ticks}"
+        return f"{process.create_time():.0f}"
+    except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
+        return None
+    except psutil.AccessDenied:  # another user's process: alive
+        return UNKNOWN
+
+
+@cache
+def _boot() -> str:
+    """Return the start of Linux's boot identity."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
+
+
+def kill_group(pid: int) -> None:
+    """End every process of a job's group at once."""
+    if pid > 1 and pid != os.getpgrp():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+
+
+def ending(returncode: int) -> str:
+    """Say how a process ended, from what its parent learned."""
+    if returncode >= 0:
+        return f"ended by itself with exit code {returncode}"
+    try:
+        name = signal.Signals(-returncode).name
+    except ValueError:
+        name = "unknown"
+    hint = " (out of memory, or ended by hand)" if -returncode == signal.SIGKILL else ""
+    return f"was killed by signal {-returncode} {name}{hint}"
+
+
+def last_line(path: Path) -> str:
+    """Return the last line with text of a log, shortened; empty when there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 8192))
+            lines = file.read().decode("utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    texts = [line.strip() for line in lines if line.strip()]
+    return texts[-1][:LINE_LIMIT] if texts else ""

@@ -1,0 +1,118 @@
+"""Features of every image: opened, read, scaled. Computing them is in `extraction`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labeller.learning import backbones
+from labeller.learning.backbones import Backbone, Recipe
+from labeller.learning.images import Ints
+from labeller.project import Project
+from store.vectors import VectorFile
+
+Floats = NDArray[np.float32]
+
+SAMPLE = 2_000  # items that stand for the pool when its median size is asked for
+SCALING_SAMPLE = 10_000  # rows that stand for the pool when features are scaled
+FLAT = 0.05  # a column that varies by less than this share of its part counts as varying by it
+STEP = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """Mean and spread (d,) of every column over the pool: the units in which a head is trained."""
+
+    mean: Floats
+    spread: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """The features of a project under one recipe, in a vector file whose row is the item's id."""
+
+    backbone: Backbone
+    recipe: Recipe
+    file: VectorFile
+
+    @property
+    def width(self) -> int:
+        """Length d of a vector."""
+        return self.file.dim
+
+    def having(self, ids: Ints) -> Ints:
+        """Return those of the items (n,) that have features; the others' images are unreadable."""
+        return ids[self.file.has(ids)]
+
+    def read(self, ids: Ints) -> Floats:
+        """Return features (n, d)."""
+        return self.file.read(ids)
+
+    def scaling(self, ids: Ints) -> Scaling:
+        """Return the scaling of the pool, from at most 10,000 of `ids` evenly taken."""
+        rows = self.read(ids[:: -(-len(ids) // SCALING_SAMPLE) or 1])
+        mean, spread = rows.mean(axis=0), rows.std(axis=0)
+        for columns in self.backbone.columns(self.recipe).values():
+            typical = float(np.sqrt(np.mean(spread[columns] ** 2)))
+            spread[columns] = np.maximum(spread[columns], FLAT * typical or 1.0)
+        return Scaling(mean, spread)
+
+    def embeddings(self, ids: Ints, scaling: Scaling) -> Floats:
+        """Return vectors of length one, close together for images that look alike.
+
+        Parameters
+        ----------
+        ids : array of int, shape (n,)
+        scaling : Scaling
+
+        Returns
+        -------
+        ndarray of float32, shape (n, e)
+            From the network's own columns of the features.
+        """
+        columns = self.backbone.embedding(self.recipe)
+        mean, spread = scaling.mean[columns], scaling.spread[columns]
+        found = np.empty((len(ids), len(mean)), np.float32)
+        for start in range(0, len(ids), STEP):
+            part = (self.read(ids[start : start + STEP])[:, columns] - mean) / spread
+            lengths = np.linalg.norm(part, axis=1, keepdims=True)
+            found[start : start + STEP] = part / np.maximum(lengths, 1e-12)
+        return found
+
+
+def open_features(project: Project, ids: Ints) -> Features:
+    """Open the features of the project's backbone under the recipe that fits its images.
+
+    Parameters
+    ----------
+    project : Project
+    ids : array of int, shape (N,)
+        All items, at least one.
+
+    Raises
+    ------
+    BackboneError
+        When the backbone is unknown.
+    VectorError
+        When the file cannot be used.
+    """
+    backbone = backbones.get(project.settings.backbone)
+    return features_of(project, backbone.recipe(median_side(project, ids)))
+
+
+def features_of(project: Project, recipe: Recipe) -> Features:
+    """Open the features of a given recipe; raises as :func:`open_features` does."""
+    backbone = backbones.get(recipe.backbone)
+    tag = f"{recipe.tag} {backbone.digest[:16]}"
+    path = project.vectors / recipe.file
+    file = VectorFile.open(path, backbone.width(recipe), "float16", tag)
+    return Features(backbone, recipe, file)
+
+
+def median_side(project: Project, ids: Ints) -> float:
+    """Return the median longest side in pixels of at most 2,000 of the items (N,), evenly taken."""
+    with project.store.read() as unit:
+        items = unit.items.many(ids[:: -(-len(ids) // SAMPLE) or 1].tolist())
+    return float(np.median([max(item.width, item.height) for item in items.values()]))

@@ -1,0 +1,224 @@
+"""fastai on tensors: loaders without per-item work, and progress out of the training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from fastai.callback.core import Callback, TrainEvalCallback
+from fastai.callback.schedule import ParamScheduler  # noqa: F401 (gives Learner its schedules)
+from fastai.data.core import DataLoaders
+from fastai.data.load import DataLoader
+from fastai.learner import Learner, Recorder
+from torch import Tensor, nn
+from torch.nn import functional
+
+from labeller.progress import Progress
+
+STAGE = "train"
+BATCH = 64
+LEAST_BATCH = 2  # batch norm needs two
+MEASURED = 512
+
+Augment = Callable[[Tensor], Tensor]
+
+
+class TensorLoader(DataLoader):  # type: ignore[misc]
+    """Batches of tensors that are in memory already: rows are taken, never collated.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n, ...)
+    y : Tensor of int64, shape (n,)
+    batch : int
+        Rows per batch.
+    train : bool
+        Shuffle, and leave out the rows that do not fill a batch.
+    device : torch.device
+        Where batches go.
+    repeats : int
+        How often an epoch passes over all rows: few rows would else make epochs of one batch.
+    augment : callable, optional
+        Applied to the x of every batch on the device.
+    """
+
+    def __init__(
+        self,
+        x: Tensor,
+        y: Tensor,
+        batch: int,
+        *,
+        train: bool,
+        device: torch.device,
+        repeats: int = 1,
+        augment: Augment | None = None,
+    ) -> None:
+        self.x, self.y, self.repeats, self.augment = x, y, repeats, augment
+        rows = range(len(y) * repeats)
+        super().__init__(rows, bs=batch, shuffle=train, drop_last=train, device=device)
+
+    def shuffle_fn(self, idxs: list[int]) -> list[int]:
+        """Shuffle each pass by itself, so that no batch holds a row twice within a pass."""
+        rows = idxs[: len(idxs) // self.repeats]
+        return [row for _ in range(self.repeats) for row in self.rng.sample(rows, len(rows))]
+
+    def create_item(self, s: int) -> int:
+        """Return the row's number; the rows of a batch are taken at once."""
+        return s
+
+    def do_batch(self, b: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Take the rows of a batch."""
+        rows = torch.as_tensor(b)
+        return self.x[rows], self.y[rows]
+
+    def after_batch(self, b: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Augment on the device."""
+        x, y = b
+        return (x if self.augment is None else self.augment(x)), y
+
+
+class Report(Callback):  # type: ignore[misc]
+    """Tell the job's progress after each epoch, and stop between batches when it should stop.
+
+    Parameters
+    ----------
+    progress : Progress
+    epochs : int
+        Epochs of all fits that this callback will see.
+    """
+
+    order = 60  # after fastai's Recorder
+
+    def __init__(self, progress: Progress, epochs: int) -> None:
+        self.progress = progress
+        self.epochs = epochs
+        self.done = 0
+        self.losses: list[float] = []
+
+    def after_batch(self) -> None:
+        """Raise when the job was cancelled."""
+        self.progress.check()
+
+    def after_epoch(self) -> None:
+        """Report the epoch: smoothed training loss, validation loss and accuracy."""
+        self.done += 1
+        train, valid, accuracy = (_number(v) for v in self.recorder.values[-1][:3])
+        self.losses.append(round(train, 4) if train is not None else float("nan"))
+        self.progress.update(
+            STAGE,
+            self.done,
+            self.epochs,
+            epoch=self.done,
+            epochs=self.epochs,
+            loss=train,
+            valid_loss=valid,
+            accuracy=accuracy,
+            losses=list(self.losses),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Inputs `x` (n, ...) with their classes `y` (n,) as columns."""
+
+    x: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        """Return n."""
+        return len(self.y)
+
+    def first(self, n: int) -> Labelled:
+        """Return at most `n` of them."""
+        return Labelled(self.x[:n], self.y[:n])
+
+
+def batch_size(n: int) -> int:
+    """Return the size of even batches of about 64, so that few of `n` examples are left out."""
+    return max(LEAST_BATCH, n // max(1, round(n / BATCH)))
+
+
+def learner(
+    module: nn.Module,
+    train: Labelled,
+    valid: Labelled | None,
+    absent: Tensor,
+    device: torch.device,
+    *,
+    repeats: int = 1,
+    augment: Augment | None = None,
+    callbacks: Sequence[Callback] = (),
+    **options: Any,
+) -> Learner:
+    """Return a fastai learner on tensors.
+
+    Parameters
+    ----------
+    module : nn.Module
+        From x to logits (n, C), on `device`.
+    train : Labelled
+        At least two.
+    valid : Labelled, optional
+        What loss and accuracy are measured on; some training examples when there are none.
+    absent : Tensor, shape (C,)
+        Added to the logits: very negative for classes without an example, so that these take no
+        part in training.
+    device : torch.device
+    repeats : int
+        Passes over the training examples in an epoch.
+    augment : callable, optional
+        For training batches.
+    callbacks : sequence of Callback
+        Besides the recorder.
+    **options
+        For :class:`fastai.learner.Learner`.
+
+    Returns
+    -------
+    Learner
+        Silent, and without files of its own.
+    """
+
+    def loss(logits: Tensor, y: Tensor) -> Tensor:
+        return functional.cross_entropy(logits.float() + absent, y)
+
+    def accuracy(logits: Tensor, y: Tensor) -> Tensor:
+        return ((logits.float() + absent).argmax(1) == y).float().mean()
+
+    size = batch_size(len(train))
+    measured = valid if valid is not None and len(valid) else train.first(MEASURED)
+    loaders = DataLoaders(
+        TensorLoader(
+            train.x, train.y, size, train=True, device=device, repeats=repeats, augment=augment
+        ),
+        TensorLoader(measured.x, measured.y, 8 * BATCH, train=False, device=device),
+        device=device,
+    )
+    made = Learner(
+        loaders,
+        module,
+        loss_func=loss,
+        metrics=[accuracy],
+        cbs=[TrainEvalCallback(), Recorder(), *callbacks],
+        default_cbs=False,
+        **options,
+    )
+    made.logger = _silent
+    return made
+
+
+def absent_classes(y: Tensor, classes: int) -> Tensor:
+    """Return what is added to the logits (C,): a large negative number where no example is."""
+    present = torch.zeros(classes, dtype=torch.bool)
+    present[y] = True
+    return torch.where(present, 0.0, -1e4)
+
+
+def _silent(*_values: object) -> None:
+    """Print nothing."""
+
+
+def _number(value: object) -> float | None:
+    return None if value is None else float(cast(float, value))

@@ -1,0 +1,166 @@
+"""The head: a small network with dropout on cached features, trained in seconds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from fastai.optimizer import Adam
+from torch import Tensor, nn
+
+from labeller.learning.device import Device, reproducible
+from labeller.learning.features import Scaling
+from labeller.learning.fitting import Labelled, Report, absent_classes, batch_size, learner
+from labeller.progress import Progress
+
+CLAMP = 10.0  # scaled features beyond this are outliers
+
+
+@dataclass(frozen=True, slots=True)
+class HeadConfig:
+    """What a head is and how it is trained.
+
+    `epochs` passes over the examples, or more of them in each epoch while they are so few that the
+    optimiser would take fewer than `steps` steps in all.
+    """
+
+    hidden: int = 256
+    dropout_in: float = 0.2
+    dropout: float = 0.5
+    rate: float = 3e-3
+    decay: float = 0.05
+    epochs: int = 12
+    steps: int = 100
+
+    def repeats(self, n: int) -> int:
+        """Return how often an epoch passes over `n` examples."""
+        return math.ceil(self.steps / (self.epochs * (n // batch_size(n))))
+
+
+class Head(nn.Module):
+    """From features (n, d) to logits (n, C); scales the features itself.
+
+    Parameters
+    ----------
+    width : int
+        d
+    classes : int
+        C
+    config : HeadConfig
+    """
+
+    mean: Tensor
+    spread: Tensor
+    absent: Tensor
+
+    def __init__(self, width: int, classes: int, config: HeadConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("spread", torch.ones(width))
+        self.register_buffer("absent", torch.zeros(classes))
+        self.layers = nn.Sequential(
+            nn.Dropout(config.dropout_in),
+            nn.Linear(width, config.hidden, bias=False),
+            nn.BatchNorm1d(config.hidden),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.hidden, classes),
+        )
+
+    def scaled(self, features: Tensor) -> Tensor:
+        """Return features in the units that the layers work in."""
+        return ((features - self.mean) / self.spread).clamp(-CLAMP, CLAMP)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits."""
+        logits: Tensor = self.layers(self.scaled(features)) + self.absent
+        return logits
+
+
+def fit_head(
+    train: Labelled,
+    valid: Labelled | None,
+    classes: int,
+    scaling: Scaling,
+    *,
+    seed: int,
+    device: Device,
+    progress: Progress,
+    config: HeadConfig | None = None,
+) -> Head:
+    """Train a head with one-cycle scheduling.
+
+    Parameters
+    ----------
+    train : Labelled
+        Features (n, d) and their columns; n is at least 2.
+    valid : Labelled, optional
+        What progress reports; training does not depend on it.
+    classes : int
+        C; classes without an example are never predicted.
+    scaling : Scaling
+        Of the pool.
+    seed : int
+        The same seed, examples and device give the same head.
+    device : Device
+    progress : Progress
+        Told after each epoch, asked after each batch whether to stop.
+    config : HeadConfig, optional
+
+    Returns
+    -------
+    Head
+        In evaluation mode, on `device`.
+
+    Raises
+    ------
+    JobCancelled
+        When the work should stop.
+
+    References
+    ----------
+    Smith, L. N. A Disciplined Approach to Neural Network Hyper-Parameters. arXiv:1803.09820.
+    """
+    config = config or HeadConfig()
+    where = device.torch
+    with reproducible(seed):
+        head = Head(train.x.shape[1], classes, config)
+        head.mean.copy_(torch.from_numpy(scaling.mean))
+        head.spread.copy_(torch.from_numpy(scaling.spread))
+        head.absent.copy_(absent_classes(train.y, classes))
+        head.to(where)
+        learn = learner(
+            head.layers,
+            _scaled(head, train, where),
+            _scaled(head, valid, where) if valid is not None else None,
+            head.absent,
+            where,
+            repeats=config.repeats(len(train)),
+            opt_func=Adam,
+            wd=config.decay,
+            callbacks=[Report(progress, config.epochs)],
+        )
+        learn.fit_one_cycle(config.epochs, config.rate)
+    return head.eval()
+
+
+def _scaled(head: Head, examples: Labelled, device: torch.device) -> Labelled:
+    """Scale once what training looks at many times."""
+    return Labelled(head.scaled(examples.x.to(device)), examples.y.to(device))
+
+
+@contextmanager
+def dropping(module: nn.Module) -> Iterator[None]:
+    """Let the dropout layers of a module drop while everything else stays as in evaluation."""
+    layers = [layer for layer in module.modules() if isinstance(layer, nn.Dropout)]
+    for layer in layers:
+        layer.train()
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.eval()

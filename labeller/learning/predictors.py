@@ -1,0 +1,205 @@
+"""What every trained model can do, however it was trained: give logits for items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from labeller.learning.backbones import Recipe
+from labeller.learning.calibration import probabilities
+from labeller.learning.device import Device, reproducible
+from labeller.learning.features import Features, Floats
+from labeller.learning.fine_tune import FineTuneConfig, FineTuned
+from labeller.learning.heads import Head, dropping
+from labeller.learning.images import Ints, decoded, gathered
+from labeller.progress import Progress
+from labeller.project import Project
+
+STEP = 8_192
+GPU_BATCH = 256
+CPU_BATCH = 32
+
+
+class Predictor(Protocol):
+    """A trained network with the way from an item to its input."""
+
+    kind: str
+    device: Device
+
+    def logits(self, ids: Ints, progress: Progress) -> Iterator[tuple[Ints, Floats]]:
+        """Yield ids (n,) and logits (n, C) in parts; items that cannot be read are left out."""
+
+    def samples(self, ids: Ints, count: int, seed: int, progress: Progress) -> Floats:
+        """Return logits (S, n, C) of `count` dropout passes over readable items."""
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Return the weights to save."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return, as JSON values, what makes the same network again for the weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """A predictor with its classes and its temperature.
+
+    `class_ids` (C,) name the columns of everything it returns.
+    """
+
+    predictor: Predictor
+    class_ids: tuple[int, ...]
+    temperature: float
+
+    def logits(self, ids: Ints, progress: Progress) -> tuple[Ints, Floats]:
+        """Return the readable items among `ids` and their logits (n, C), not yet calibrated."""
+        parts = list(self.predictor.logits(ids, progress))
+        if not parts:
+            return np.empty(0, np.int64), np.empty((0, len(self.class_ids)), np.float32)
+        return np.concatenate([i for i, _ in parts]), np.concatenate([x for _, x in parts])
+
+    def probs(self, ids: Ints, progress: Progress) -> Iterator[tuple[Ints, Floats]]:
+        """Yield readable items and their calibrated probabilities (n, C) in parts."""
+        for part, logits in self.predictor.logits(ids, progress):
+            yield part, probabilities(logits, self.temperature)
+
+    def mc_probs(self, ids: Ints, count: int, seed: int, progress: Progress) -> Floats:
+        """Return calibrated probabilities (S, n, C) of `count` dropout passes over the items."""
+        logits = self.predictor.samples(ids, count, seed, progress)
+        flat = probabilities(logits.reshape(-1, logits.shape[-1]), self.temperature)
+        return flat.reshape(logits.shape)
+
+
+class HeadPredictor:
+    """A head on cached features.
+
+    Parameters
+    ----------
+    features : Features
+        Those it was trained on.
+    head : Head
+        In evaluation mode, on `device`.
+    device : Device
+    """
+
+    kind = "features"
+
+    def __init__(self, features: Features, head: Head, device: Device) -> None:
+        self.features = features
+        self.head = head
+        self.device = device
+
+    def logits(self, ids: Ints, progress: Progress) -> Iterator[tuple[Ints, Floats]]:
+        """Yield ids and logits in parts; items without features are left out."""
+        readable = self.features.having(ids)
+        for start in range(0, len(readable), STEP):
+            progress.check()
+            part = readable[start : start + STEP]
+            with torch.inference_mode():
+                yield part, self.head(self._rows(part)).cpu().numpy()
+
+    def samples(self, ids: Ints, count: int, seed: int, progress: Progress) -> Floats:
+        """Return logits (S, n, C) of dropout passes."""
+        classes = len(self.head.absent)
+        found = np.empty((count, len(ids), classes), np.float32)
+        with torch.inference_mode(), reproducible(seed), dropping(self.head):
+            for start in range(0, len(ids), STEP):
+                progress.check()
+                part = ids[start : start + STEP]
+                scaled = self.head.scaled(self._rows(part))
+                for sample in range(count):
+                    logits = self.head.layers(scaled) + self.head.absent
+                    found[sample, start : start + len(part)] = logits.cpu().numpy()
+        return found
+
+    def _rows(self, ids: Ints) -> Tensor:
+        return torch.from_numpy(self.features.read(ids)).to(self.device.torch)
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Return the weights of the head."""
+        state: Mapping[str, Tensor] = self.head.state_dict()
+        return state
+
+    def settings(self) -> dict[str, Any]:
+        """Return recipe and shape of the head."""
+        return {
+            "recipe": asdict(self.features.recipe),
+            "width": self.features.width,
+            "classes": len(self.head.absent),
+            "head": asdict(self.head.config),
+        }
+
+
+class FineTunedPredictor:
+    """A fine-tuned network on images.
+
+    Parameters
+    ----------
+    project : Project
+    recipe : Recipe
+        Names the backbone and the size of the images.
+    model : FineTuned
+        In evaluation mode, on `device`.
+    device : Device
+    config : FineTuneConfig
+    """
+
+    kind = "fine_tune"
+
+    def __init__(
+        self,
+        project: Project,
+        recipe: Recipe,
+        model: FineTuned,
+        device: Device,
+        config: FineTuneConfig,
+    ) -> None:
+        self.project = project
+        self.recipe = recipe
+        self.model = model
+        self.device = device
+        self.config = config
+
+    def logits(self, ids: Ints, progress: Progress) -> Iterator[tuple[Ints, Floats]]:
+        """Yield ids and logits in parts; items whose image cannot be read are left out."""
+        for part, pooled in self._pooled(ids, progress):
+            with torch.inference_mode():
+                yield part, (self.model.head(pooled) + self.model.absent).cpu().numpy()
+
+    def samples(self, ids: Ints, count: int, seed: int, progress: Progress) -> Floats:
+        """Return logits (S, n, C) of dropout passes through the last layer."""
+        with torch.inference_mode(), reproducible(seed), dropping(self.model):
+            parts = [
+                torch.stack([self.model.head(x) + self.model.absent for _ in range(count)]).cpu()
+                for _, x in self._pooled(ids, progress)
+            ]
+        return torch.cat(parts, dim=1).numpy()
+
+    def _pooled(self, ids: Ints, progress: Progress) -> Iterator[tuple[Ints, Tensor]]:
+        batch = GPU_BATCH if self.device.cuda else CPU_BATCH
+        with closing(decoded(self.project, ids, self.recipe.size)) as parts:
+            for part in gathered(parts, batch):
+                progress.check()
+                if not len(part.ids):
+                    continue
+                with torch.inference_mode(), self.device.mixed():
+                    given = torch.from_numpy(part.pixels).to(self.device.torch)
+                    yield part.ids, self.model.pooled(given).float()
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Return all weights."""
+        state: Mapping[str, Tensor] = self.model.state_dict()
+        return state
+
+    def settings(self) -> dict[str, Any]:
+        """Return recipe and shape."""
+        return {
+            "recipe": asdict(self.recipe),
+            "classes": len(self.model.absent),
+            "fine_tune": asdict(self.config),
+        }

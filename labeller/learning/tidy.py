@@ -1,0 +1,79 @@
+"""Remove what no row speaks of: leftovers of killed rounds, files of models no longer in use."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from labeller.project import Project
+from store.store import Unit
+
+PREDICTIONS = "predictions-"
+FEATURES = "features-"
+BITS = ".has"
+
+
+def leftovers(project: Project) -> list[Path]:
+    """Delete models and predictions that were never registered; call it when no round runs.
+
+    Parameters
+    ----------
+    project : Project
+
+    Returns
+    -------
+    list of Path
+        What was deleted.
+    """
+    with project.store.read() as unit:
+        models = unit.models.all()
+        records = [unit.predictions.get(model.id) for model in models]
+    folders = {project.file(model.path).name for model in models}
+    files = {project.file(record.file).name for record in records if record is not None}
+    gone = []
+    for folder in project.models.iterdir():
+        if folder.is_dir() and folder.name not in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+            gone.append(folder)
+    for file in project.vectors.glob(f"{PREDICTIONS}*"):
+        if file.name.removesuffix(BITS) not in files:
+            file.unlink(missing_ok=True)
+            gone.append(file)
+    return gone
+
+
+def supersede(unit: Unit, model_id: int) -> list[str]:
+    """Forget the predictions of every model but one; returns their files, to delete after commit.
+
+    What older models predicted for the audit set stays in their folders.
+    """
+    files = []
+    for model in unit.models.all():
+        record = unit.predictions.get(model.id) if model.id != model_id else None
+        if record is not None:
+            unit.predictions.drop(model.id)
+            files.append(record.file)
+    return files
+
+
+def delete_vectors(project: Project, files: list[str], recipe_file: str) -> None:
+    """Delete predictions that were forgotten, and features of other recipes than the present.
+
+    Parameters
+    ----------
+    project : Project
+    files : list of str
+        As stored in prediction rows.
+    recipe_file : str
+        Name of the vector file to keep.
+    """
+    doomed = [project.file(file) for file in files]
+    doomed += [
+        file
+        for file in project.vectors.glob(f"{FEATURES}*")
+        if file.suffix != BITS and file.name != recipe_file
+    ]
+    for file in doomed:
+        # the bits first: rows without bits count as missing, bits without rows would lie
+        file.with_name(file.name + BITS).unlink(missing_ok=True)
+        file.unlink(missing_ok=True)

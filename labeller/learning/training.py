@@ -1,0 +1,244 @@
+"""Train and calibrate: from labels to a model whose confidences can be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from labeller.errors import ConfigError
+from labeller.learning.calibration import fit_temperature
+from labeller.learning.device import Device
+from labeller.learning.features import Features, Floats, Scaling
+from labeller.learning.fine_tune import FineTuneConfig, fine_tune, load_images
+from labeller.learning.fitting import Labelled
+from labeller.learning.heads import Head, fit_head
+from labeller.learning.images import Ints
+from labeller.learning.predictors import FineTunedPredictor, HeadPredictor, Predictor
+from labeller.learning.snapshot import Labels
+from labeller.progress import Progress
+from labeller.project import Project
+
+Mode = Literal["features", "fine_tune"]
+
+FINE_TUNE_LABELS = 1_000  # fewer teach a head more than they teach a whole network
+FEW = 20  # validation items; with fewer, training folds help to calibrate
+FOLDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """All that training depends on, besides the labels."""
+
+    project: Project
+    features: Features
+    scaling: Scaling
+    classes: int
+    device: Device
+    work: Path
+
+    @property
+    def seed(self) -> int:
+        """The project's seed."""
+        return self.project.settings.seed
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A temperature, what it was fitted on (`source`, `n` items), and how validation went."""
+
+    temperature: float
+    source: str
+    n: int
+    valid_accuracy: float | None
+    valid_n: int
+    valid_logits: Floats
+    valid_truth: Ints
+
+
+def training_mode(setting: str, device: Device, examples: int) -> tuple[Mode, str]:
+    """Choose how to train, and say why.
+
+    Parameters
+    ----------
+    setting : {"auto", "features", "fine_tune"}
+    device : Device
+    examples : int
+        Training examples.
+
+    Returns
+    -------
+    mode : {"features", "fine_tune"}
+    why : str
+
+    Raises
+    ------
+    ConfigError
+        When the setting is none of these.
+    """
+    if setting == "features":
+        return "features", "chosen in the settings"
+    if setting == "fine_tune":
+        return "fine_tune", "chosen in the settings"
+    if setting != "auto":
+        raise ConfigError(
+            f"training = {setting!r} is unknown. Set it to auto, features or fine_tune."
+        )
+    if not device.cuda:
+        return "features", "no GPU: a head on cached features is better and takes seconds"
+    if examples < FINE_TUNE_LABELS:
+        return "features", f"fewer than {FINE_TUNE_LABELS:,} training labels"
+    return "fine_tune", f"a GPU and at least {FINE_TUNE_LABELS:,} training labels"
+
+
+def train(setup: Setup, mode: Mode, labels: Labels, valid: Labels, progress: Progress) -> Predictor:
+    """Train a model.
+
+    Parameters
+    ----------
+    setup : Setup
+    mode : {"features", "fine_tune"}
+    labels : Labels
+        Training labels of at least two items and two classes, whose features are there.
+    valid : Labels
+        What progress reports on.
+    progress : Progress
+
+    Returns
+    -------
+    Predictor
+
+    Raises
+    ------
+    BackboneError
+        When a backbone to be fine-tuned is missing.
+    JobCancelled
+        When the work should stop.
+    """
+    if mode == "fine_tune":
+        return _fine_tuned(setup, labels, valid, progress)
+    head = _head(setup, labels, valid, progress)
+    return HeadPredictor(setup.features, head, setup.device)
+
+
+def calibrate(
+    setup: Setup, model: Predictor, labels: Labels, valid: Labels, progress: Progress
+) -> Calibration:
+    """Fit the temperature on what the model was not trained on.
+
+    The validation labels serve. While they are few, heads trained on parts of the training labels
+    predict the rest of them, and these predictions serve too. Labels of a class that the model has
+    never seen say nothing about its confidence and stay out.
+
+    Parameters
+    ----------
+    setup : Setup
+    model : Predictor
+    labels, valid : Labels
+        Of training and validation.
+    progress : Progress
+
+    Returns
+    -------
+    Calibration
+        Temperature 1 from source ``nothing`` when there is nothing to fit on.
+    """
+    ids, logits = _logits(setup, model, valid.ids, progress)
+    truth = valid.among(ids).columns
+    seen = np.isin(truth, labels.columns)
+    parts = [(logits[seen], truth[seen])]
+    source = "validation"
+    if seen.sum() < FEW and model.kind == "features":
+        folds = list(_crossed(setup, labels, progress))
+        parts += folds
+        source = "validation and training folds" if seen.any() and folds else source
+        source = "training folds" if not seen.any() and folds else source
+    given = np.concatenate([x for x, _ in parts])
+    right = np.concatenate([y for _, y in parts])
+    temperature = fit_temperature(given, right)
+    return Calibration(
+        temperature=temperature,
+        source=source if len(right) else "nothing",
+        n=len(right),
+        valid_accuracy=float((logits.argmax(1) == truth).mean()) if len(truth) else None,
+        valid_n=len(truth),
+        valid_logits=logits,
+        valid_truth=truth,
+    )
+
+
+def _head(setup: Setup, labels: Labels, valid: Labels, progress: Progress) -> Head:
+    return fit_head(
+        _labelled(setup, labels),
+        _labelled(setup, valid),
+        setup.classes,
+        setup.scaling,
+        seed=setup.seed,
+        device=setup.device,
+        progress=progress,
+    )
+
+
+def _fine_tuned(setup: Setup, labels: Labels, valid: Labels, progress: Progress) -> Predictor:
+    recipe, config = setup.features.recipe, FineTuneConfig()
+    images, others = (
+        load_images(setup.project, part.ids, part.columns, recipe.size, setup.work / name, progress)
+        for name, part in (("train.npy", labels), ("valid.npy", valid))
+    )
+    model = fine_tune(
+        images,
+        others,
+        setup.classes,
+        recipe,
+        seed=setup.seed,
+        device=setup.device,
+        progress=progress,
+        config=config,
+    )
+    return FineTunedPredictor(setup.project, recipe, model, setup.device, config)
+
+
+def _labelled(setup: Setup, labels: Labels) -> Labelled:
+    features = torch.from_numpy(setup.features.read(labels.ids))
+    return Labelled(features, torch.from_numpy(labels.columns))
+
+
+def _logits(setup: Setup, model: Predictor, ids: Ints, progress: Progress) -> tuple[Ints, Floats]:
+    """Return readable items and their logits."""
+    parts = list(model.logits(ids, progress))
+    if not parts:
+        return ids[:0], np.empty((0, setup.classes), np.float32)
+    return np.concatenate([i for i, _ in parts]), np.concatenate([x for _, x in parts])
+
+
+def _crossed(setup: Setup, labels: Labels, progress: Progress) -> Iterator[tuple[Floats, Ints]]:
+    """Yield logits and truth of each fold of the training labels, from a head that missed it."""
+    fold = np.random.default_rng(setup.seed).permutation(len(labels)) % FOLDS
+    nobody = Labels(labels.ids[:0], labels.columns[:0])
+    for number in range(FOLDS):
+        inside, outside = fold != number, fold == number
+        rest = Labels(labels.ids[inside], labels.columns[inside])
+        outside &= np.isin(labels.columns, rest.columns)
+        if len(np.unique(rest.columns)) < 2 or not outside.any():
+            continue
+        model = HeadPredictor(
+            setup.features, _head(setup, rest, nobody, Quiet(progress)), setup.device
+        )
+        _, logits = _logits(setup, model, labels.ids[outside], progress)
+        yield logits, labels.columns[outside]
+
+
+class Quiet:
+    """A progress that passes on only whether to stop: folds are no epochs of the model."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.check = progress.check
+
+    def update(
+        self, stage: str, done: int, total: int | None, message: str = "", **detail: Any
+    ) -> None:
+        """Drop it."""

@@ -1,0 +1,280 @@
+"""Classes: add, rename, recolour, reorder, merge, archive; every change can be taken back."""
+
+from __future__ import annotations
+
+import string
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from labeller.errors import ClassError
+from labeller.project import Project
+from labeller.services import class_log
+from labeller.services.class_log import Change as Change
+from labeller.services.palette import check_colour, next_colour
+from store.records import ClassRecord
+from store.store import Unit
+
+# The card keeps Space, Enter, arrows and punctuation for its commands; digits and letters are free.
+KEYS = (*"1234567890", *string.ascii_lowercase)
+LONGEST = 100
+
+
+def check_names(names: Sequence[str]) -> list[str]:
+    """Return the names trimmed and in composed Unicode form (NFC).
+
+    Raises
+    ------
+    ClassError
+        When one is empty, too long, holds a line break or other control character, or comes twice.
+    """
+    clean: list[str] = []
+    for name in names:
+        text = unicodedata.normalize("NFC", name).strip()
+        if not text:
+            raise ClassError("A class name is empty. Give every class a name.")
+        if len(text) > LONGEST:
+            raise ClassError(f"“{text[:30]}…” is longer than {LONGEST} characters. Shorten it.")
+        if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text):
+            raise ClassError(f"{text!r} holds a line break or control character. Take it out.")
+        if text in clean:
+            raise ClassError(f"“{text}” comes twice. Every class needs a name of its own.")
+        clean.append(text)
+    return clean
+
+
+def listed(project: Project, archived: bool = False) -> list[ClassRecord]:
+    """Return the classes in the order of their positions."""
+    with project.store.read() as unit:
+        return unit.classes.all(archived=archived)
+
+
+def counts(project: Project) -> dict[int, int]:
+    """Return how many items carry each class now, merged classes under their target."""
+    with project.store.read() as unit:
+        return unit.labels.counts_by_class()
+
+
+def add(project: Project, names: Sequence[str]) -> list[ClassRecord]:
+    """Add classes, each with the next free key and colour.
+
+    An archived class of the same name comes back with its labels instead.
+
+    Returns
+    -------
+    list of ClassRecord
+        The classes in the order of `names`.
+
+    Raises
+    ------
+    ClassError
+        When a name cannot be used or is a class already; nothing is added then.
+    """
+    wanted = check_names(names)
+    if not wanted:
+        return []
+    with project.store.write() as unit:
+        return _add(unit, wanted)
+
+
+def rename(project: Project, class_id: int, name: str) -> None:
+    """Give a class another name; its labels go along.
+
+    Raises
+    ------
+    ClassError
+        When the name cannot be used or another class has it.
+    """
+    wanted = check_names([name])[0]
+
+    def change(unit: Unit, record: ClassRecord) -> dict[int, dict[str, Any]]:
+        _refuse_taken(unit, wanted, besides=record.id)
+        return {record.id: {"name": wanted}}
+
+    _one(project, class_id, lambda r: f"Renamed “{r.name}” to “{wanted}”", change)
+
+
+def set_key(project: Project, class_id: int, key: str | None) -> None:
+    """Give a class another key, or none.
+
+    Raises
+    ------
+    ClassError
+        When it is no key for classes or another class has it; the text names free ones.
+    """
+    wanted = key.strip().lower() if key else None
+    if wanted is not None and wanted not in KEYS:
+        raise ClassError(f"{key!r} cannot label. Use a digit or a letter from a to z.")
+
+    def change(unit: Unit, record: ClassRecord) -> dict[int, dict[str, Any]]:
+        keys = {c.key: c.name for c in unit.classes.all() if c.id != record.id and c.key}
+        if wanted in keys:
+            free = ", ".join([k for k in KEYS if k not in keys][:5]) or "none"
+            raise ClassError(
+                f"Key {wanted} already labels “{keys[wanted]}”. Free that one first, "
+                f"or take another; free keys: {free}."
+            )
+        return {record.id: {"key": wanted}}
+
+    _one(project, class_id, lambda r: f"Key of “{r.name}” is now {wanted or 'none'}", change)
+
+
+def set_colour(project: Project, class_id: int, colour: str) -> None:
+    """Give a class another colour (``#rrggbb``).
+
+    Raises
+    ------
+    ClassError
+        When it is no such colour.
+    """
+    wanted = check_colour(colour)
+    _one(
+        project,
+        class_id,
+        lambda r: f"Colour of “{r.name}” is now {wanted}",
+        lambda _unit, record: {record.id: {"colour": wanted}},
+    )
+
+
+def move(project: Project, class_id: int, place: int) -> None:
+    """Move a class to `place` (0 is first) in the list; keys stay with their classes."""
+
+    def change(unit: Unit, record: ClassRecord) -> dict[int, dict[str, Any]]:
+        order = [c for c in unit.classes.all() if c.id != record.id]
+        order.insert(max(0, min(place, len(order))), record)
+        return {c.id: {"position": n} for n, c in enumerate(order) if c.position != n}
+
+    _one(project, class_id, lambda r: f"Moved “{r.name}”", change)
+
+
+def archive(project: Project, class_id: int) -> None:
+    """Take a class out of use; its labels stay, its key gets free."""
+    _one(
+        project,
+        class_id,
+        lambda r: f"Archived “{r.name}”",
+        lambda _unit, record: {record.id: {"archived": True, "key": None}},
+    )
+
+
+def merge(project: Project, class_id: int, into: int) -> None:
+    """Let every label of one class count as another's; label events stay as they were given.
+
+    Raises
+    ------
+    ClassError
+        When either is not in use, or both are the same.
+    """
+    if class_id == into:
+        raise ClassError("A class cannot be merged into itself. Choose another one.")
+    with project.store.write() as unit:
+        source, target = _active(unit, class_id), _active(unit, into)
+        fields = {"archived": True, "key": None, "merged_into": target.id}
+        _apply(unit, f"Merged “{source.name}” into “{target.name}”", {source.id: fields})
+
+
+def changes(project: Project, limit: int = 20) -> list[Change]:
+    """Return the latest changes, newest first."""
+    with project.store.read() as unit:
+        return class_log.lines(unit)[::-1][:limit]
+
+
+def undo_last_change(project: Project) -> str | None:
+    """Take back the latest change that is still in force.
+
+    Returns
+    -------
+    str or None
+        What was taken back; None when there was nothing.
+
+    Raises
+    ------
+    ClassError
+        When a name or key it would bring back is in use by now.
+    """
+    with project.store.write() as unit:
+        last = next((line for line in class_log.lines(unit)[::-1] if not line.undone), None)
+        if last is None:
+            return None
+        _restore(unit, class_log.before(unit, last.number))
+        class_log.note_undo(unit, last.number)
+        return last.text
+
+
+def _add(unit: Unit, names: Sequence[str]) -> list[ClassRecord]:
+    """Add or bring back the named classes and log it."""
+    everything = unit.classes.all(archived=True)
+    active = [c for c in everything if not c.archived]
+    taken = {c.name for c in active}
+    if double := [name for name in names if name in taken]:
+        raise ClassError(f"“{double[0]}” is a class already. Leave it out.")
+    asleep = {c.name: c for c in everything if c.archived and c.merged_into is None}
+    keys = [k for k in KEYS if k not in {c.key for c in active}]
+    colours = {c.colour for c in active}
+    position = max((c.position for c in active), default=-1)
+    before: dict[int, dict[str, Any]] = {}
+    ids: list[int] = []
+    for name in names:
+        position, key = position + 1, keys.pop(0) if keys else None
+        if name in asleep:
+            record = asleep[name]
+            before[record.id] = class_log.fields(record)
+            unit.classes.update(record.id, archived=False, key=key, position=position)
+        else:
+            record = unit.classes.add(name, key, next_colour(colours), position)
+            before[record.id] = {"archived": True, "key": None}
+        colours.add(record.colour)
+        ids.append(record.id)
+    class_log.note(unit, "Added " + ", ".join(f"“{name}”" for name in names), before)
+    now = {c.id: c for c in unit.classes.all()}
+    return [now[i] for i in ids]
+
+
+def _one(
+    project: Project,
+    class_id: int,
+    text: Callable[[ClassRecord], str],
+    change: Callable[[Unit, ClassRecord], dict[int, dict[str, Any]]],
+) -> None:
+    """Change what `change` says about one class in use, and log it."""
+    with project.store.write() as unit:
+        record = _active(unit, class_id)
+        _apply(unit, text(record), change(unit, record))
+
+
+def _apply(unit: Unit, text: str, fields: Mapping[int, dict[str, Any]]) -> None:
+    """Write changed fields and log what they were; nothing when nothing changes."""
+    records = {c.id: c for c in unit.classes.all(archived=True)}
+    before = {i: class_log.fields(records[i], new) for i, new in fields.items()}
+    if all(before[i] == new for i, new in fields.items()):
+        return
+    for i, new in fields.items():
+        unit.classes.update(i, **new)
+    class_log.note(unit, text, before)
+
+
+def _restore(unit: Unit, before: Mapping[int, dict[str, Any]]) -> None:
+    """Put fields back as they were, refusing what others took in the meantime."""
+    for class_id, fields in before.items():
+        if fields.get("archived") is not True:
+            if "name" in fields:
+                _refuse_taken(unit, fields["name"], besides=class_id)
+            holders = [c for c in unit.classes.all() if c.id != class_id]
+            if fields.get("key") and any(c.key == fields["key"] for c in holders):
+                raise ClassError(f"Key {fields['key']} is in use by now. Free it, then undo.")
+        unit.classes.update(class_id, **fields)
+
+
+def _refuse_taken(unit: Unit, name: str, besides: int) -> None:
+    """Raise when another class in use has this name."""
+    other = unit.classes.by_name(name)
+    if other is not None and other.id != besides and not other.archived:
+        raise ClassError(f"“{name}” is a class already. Merge the two, or choose another name.")
+
+
+def _active(unit: Unit, class_id: int) -> ClassRecord:
+    """Return a class in use."""
+    record = next((c for c in unit.classes.all() if c.id == class_id), None)
+    if record is None:
+        raise ClassError("That class is no longer in use. Load the page again.")
+    return record

@@ -1,0 +1,285 @@
+"""How good a model is: plain numbers from labels and predictions of the audit set.
+
+Everything here is arithmetic on arrays, so that the pages can use it: no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betaincinv
+
+from labeller.project import Project
+from store.records import ModelRecord, RoundRecord
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.floating[Any]]
+
+BINS = 15
+LEAST_PROBABILITY = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """One model on the learning curve.
+
+    `labels` and `spent` are what there was when its round began; `low` and `high` bound the audit
+    `accuracy` at 95 %. `strategy` picked the queue of this round, `bought_by` the queue before it,
+    and so most of the labels since the last point; None when nothing was picked before.
+    """
+
+    labels: int
+    spent: float
+    accuracy: float
+    low: float
+    high: float
+    round: int
+    strategy: str
+    bought_by: str | None
+    audited: int
+    model: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClassBalance:
+    """How many labels of a class are in each split."""
+
+    class_id: int
+    name: str
+    colour: str
+    train: int
+    valid: int
+    audit: int
+
+    @property
+    def total(self) -> int:
+        """Labels in all splits."""
+        return self.train + self.valid + self.audit
+
+
+def interval(correct: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the exact (Clopper-Pearson) interval of a share.
+
+    Parameters
+    ----------
+    correct : int
+        Successes, 0 to `n`.
+    n : int
+        Trials; with none the share may be anything.
+    confidence : float
+        Chance that such an interval holds the true share, at least.
+
+    Returns
+    -------
+    low, high : float
+        Between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        When `correct` is not between 0 and `n`.
+
+    References
+    ----------
+    Clopper, C. and Pearson, E. S. The Use of Confidence or Fiducial Limits Illustrated in the Case
+    of the Binomial. Biometrika 26(4), 1934.
+    """
+    if not 0 <= correct <= n:
+        raise ValueError(f"{correct} of {n} is no share.")
+    tail = (1 - confidence) / 2
+    low = float(betaincinv(correct, n - correct + 1, tail)) if correct else 0.0
+    high = float(betaincinv(correct + 1, n - correct, 1 - tail)) if correct < n else 1.0
+    return low, high
+
+
+def confusion(truth: Ints, predicted: Ints, classes: int) -> Ints:
+    """Count what was taken for what.
+
+    Parameters
+    ----------
+    truth, predicted : array of int, shape (n,)
+        Classes as numbers from 0 to `classes` - 1.
+    classes : int
+        C, the number of classes.
+
+    Returns
+    -------
+    ndarray of int64, shape (C, C)
+        Rows are true, columns predicted classes.
+    """
+    cells = np.bincount(truth * classes + predicted, minlength=classes * classes)
+    return cells.reshape(classes, classes).astype(np.int64)
+
+
+def per_class(table: Ints, class_ids: Sequence[int]) -> list[dict[str, Any]]:
+    """Return precision and recall of every class.
+
+    Parameters
+    ----------
+    table : array of int, shape (C, C)
+        A confusion matrix, rows true.
+    class_ids : sequence of int, length C
+        The ids of its classes.
+
+    Returns
+    -------
+    list of dict
+        ``class_id``, ``n`` (true items), ``precision`` and ``recall``; None where nothing was
+        predicted, or nothing is there.
+    """
+    right, true, predicted = np.diag(table), table.sum(axis=1), table.sum(axis=0)
+    return [
+        {
+            "class_id": int(class_id),
+            "n": int(true[i]),
+            "precision": float(right[i] / predicted[i]) if predicted[i] else None,
+            "recall": float(right[i] / true[i]) if true[i] else None,
+        }
+        for i, class_id in enumerate(class_ids)
+    ]
+
+
+def log_loss(probs: Floats, truth: Ints) -> float:
+    """Return the mean of −log of the probability of the true class.
+
+    Parameters
+    ----------
+    probs : array of float, shape (n, C)
+        Rows sum to one.
+    truth : array of int, shape (n,)
+        True columns; n is at least 1.
+    """
+    given = probs[np.arange(len(truth)), truth].astype(np.float64)
+    return float(-np.log(np.maximum(given, LEAST_PROBABILITY)).mean())
+
+
+def calibration_error(probs: Floats, truth: Ints, bins: int = BINS) -> float:
+    """Return the expected calibration error: how far confidence and accuracy lie apart.
+
+    Parameters
+    ----------
+    probs : array of float, shape (n, C)
+        Rows sum to one.
+    truth : array of int, shape (n,)
+        True columns; n is at least 1.
+    bins : int
+        Equal-width bins of confidence, each closed above.
+
+    Returns
+    -------
+    float
+        Mean over the items of |accuracy − confidence| of their bin, 0 to 1.
+
+    References
+    ----------
+    Guo, C. et al. On Calibration of Modern Neural Networks. ICML 2017, equation 3.
+    """
+    confidence = probs.max(axis=1).astype(np.float64)
+    right = (probs.argmax(axis=1) == truth).astype(np.float64)
+    which = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    gaps = np.bincount(which, weights=right - confidence, minlength=bins)
+    return float(np.abs(gaps).sum() / len(truth))
+
+
+def audit_metrics(probs: Floats, truth: Ints, class_ids: Sequence[int]) -> dict[str, Any]:
+    """Measure calibrated predictions of labelled audit items.
+
+    Parameters
+    ----------
+    probs : array of float, shape (n, C)
+        Calibrated probabilities; n may be 0.
+    truth : array of int, shape (n,)
+        True columns of `probs`.
+    class_ids : sequence of int, length C
+        The ids of the columns.
+
+    Returns
+    -------
+    dict
+        ``accuracy`` (None with ``why`` when n is 0), ``interval`` (95 %, Clopper-Pearson), ``n``,
+        ``log_loss``, ``confusion`` and ``per_class``; JSON values.
+    """
+    classes = len(class_ids)
+    predicted = probs.argmax(axis=1) if len(truth) else truth
+    table = confusion(truth, predicted, classes)
+    metrics: dict[str, Any] = {
+        "accuracy": None,
+        "interval": None,
+        "n": len(truth),
+        "log_loss": None,
+        "confusion": table.tolist(),
+        "per_class": per_class(table, class_ids),
+    }
+    if not len(truth):
+        return metrics | {"why": "No item of the audit set is labelled yet."}
+    correct = int(np.trace(table))
+    return metrics | {
+        "accuracy": correct / len(truth),
+        "interval": list(interval(correct, len(truth))),
+        "log_loss": log_loss(probs, truth),
+    }
+
+
+def learning_curve(project: Project) -> list[CurvePoint]:
+    """Return audit accuracy against labels, one point per round that trained and was audited.
+
+    Parameters
+    ----------
+    project : Project
+
+    Returns
+    -------
+    list of CurvePoint
+        By round.
+    """
+    with project.store.read() as unit:
+        models = {model.id: model for model in unit.models.all()}
+        rounds = [r for r in unit.rounds.all() if r.state == "done"]
+    points, before = [], None
+    for round_ in rounds:
+        model = models.get(round_.model_id) if round_.model_id is not None else None
+        if model is not None and model.metrics.get("accuracy") is not None:
+            points.append(_point(round_, model, before))
+        if round_.queued:
+            before = round_.strategy
+    return points
+
+
+def _point(round_: RoundRecord, model: ModelRecord, before: str | None) -> CurvePoint:
+    low, high = model.metrics["interval"]
+    return CurvePoint(
+        labels=round_.labels,
+        spent=round_.spent,
+        accuracy=float(model.metrics["accuracy"]),
+        low=float(low),
+        high=float(high),
+        round=round_.number,
+        strategy=round_.strategy,
+        bought_by=before,
+        audited=int(model.metrics["n"]),
+        model=model.id,
+    )
+
+
+def class_balance(project: Project) -> list[ClassBalance]:
+    """Return how many labels each class has in each split, in the order of the classes.
+
+    Parameters
+    ----------
+    project : Project
+
+    Returns
+    -------
+    list of ClassBalance
+        Classes without labels are there too, with zeros.
+    """
+    with project.store.read() as unit:
+        counts = [unit.labels.counts_by_class(split) for split in ("train", "valid", "audit")]
+        return [
+            ClassBalance(c.id, c.name, c.colour, *(by_class.get(c.id, 0) for by_class in counts))
+            for c in unit.classes.all()
+        ]

@@ -1,0 +1,99 @@
+"""Import from a CSV file that lists images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from labeller.errors import ImportSourceError
+from labeller.services.import_sources import Candidate, Survey, Tick, safe_target, shown
+from labeller.services.tables import BadRow, Row, TableError, read_table
+from store.records import ImportProblem, Split
+
+COLUMNS = {
+    "path": ("path", "file", "filename", "image"),
+    "label": ("label", "class"),
+    "group": ("group",),
+    "split": ("split",),
+}
+SPLITS: dict[str, Split] = {
+    "train": "train",
+    "valid": "valid",
+    "val": "valid",
+    "validation": "valid",
+    "audit": "audit",
+    "test": "audit",
+}
+
+
+class TableSource:
+    """A table with the column ``path`` (relative to the table), and maybe label, group, split."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.shown = shown(str(path))
+        self._splits: dict[str, Split] = {}
+
+    def survey(self, tick: Tick) -> Survey:
+        """Count the rows, and note which groups are given a split, for the rows that are not.
+
+        Raises
+        ------
+        ImportSourceError
+            When it is not UTF-8 or has no column ``path``.
+        """
+        survey = Survey()
+        try:
+            for row in read_table(self.path, COLUMNS, [["path"]]):
+                survey.files += 1
+                if not isinstance(row, BadRow):
+                    self._note_split(row[1])
+                if survey.files % 1000 == 0:
+                    tick(survey.files)
+        except TableError as error:
+            raise ImportSourceError(str(error)) from error
+        return survey
+
+    def candidates(self, survey: Survey, folders: bool) -> Iterator[Candidate | ImportProblem]:
+        """Yield the file of every row."""
+        del survey, folders
+        for row in read_table(self.path, COLUMNS, [["path"]]):
+            if isinstance(row, BadRow):
+                yield self._problem(row.line, f"it is no CSV ({row.reason})")
+            else:
+                yield self._candidate(row[0], row[1])
+
+    def _note_split(self, row: Row) -> None:
+        split = SPLITS.get(row.get("split", "").casefold())
+        if split is not None and row.get("group"):
+            self._splits.setdefault(row["group"], split)
+
+    def _candidate(self, line: int, row: Row) -> Candidate | ImportProblem:
+        """Turn a row into a candidate, or say what is wrong with it."""
+        if not row["path"]:
+            return self._problem(line, "its path is empty")
+        wanted = row.get("split", "").casefold()
+        split = SPLITS.get(wanted)
+        if wanted and split is None:
+            return self._problem(line, f"split {wanted!r} is none of train, valid, audit")
+        group = row.get("group") or None
+        whole = self._splits.get(group) if group is not None else split
+        if split is not None and split != whole:
+            return self._problem(line, f"group {group!r} is in {whole} further up, here in {split}")
+        full = os.path.normpath(self.path.parent / row["path"])
+        return Candidate(
+            shown(full), full, self._target(full), row.get("label") or None, group, whole
+        )
+
+    def _target(self, full: str) -> PurePosixPath:
+        """Keep the folders of what lies beside the table; of the rest only the name."""
+        path = Path(full)
+        beside = path.is_relative_to(self.path.parent)
+        parts = path.relative_to(self.path.parent).parts if beside else (path.name,)
+        return safe_target([self.path.stem, *parts])
+
+    def _problem(self, line: int, reason: str) -> ImportProblem:
+        return ImportProblem(
+            f"{self.shown}: line {line}", reason, "Mend the line and import again."
+        )

@@ -1,0 +1,129 @@
+"""A process that hashes, decodes and makes thumbnails: JSON lines in, JSON lines out.
+
+Run as ``python -m labeller.services.import_worker``. It knows no database and no project, starts
+in a fraction of a second, and may die on a hostile file without taking the import along.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import sys
+import warnings
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+from labeller import imaging
+from labeller.errors import ImageError
+from labeller.services import thumbnails
+
+NICE = 5
+_CHUNK = 1 << 20
+
+
+class CannotWriteError(Exception):
+    """The project folder cannot be written: no file after this one could come in either."""
+
+
+def main() -> None:
+    """Answer requests until the import closes the pipe or dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the import's to handle
+    if os.nice(0) < NICE:
+        os.nice(NICE)  # labelling in the browser goes first
+    warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
+    config = json.loads(sys.stdin.readline())
+    _say({"ready": True})
+    for line in sys.stdin:
+        _say(answer(json.loads(line), config))
+
+
+def answer(request: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    """Examine one file.
+
+    Parameters
+    ----------
+    request : dict
+        ``path``; ``sift`` to stop after the hash; ``keep``, a path to copy the bytes to, or None.
+    config : dict
+        ``max_pixels``, ``thumbnails`` (folder) and ``side`` (longest side of a thumbnail).
+
+    Returns
+    -------
+    dict
+        ``sha256`` and, unless sifted, ``width``, ``height``, ``format``, ``bytes``; or ``reason``
+        and ``mend`` when the file is left out; or ``stop`` when nothing can be written any more.
+    """
+    keep = request["keep"]
+    try:
+        return _examined(request, config)
+    except CannotWriteError as error:
+        found: dict[str, Any] = {"stop": str(error)}
+    except ImageError as error:
+        found = {"reason": error.reason, "mend": error.mend}
+    except OSError as error:
+        found = {
+            "reason": f"it cannot be read to its end ({error.strerror or error})",
+            "mend": "Check the disk it lies on.",
+        }
+    if keep is not None:
+        Path(keep).unlink(missing_ok=True)
+    return found
+
+
+def _examined(request: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    path, keep = request["path"], request["keep"]
+    with imaging.opened(path) as file:
+        if keep is not None:
+            sha256 = _copied(file, keep)
+        else:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        if request["sift"]:
+            return {"sha256": sha256}
+        if keep is None:
+            return _decoded(file, sha256, config)
+    # What was copied is what is looked at, should the original change just now.
+    with imaging.opened(keep) as file:
+        return _decoded(file, sha256, config)
+
+
+def _decoded(file: BufferedReader, sha256: str, config: dict[str, Any]) -> dict[str, Any]:
+    """Decode, and make the thumbnail from the same pixels."""
+    file.seek(0)
+    decoded = imaging.decode(file, config["max_pixels"], config["side"])
+    size = os.fstat(file.fileno()).st_size
+    try:
+        thumbnails.keep_thumbnail(Path(config["thumbnails"]), config["side"], sha256, decoded, size)
+    except OSError as error:
+        raise CannotWriteError(error.strerror or str(error)) from error
+    return {
+        "sha256": sha256,
+        "width": decoded.width,
+        "height": decoded.height,
+        "format": decoded.format,
+        "bytes": size,
+    }
+
+
+def _copied(file: BufferedReader, target: str) -> str:
+    """Copy to `target` and return the hash of what was written."""
+    digest = hashlib.sha256()
+    try:
+        with Path(target).open("wb") as copy:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+                copy.write(chunk)
+    except OSError as error:
+        raise CannotWriteError(error.strerror or str(error)) from error
+    return digest.hexdigest()
+
+
+def _say(message: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,276 @@
+"""What an import found, written to the store in short transactions."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from labeller.errors import ClassError
+from labeller.project import Project
+from labeller.services import classes as class_service
+from labeller.services.class_names import class_ids, class_name
+from labeller.services.import_sources import Candidate
+from labeller.services.import_worker import CannotWriteError
+from labeller.services.splits import split_of
+from store.records import ImportProblem, ItemRecord, NewEvent, NewItem
+from store.store import Unit
+
+BATCH = 300  # items in one transaction: a few hundredths of a second
+SECONDS = 2.0  # what is found is in after this long
+LISTED = 1000  # problems and conflicts that a report holds; the store holds all
+ANNOTATOR = "import"
+IMAGES = "images"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelConflict:
+    """An imported label that was not taken, because the image has another one already."""
+
+    path: str
+    label: str
+    wanted: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A readable image; `file` is a copy of our own to be moved in, if there is one."""
+
+    candidate: Candidate
+    facts: dict[str, Any]
+    file: Path | None
+
+    @property
+    def sha256(self) -> str:
+        return str(self.facts["sha256"])
+
+
+class Writer:
+    """Gathers results and writes them; its numbers are those of what is committed."""
+
+    def __init__(self, project: Project, import_id: int, make_classes: bool) -> None:
+        self._project, self._import_id, self._make = project, import_id, make_classes
+        self._found: list[_Found] = []
+        self._refused: list[ImportProblem] = []
+        self._last = time.monotonic()
+        self._classes: dict[str, int] = {}
+        self.added = self.known = self.labelled = self.failed = self.moved = 0
+        self.problems: list[ImportProblem] = []
+        self.conflicts: list[LabelConflict] = []
+        self.unknown: Counter[str] = Counter()
+        self.made: list[str] = []
+        self._load_classes()
+
+    def take(self, candidate: Candidate, facts: dict[str, Any], file: Path | None) -> None:
+        """Note an image that can be read, or is known by its hash."""
+        self._found.append(_Found(candidate, facts, file))
+
+    def refuse(self, problem: ImportProblem) -> None:
+        """Note a file that is left out."""
+        self._refused.append(problem)
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to write."""
+        waiting = max(len(self._found), len(self._refused))
+        return waiting >= BATCH or (waiting > 0 and time.monotonic() - self._last > SECONDS)
+
+    def flush(self) -> None:
+        """Write what was noted, in one transaction.
+
+        Raises
+        ------
+        CannotWriteError, StoreFull
+            When the disk is full; nothing of this batch is in then.
+        """
+        found, refused = self._found, self._refused
+        self._found, self._refused, self._last = [], [], time.monotonic()
+        if not (found or refused):
+            return
+        self._make_classes(found)
+        with self._project.store.write() as unit:
+            ids, fresh, moved = self._add(unit, found)
+            labelled, conflicts, unknown = self._label(unit, ids, found)
+            told = [
+                ImportProblem(c.path, f"it is labelled {c.label} already, not {c.wanted}", "")
+                for c in conflicts
+            ]
+            unit.imports.problem(self._import_id, [*refused, *told])
+        self.added += fresh
+        self.known += len(found) - fresh
+        self.moved += moved
+        self.labelled += labelled
+        self.failed += len(refused)
+        self.unknown += unknown
+        self.problems += refused[: LISTED - len(self.problems)]
+        self.conflicts += conflicts[: LISTED - len(self.conflicts)]
+        for one in found:
+            if one.file is not None:
+                one.file.unlink(missing_ok=True)
+
+    def finish(self, cancelled: bool) -> None:
+        """Close the import's row with the numbers."""
+        with self._project.store.write() as unit:
+            unit.imports.finish(
+                self._import_id, self.added, self.known, self.labelled, self.failed, cancelled
+            )
+
+    def _add(self, unit: Unit, found: Sequence[_Found]) -> tuple[dict[str, int], int, int]:
+        """Add what is new; returns all ids by hash, how many are new, how many were found again."""
+        ids = unit.items.known(list({one.sha256 for one in found}))
+        records = unit.items.many(list(ids.values()))
+        fresh: dict[str, NewItem] = {}
+        moved = set()
+        for one in found:
+            if one.sha256 not in ids:
+                fresh.setdefault(one.sha256, self._item(one))
+            elif one.sha256 not in moved and self._is_lost(records[ids[one.sha256]]):
+                unit.items.relocate(ids[one.sha256], *self._place(one))
+                moved.add(one.sha256)
+        ids.update(zip(fresh, unit.items.add(list(fresh.values())), strict=True))
+        return ids, len(fresh), len(moved)
+
+    def _item(self, one: _Found) -> NewItem:
+        settings = self._project.settings
+        path, copied = self._place(one)
+        group = one.candidate.group or one.sha256
+        return NewItem(
+            sha256=one.sha256,
+            path=path,
+            copied=copied,
+            width=one.facts["width"],
+            height=one.facts["height"],
+            format=one.facts["format"],
+            bytes=one.facts["bytes"],
+            group=group,
+            split=one.candidate.split
+            or split_of(group, settings.audit_share, settings.valid_share),
+        )
+
+    def _is_lost(self, record: ItemRecord) -> bool:
+        return not self._project.file(record.path).exists()
+
+    def _place(self, one: _Found) -> tuple[str, bool]:
+        """Return where the image lies from now on, and whether that is in the project."""
+        if one.file is None or not one.file.exists():
+            return one.candidate.path, False
+        images = self._project.root / IMAGES
+        try:
+            target = moved_in(one.file, images, one.candidate.target, one.sha256)
+        except OSError as error:
+            raise CannotWriteError(error.strerror or str(error)) from error
+        return str(PurePosixPath(IMAGES) / target), True
+
+    def _label(
+        self, unit: Unit, ids: dict[str, int], found: Sequence[_Found]
+    ) -> tuple[int, list[LabelConflict], Counter[str]]:
+        """Record the labels that came along; an image that has another one keeps it."""
+        have: dict[int, int | None] = {}
+        events, conflicts, unknown = [], [], Counter[str]()
+        names = {class_id: name for name, class_id in self._classes.items()}
+        for one in found:
+            if one.candidate.label is None:
+                continue
+            name = class_name(one.candidate.label)
+            wanted, item_id = self._classes.get(name), ids[one.sha256]
+            if wanted is None:
+                unknown[name] += 1
+                continue
+            if item_id not in have:
+                current = unit.labels.current(item_id)
+                have[item_id] = None if current is None else current.class_id
+            if have[item_id] is None:
+                # An imported label that somebody took back does not come back: its key is known.
+                key = f"import:{one.sha256}:{wanted}"
+                events.append(NewEvent(key=key, kind="label", item_id=item_id, class_id=wanted))
+                have[item_id] = wanted
+            elif have[item_id] != wanted:
+                kept = names.get(have[item_id] or 0, "another class")
+                conflicts.append(LabelConflict(one.candidate.shown, kept, name))
+        results = unit.labels.record(ANNOTATOR, None, "import", events, 0.0)
+        return sum(result.status == "accepted" for result in results), conflicts, unknown
+
+    def _make_classes(self, found: Sequence[_Found]) -> None:
+        """Add the classes that labels name for the first time, where the import may."""
+        if not self._make:
+            return
+        labels = (class_name(one.candidate.label) for one in found if one.candidate.label)
+        for name in dict.fromkeys(labels):
+            if name in self._classes or name in self.unknown:
+                continue
+            try:
+                class_service.add(self._project, [name])
+            except ClassError:  # too long, or with a line break: reported as unknown
+                continue
+            self.made.append(name)
+            self._load_classes()
+
+    def _load_classes(self) -> None:
+        with self._project.store.read() as unit:
+            self._classes = class_ids(unit)
+
+
+def moved_in(file: Path, images: Path, target: PurePosixPath, sha256: str) -> PurePosixPath:
+    """Move a file below `images`, never over another one.
+
+    Parameters
+    ----------
+    file : Path
+        A file on the same disk, which is gone afterwards.
+    images : Path
+        The project's folder of copied images.
+    target : PurePosixPath
+        Where it should go; when that is taken, part of the hash is put in the name.
+    sha256 : str
+        Hash of its bytes; a file of the same bytes already there is used as it is.
+
+    Returns
+    -------
+    PurePosixPath
+        Where it is, below `images`.
+
+    Raises
+    ------
+    OSError
+        When the folder cannot be written.
+    """
+    suffix = target.suffix
+    names = (
+        target,
+        target.with_name(f"{target.stem}-{sha256[:12]}{suffix}"),
+        PurePosixPath("by-hash", f"{sha256}{suffix}"),
+    )
+    for name in names:
+        path = images / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _link(file, path)
+        except (FileExistsError, NotADirectoryError):
+            if not (path.is_file() and _hash(path) == sha256):
+                continue
+        file.unlink()
+        return name
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(images / names[-1]))
+
+
+def _link(file: Path, path: Path) -> None:
+    """Give a file a second name; on disks that cannot, the only one."""
+    try:
+        os.link(file, path)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+            raise
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from error
+        path.write_bytes(file.read_bytes())
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

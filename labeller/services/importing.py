@@ -1,0 +1,73 @@
+"""Import images: each becomes an item once, and no bad file stops the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from labeller.progress import Progress, Silent
+from labeller.project import Project
+from labeller.services.import_report import ImportReport
+from labeller.services.import_run import Import
+from labeller.services.import_sources import Labels
+from store.records import JobRecord
+
+__all__ = ["ImportReport", "import_sources", "run_import_job"]
+
+LISTED = 20  # problems and conflicts in a job's result
+
+
+def import_sources(
+    project: Project,
+    sources: Sequence[Path],
+    copy: bool = False,
+    progress: Progress | None = None,
+    labels: Labels = "auto",
+) -> ImportReport:
+    """Bring images into a project.
+
+    Parameters
+    ----------
+    project : Project
+    sources : sequence of Path
+        Folders (with everything below), CSV files, zip archives, image files. Archives are always
+        copied.
+    copy : bool
+        Copy the images into the project instead of pointing to where they lie.
+    progress : Progress, optional
+        Told after every file; its ``check`` may cancel, which keeps what is in.
+    labels : {"auto", "folders", "none"}
+        ``"auto"``: folders are labels when a source has the shape of class folders and fits the
+        project's classes, by the rule of
+        :func:`~labeller.services.import_sources.folders_are_labels`. ``"folders"``: the first
+        folder below the source is the label, and classes are made as needed. ``"none"``: no labels,
+        not even those of a CSV file. Classes are also made in a project that has none.
+
+    Returns
+    -------
+    ImportReport
+        An image known by the hash of its bytes is counted in ``known`` and keeps its label.
+
+    Raises
+    ------
+    ImportSourceError
+        When a source cannot be read at all (nothing is imported then), or when the project can no
+        longer be written, as on a full disk (what is in stays).
+    """
+    return Import(project, sources, copy, progress or Silent(), labels).run()
+
+
+def run_import_job(project: Project, job: JobRecord, progress: Progress) -> dict[str, Any]:
+    """Do a job of the kind ``import``; its parameters are those of :func:`import_sources`."""
+    params: Mapping[str, Any] = job.params
+    report = import_sources(
+        project,
+        [Path(source) for source in params["sources"]],
+        copy=bool(params.get("copy", False)),
+        progress=progress,
+        labels=params.get("labels", "auto"),
+    )
+    result = asdict(report)
+    return result | {name: result[name][:LISTED] for name in ("problems", "conflicts", "notes")}

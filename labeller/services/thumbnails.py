@@ -1,0 +1,150 @@
+"""Images for the browser: thumbnails and card images, each made once and kept."""
+
+from __future__ import annotations
+
+import os
+import threading
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from PIL import Image
+
+from labeller import imaging
+from labeller.errors import ImageError
+
+if TYPE_CHECKING:  # import workers use this module without project and store
+    from labeller.project import Project
+    from store.records import ItemRecord
+
+Size = Literal["thumb", "card", "full"]
+JPEG = "image/jpeg"
+_QUALITY = {"thumb": 85, "card": 90, "full": 95}
+# Threads that want the same image wait for the one that makes it; others are not held up.
+_LOCKS = tuple(threading.Lock() for _ in range(64))
+
+
+def thumbnail(project: Project, item: ItemRecord, size: Size) -> tuple[Path, str]:
+    """Return a file that a browser can show, made on first use.
+
+    Parameters
+    ----------
+    project : Project
+    item : ItemRecord
+    size : {"thumb", "card", "full"}
+        Longest side `thumbnail_pixels`, `card_pixels`, or all pixels.
+
+    Returns
+    -------
+    path : Path
+        The kept file, or the original when a browser shows it rightly and it is small enough.
+    media_type : str
+
+    Raises
+    ------
+    ImageError
+        When it has to be made and the original is gone, changed or unreadable.
+    """
+    pixels = _pixels(project, size)
+    kept = kept_path(project.thumbnails, pixels, item.sha256)
+    if kept.exists():
+        return kept, JPEG
+    original = project.file(item.path)
+    check_unchanged(original, item)
+    media_type = imaging.MEDIA_TYPES.get(item.format)
+    small = fits(item.width, item.height, item.bytes, pixels)
+    if media_type is not None and small and imaging.is_plain(original):
+        return original, media_type
+    with _LOCKS[int(item.sha256[:8], 16) % len(_LOCKS)]:
+        if not kept.exists():
+            image = imaging.open_rgb(original, project.settings.max_image_pixels, pixels)
+            _keep(image, kept, _QUALITY[size])
+    return kept, JPEG
+
+
+def kept_path(folder: Path, pixels: int | None, sha256: str) -> Path:
+    """Return where the made image of a longest side (None: all pixels) is kept."""
+    return folder / str(pixels or "full") / sha256[:2] / f"{sha256}.jpg"
+
+
+def fits(width: int, height: int, size: int, pixels: int | None) -> bool:
+    """Whether an original is small enough to be served instead of a made image.
+
+    A file heavier than its raw pixels carries something else along and is not sent.
+    """
+    small = pixels is None or max(width, height) <= pixels
+    return small and size <= 4 * width * height + 65_536
+
+
+def keep_thumbnail(
+    folder: Path, pixels: int, sha256: str, decoded: imaging.Decoded, size: int
+) -> None:
+    """Write the thumbnail of a file of `size` bytes just decoded, unless none is needed.
+
+    Raises
+    ------
+    OSError
+        When the folder cannot be written, or the disk is full.
+    """
+    if decoded.plain and fits(decoded.width, decoded.height, size, pixels):
+        return
+    path = kept_path(folder, pixels, sha256)
+    if not path.exists():
+        write_whole(path, _encoded(decoded.image, _QUALITY["thumb"]))
+
+
+def check_unchanged(path: Path, item: ItemRecord) -> None:
+    """Refuse an original that is gone or is not the file that was imported.
+
+    Raises
+    ------
+    ImageError
+        With the mend.
+    """
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise ImageError(
+            f"the file is gone ({error.strerror})", "Put it back, or import it from its new place."
+        ) from error
+    if size != item.bytes:
+        raise ImageError(
+            "the file has changed since it was imported",
+            "Put the old one back; import the new one as an item of its own.",
+        )
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _pixels(project: Project, size: Size) -> int | None:
+    if size == "full":
+        return None
+    settings = project.settings
+    return settings.thumbnail_pixels if size == "thumb" else settings.card_pixels
+
+
+def _keep(image: Image.Image, path: Path, quality: int) -> None:
+    """Write a made image; a full disk is said, not raised as a system error."""
+    try:
+        write_whole(path, _encoded(image, quality))
+    except OSError as error:
+        raise ImageError(
+            f"{path.parent}: cannot be written ({error.strerror or error})", "Free some space."
+        ) from error
+
+
+def _encoded(image: Image.Image, quality: int) -> bytes:
+    # Encoded in memory first: Pillow's own file writing loses the reason when a disk is full.
+    buffer = BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()

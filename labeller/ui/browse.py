@@ -1,0 +1,287 @@
+"""The images of the project: filters, a grid, and what can be done with the chosen ones."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+import streamlit as st
+
+from labeller.errors import LabellerError
+from labeller.project import Project
+from labeller.services import labelling, recent
+from labeller.services.labelling import Act
+from labeller.ui import item as item_dialog
+from labeller.ui import session, view
+from labeller.ui.grid import Tile, grid
+from labeller.ui.text import escape_markdown
+from store.errors import StoreError
+from store.records import ClassRecord, Counts, EventKind, ItemRecord, ItemState, Split
+from store.store import Unit
+
+PAGE = 60
+SIZES = {"S": 96, "M": 136, "L": 220}
+STATES: dict[ItemState | None, str] = {
+    None: "All",
+    "unlabelled": "Unlabelled",
+    "labelled": "Labelled",
+    "skipped": "Skipped",
+    "flagged": "Flagged",
+}
+ORDERS = {"newest": "Newest first", "oldest": "Oldest first", "path": "By path"}
+NO_REFUND = "The history keeps it; the budget is not refunded."
+_RESET = "browse_reset"
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which images to show."""
+
+    state: ItemState | None
+    class_id: int | None
+    split: Split | None
+    text: str | None
+    order: str
+
+
+def show(project: Project) -> None:
+    """Draw filters and grid; they run as a fragment, so that choosing never draws the page anew."""
+    st.fragment(_show)(str(project.root))
+
+
+def _show(root: str) -> None:
+    session.show_toasts()
+    project = recent.opened(root)
+    with project.store.read() as unit:
+        classes = {record.id: record for record in unit.classes.all()}
+        counts = unit.items.count()
+    filters, pixels = _filters(counts, classes)
+    kinds = (filters.state, filters.class_id, filters.split, filters.text)
+    with project.store.read() as unit:
+        total = unit.items.page_count(*kinds)
+    if not total:
+        _nothing(filters)
+        return
+    top = st.container(horizontal=True, vertical_alignment="center", gap="small", key="lb_actions")
+    page = _page_number(filters, total)
+    with project.store.read() as unit:
+        items = unit.items.page(
+            *kinds,
+            order=filters.order,  # type: ignore[arg-type]
+            offset=(page - 1) * PAGE,
+            limit=PAGE,
+        )
+        tiles = [_tile(project, unit, item, classes) for item in items]
+    choice = grid(
+        project,
+        session.annotator(),
+        tiles,
+        key="lb_grid",
+        reset=st.session_state.get(_RESET, 0),
+        pixels=pixels,
+    )
+    with top:
+        _actions(project, choice.selected, {i.id: i for i in items}, classes)
+    if choice.opened is not None:
+        item_dialog.show(project, choice.opened)
+
+
+def _filters(counts: Counts, classes: dict[int, ClassRecord]) -> tuple[Filters, int]:
+    """Draw the filters and return what is chosen, with the least width of a tile."""
+    numbers = {None: counts.items} | {s: getattr(counts, s) for s in STATES if s}
+    state = st.pills(
+        "State",
+        list(STATES),
+        default=None,
+        format_func=lambda s: f"{STATES[s]} {numbers[s]:,}",
+        key="browse_state",
+        label_visibility="collapsed",
+    )
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    text = row.text_input(
+        "Find",
+        key="browse_text",
+        icon=":material/search:",
+        placeholder="part of the path",
+        live=True,
+        width=220,
+    )
+    class_id = row.selectbox(
+        "Class",
+        [0, *classes],
+        format_func=lambda i: classes[i].name if i else "All classes",
+        key="browse_class",
+        width=170,
+    )
+    split = row.selectbox(
+        "Split",
+        ["", *get_args(Split)],
+        format_func=lambda s: s or "All splits",
+        key="browse_split",
+        help="The audit set measures the model: it is never trained on.",
+        width=130,
+    )
+    order = row.selectbox(
+        "Order", list(ORDERS), format_func=ORDERS.__getitem__, key="browse_order", width=150
+    )
+    size = row.segmented_control("Size", list(SIZES), default="M", required=True, key="browse_size")
+    return (
+        Filters(state, class_id or None, split or None, text.strip() or None, order),
+        SIZES[size or "M"],
+    )
+
+
+def _nothing(filters: Filters) -> None:
+    """Say that no image matches, and how to see some."""
+    with st.container(border=True, horizontal_alignment="center"):
+        st.markdown(
+            "No image matches these filters."
+            if any((filters.state, filters.class_id, filters.split, filters.text))
+            else "No images yet: import some above."
+        )
+
+
+def _page_number(filters: Filters, total: int) -> int:
+    """Draw the pages below the grid's head; another filter begins at page 1."""
+    pages = max(1, -(-total // PAGE))
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
+        st.caption(view.count(total, "image"))
+        if pages == 1:
+            return 1
+        return st.pagination(pages, key=f"browse_page_{hash(filters)}_{pages}")
+
+
+def _tile(project: Project, unit: Unit, item: ItemRecord, classes: dict[int, ClassRecord]) -> Tile:
+    """Turn an item into a thumbnail with its label, or what else it is."""
+    label = unit.labels.current(item.id) if item.state == "labelled" else None
+    known = classes.get(label.class_id) if label else None
+    return Tile(
+        id=item.id,
+        name=labelling.item_name(item),
+        image=labelling.image_url(project, item),
+        width=item.width,
+        height=item.height,
+        label=label.class_name if label else None,
+        colour=known.colour if known else None,
+        note=item.state if item.state in ("skipped", "flagged") else None,
+    )
+
+
+def _actions(
+    project: Project,
+    selected: Sequence[int],
+    items: dict[int, ItemRecord],
+    classes: dict[int, ClassRecord],
+) -> None:
+    """Offer what can be done with the selected images; the row is always there: nothing jumps."""
+    chosen = [items[i] for i in selected]
+    none = not chosen
+    st.markdown(f"**{len(chosen)}** selected" if chosen else ":gray[Nothing selected]")
+    class_id = st.selectbox(
+        "Label as",
+        list(classes),
+        index=None,
+        format_func=lambda i: classes[i].name,
+        key="browse_label_as",
+        placeholder="Label as …",
+        label_visibility="collapsed",
+        width=200,
+        disabled=none,
+    )
+    st.button(
+        "Label",
+        type="primary",
+        key="browse_label",
+        disabled=none or class_id is None,
+        on_click=_label,
+        args=(project, chosen, class_id),
+    )
+    _other_actions(project, chosen)
+
+
+def _other_actions(project: Project, chosen: Sequence[ItemRecord]) -> None:
+    """Offer flag, put back and remove label."""
+    held = [item for item in chosen if item.state in ("skipped", "flagged")]
+    labelled = [item for item in chosen if item.state == "labelled"]
+    for text, icon, key, kind, items, help_text in (
+        ("Flag", "flag", "browse_flag", "flag", chosen, "Set aside: no strategy picks it."),
+        ("Put back", "undo", "browse_back", "clear", held, "Skipped and flagged images only."),
+        ("Remove label", "label_off", "browse_clear", "clear", labelled, NO_REFUND),
+    ):
+        st.button(
+            text,
+            icon=f":material/{icon}:",
+            key=key,
+            disabled=not items,
+            help=help_text,
+            on_click=_do,
+            args=(project, kind, items),
+        )
+
+
+def _label(project: Project, items: Sequence[ItemRecord], class_id: int) -> None:
+    """Give the chosen images a class."""
+    _record(project, relabel(project, items, session.annotator(), class_id))
+
+
+def _do(project: Project, kind: EventKind, items: Sequence[ItemRecord]) -> None:
+    """Flag the chosen images, or take their label, skip or flag away."""
+    reason = "flagged on the images page" if kind == "flag" else None
+    _record(project, [act(kind, item, reason) for item in items])
+
+
+def relabel(
+    project: Project, items: Sequence[ItemRecord], annotator: str, class_id: int
+) -> list[Act]:
+    """Return the events that give items a class, also where somebody else's label is in the way.
+
+    A label by another annotator would count as a second opinion only; whoever relabels on this page
+    reviews, so the old label is cleared row.
+    """
+    acts: list[Act] = []
+    with project.store.read() as unit:
+        for item in items:
+            label = unit.labels.current(item.id)
+            if label is not None and label.annotator != annotator:
+                acts.append(act("clear", item))
+            acts.append(Act(uuid.uuid4().hex, "label", item.id, class_id))
+    return acts
+
+
+def act(kind: EventKind, item: ItemRecord, reason: str | None = None) -> Act:
+    """Return one event with a key of its own."""
+    return Act(uuid.uuid4().hex, kind, item.id, reason=reason)
+
+
+def _record(project: Project, acts: Sequence[Act]) -> None:
+    """Store events, clear the selection, and keep what came of it for the next drawing."""
+    try:
+        results = labelling.record(
+            project, session.annotator(), session.page_session(), "page", acts
+        )
+    except (LabellerError, StoreError) as error:
+        session.toast_later(escape_markdown(str(error)), ":material/error:")
+    else:
+        session.toast_later(*outcome(results["results"]))
+    st.session_state[_RESET] = st.session_state.get(_RESET, 0) + 1
+
+
+def outcome(results: Sequence[dict[str, object]]) -> tuple[str, str]:
+    """Say what became of events (how many images changed, why others did not), with an icon."""
+    refused: dict[str, int] = {}
+    changed = set()
+    for result in results:
+        if result["status"] == "refused":
+            reason = str(result["reason"])
+            text = "the budget is spent" if reason == "budget" else reason.rstrip(".")
+            refused[text] = refused.get(text, 0) + 1
+        else:
+            changed.add(result["item"])
+    parts = [f"{view.count(len(changed), 'image')} changed"] if changed or not refused else []
+    parts += [f"{n:,} refused: {escape_markdown(text)}" for text, n in refused.items()]
+    icon = ":material/error:" if refused else ":material/check_circle:"
+    return ", ".join(parts) + ".", icon

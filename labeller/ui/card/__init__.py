@@ -1,0 +1,89 @@
+"""The labelling card: a Streamlit component that talks to the API by itself."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from labeller import tokens
+from labeller.project import Project
+from labeller.ui.card.bundle import bundle
+
+NAME = "labelling_card"
+API = "/api/v1"
+_KEPT = "card_access"
+_FOLDER = Path(__file__).parent
+
+
+def labelling_card(project: Project, annotator: str) -> str | None:
+    """Show the labelling card.
+
+    Parameters
+    ----------
+    project : Project
+        The project whose queue is labelled.
+    annotator : str
+        The name that labels given here get.
+
+    Returns
+    -------
+    str or None
+        Where the person wants to go next: ``import``, ``classes``, ``settings``, ``export``,
+        ``rounds`` or ``retrain``; None most of the time.
+    """
+    html, css, js = _sources()
+    card = st.components.v2.component(NAME, html=html, css=css, js=js)
+    result = card(
+        key=f"card-{project.id}-{annotator}",
+        data=_data(project, annotator),
+        on_token_change=_forget_token,
+        on_go_change=lambda: None,
+    )
+    return result.get("go") or None
+
+
+@cache
+def _sources() -> tuple[str, str, str]:
+    """Read the card's markup, styles and script."""
+    html = (_FOLDER / "card.html").read_text(encoding="utf-8")
+    css = (_FOLDER / "card.css").read_text(encoding="utf-8")
+    return html, css, bundle(_FOLDER / "js")
+
+
+def _data(project: Project, annotator: str) -> dict[str, Any]:
+    """Return what the card is told; equal data at a rerun leaves the card alone."""
+    settings = project.settings
+    with project.store.read() as unit:
+        classes = unit.classes.all()
+    return {
+        "project": {"id": project.id, "name": project.name},
+        "annotator": annotator,
+        "token": _token(project, annotator),
+        "tokenSeconds": settings.token_hours * 3600,
+        "api": API,
+        "classes": [
+            {"id": c.id, "name": c.name, "key": c.key, "colour": c.colour} for c in classes
+        ],
+        "keyInterval": settings.key_interval_ms,
+        "leaseSeconds": settings.lease_seconds,
+    }
+
+
+def _token(project: Project, annotator: str) -> str:
+    """Return this tab's token; a new one once half of its time is over."""
+    kept = st.session_state.get(_KEPT)
+    until = time.time() - project.settings.token_hours * 1800
+    if kept and kept[0] == (project.id, annotator) and kept[1] > until:
+        return str(kept[2])
+    made = tokens.make(project, annotator, "page")
+    st.session_state[_KEPT] = ((project.id, annotator), time.time(), made)
+    return made
+
+
+def _forget_token() -> None:
+    """Make a new token in this run: the card says that the API refused the old one."""
+    st.session_state.pop(_KEPT, None)

@@ -1,0 +1,258 @@
+"""The classes page: the table of classes and the panel that changes one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import streamlit as st
+
+from labeller.errors import LabellerError
+from labeller.project import Project
+from labeller.services import classes
+from labeller.ui import creation, session, view
+from labeller.ui.text import escape_markdown
+from store.errors import StoreError
+from store.records import ClassRecord
+
+_ERROR = "classes_error"
+_CHOSEN = "classes_chosen"
+
+
+def show(project: Project) -> None:
+    """Draw the page."""
+    records = classes.listed(project)
+    counts = classes.counts(project)
+    head = st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    )
+    head.title("Classes", width="content")
+    with head:
+        _undo(project)
+    if error := st.session_state.pop(_ERROR, None):
+        st.error(escape_markdown(error), icon=":material/error:")
+    if not records:
+        st.markdown("No classes yet. Add the names that an image can get, one per line.")
+        _add(project, expanded=True)
+        _log(project)
+        return
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        chosen = _table(records, counts)
+        _add(project, expanded=False)
+    with right:
+        _editor(project, records, counts, chosen)
+    _log(project)
+
+
+def _table(records: list[ClassRecord], counts: dict[int, int]) -> ClassRecord:
+    """Draw the classes with their counts and return the chosen one (the first to begin with)."""
+    most = max(1, *counts.values()) if counts else 1
+    order = [record.id for record in records]
+    before = st.session_state.get(_CHOSEN)
+    total = sum(counts.values())
+    st.caption(f"{view.count(len(records), 'class', 'classes')}, {view.count(total, 'label')}")
+    rows = [
+        {
+            "Colour": swatch(record.colour),
+            "Key": record.key or "–",
+            "Class": record.name,
+            "Labels": counts.get(record.id, 0),
+        }
+        for record in records
+    ]
+    state = st.dataframe(
+        rows,
+        hide_index=True,
+        height="auto" if len(rows) <= 12 else 460,
+        row_height=36,
+        on_select="rerun",
+        selection_mode="single-row-required",
+        selection_default={"selection": {"rows": [order.index(before) if before in order else 0]}},
+        # A row number means nothing once the order has changed: the table then begins anew.
+        key=f"classes_table_{hash(tuple(order))}",
+        column_config={
+            "Colour": st.column_config.ImageColumn("", width=40),
+            "Key": st.column_config.TextColumn(width=50),
+            "Class": st.column_config.TextColumn(width=190),
+            "Labels": st.column_config.ProgressColumn(
+                format="localized", min_value=0, max_value=most, width=150
+            ),
+        },
+    )
+    selected = state["selection"]["rows"]
+    index = selected[0] if selected and selected[0] < len(records) else 0
+    st.session_state[_CHOSEN] = records[index].id
+    return records[index]
+
+
+def swatch(colour: str) -> str:
+    """Return a round spot of a colour (``#rrggbb``) as an image address."""
+    svg = (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 20 20">'
+        f'<circle cx="10" cy="10" r="8" fill="{colour}" stroke="#808080"/></svg>'
+    )
+    return f"data:image/svg+xml,{quote(svg)}"
+
+
+def _add(project: Project, expanded: bool) -> None:
+    """Add classes, many at once."""
+    with (
+        st.expander("Add classes", icon=":material/add:", expanded=expanded, key="classes_add_box"),
+        st.form("classes_add", clear_on_submit=True, border=False),
+    ):
+        text = st.text_area("Names, one per line", key="classes_names", placeholder="cat\ndog")
+        if st.form_submit_button("Add", type="primary", icon=":material/add:"):
+            _try(lambda: classes.add(project, creation.names_in(text)))
+
+
+def _editor(
+    project: Project, records: list[ClassRecord], counts: dict[int, int], record: ClassRecord
+) -> None:
+    """Change the chosen class."""
+    with st.container(border=True):
+        st.subheader(escape_markdown(record.name))
+        with st.form(f"class_{record.id}", border=False):
+            name = st.text_input("Name", value=record.name, max_chars=classes.LONGEST)
+            left, right = st.columns(2, vertical_alignment="bottom", wrap=False)
+            used = {c.key: c.name for c in records if c.key and c.id != record.id}
+            keys = [None, *classes.KEYS]
+            key = left.selectbox(
+                "Key",
+                keys,
+                index=keys.index(record.key) if record.key in keys else 0,
+                format_func=lambda k: key_text(k, used),
+                help="Pressed on the labelling page, it gives this label.",
+            )
+            colour = right.color_picker("Colour", value=record.colour)
+            if st.form_submit_button("Save", type="primary", icon=":material/check:"):
+                _try(lambda: _save(project, record, name, key, colour))
+        _order(project, records, record)
+        _merge(project, records, counts, record)
+        _archive(project, counts, record)
+
+
+def key_text(key: str | None, used: dict[str, str]) -> str:
+    """Return a key as the list shows it: with the class that has it."""
+    if key is None:
+        return "none"
+    return f"{key} · {used[key]}" if key in used else key
+
+
+def _save(project: Project, record: ClassRecord, name: str, key: str | None, colour: str) -> None:
+    """Store what was changed in the form, nothing else."""
+    if name.strip() != record.name:
+        classes.rename(project, record.id, name)
+    if key != record.key:
+        classes.set_key(project, record.id, key)
+    if colour.lower() != record.colour:
+        classes.set_colour(project, record.id, colour)
+
+
+def _order(project: Project, records: list[ClassRecord], record: ClassRecord) -> None:
+    """Move the class in the list."""
+    place = [c.id for c in records].index(record.id)
+    with st.container(horizontal=True, gap="small"):
+        for text, icon, to in (
+            ("Up", "arrow_upward", place - 1),
+            ("Down", "arrow_downward", place + 1),
+            ("To the top", "vertical_align_top", 0),
+        ):
+            st.button(
+                text,
+                icon=f":material/{icon}:",
+                key=f"move_{text}_{record.id}",
+                disabled=not 0 <= to < len(records) or to == place,
+                on_click=_try_later,
+                args=(lambda to=to: classes.move(project, record.id, to),),
+            )
+
+
+def _merge(
+    project: Project, records: list[ClassRecord], counts: dict[int, int], record: ClassRecord
+) -> None:
+    """Merge the class into another, after its counts were shown."""
+    others = {c.id: c for c in records if c.id != record.id}
+    if not others:
+        return
+    with st.expander("Merge into another class", icon=":material/merge:"):
+        target = st.selectbox(
+            "Merge into",
+            list(others),
+            index=None,
+            format_func=lambda i: others[i].name,
+            key=f"merge_into_{record.id}",
+            placeholder="Choose a class",
+        )
+        if target is None:
+            return
+        mine, theirs = counts.get(record.id, 0), counts.get(target, 0)
+        st.markdown(
+            f"{view.count(mine, 'label')} of **{escape_markdown(record.name)}** will count as "
+            f"**{escape_markdown(others[target].name)}**, which then has {mine + theirs:,}. "
+            "It can be undone."
+        )
+        if st.button("Merge", type="primary", key=f"merge_{record.id}"):
+            _try(lambda: classes.merge(project, record.id, target))
+
+
+def _archive(project: Project, counts: dict[int, int], record: ClassRecord) -> None:
+    """Take the class out of use."""
+    with st.expander("Archive", icon=":material/archive:"):
+        labels = counts.get(record.id, 0)
+        kept = f" Its {view.count(labels, 'label')} stay." if labels else ""
+        st.markdown(f"No image can get an archived class any more.{kept} It can be undone.")
+        if st.button("Archive", key=f"archive_{record.id}"):
+            _try(lambda: classes.archive(project, record.id))
+
+
+def _undo(project: Project) -> None:
+    """Offer to take the latest change back."""
+    last = next((c for c in classes.changes(project, limit=1000) if not c.undone), None)
+    st.button(
+        f"Undo: {escape_markdown(short(last.text))}" if last else "Nothing to undo",
+        icon=":material/undo:",
+        key="classes_undo",
+        disabled=last is None,
+        on_click=_try_later,
+        args=(lambda: _undone(project),),
+    )
+
+
+def _undone(project: Project) -> None:
+    text = classes.undo_last_change(project)
+    if text:
+        session.toast_later(f"Undone: {escape_markdown(short(text))}", ":material/undo:")
+
+
+def short(text: str, longest: int = 48) -> str:
+    """Cut a text that is too long for a button."""
+    return text if len(text) <= longest else f"{text[: longest - 1].rstrip()}…"
+
+
+def _log(project: Project) -> None:
+    """Show what was changed and when."""
+    changes = classes.changes(project)
+    if not changes:
+        return
+    with st.expander("Changes", icon=":material/history:"):
+        for change in changes:
+            text = escape_markdown(change.text)
+            line = f"~~{text}~~" if change.undone else text
+            st.markdown(f"{line} :gray[:small[{view.ago(change.at, time.time())}]]")
+
+
+def _try(action: Callable[[], Any]) -> None:
+    """Change something and draw the page anew; an error is shown there."""
+    _try_later(action)
+    st.rerun()
+
+
+def _try_later(action: Callable[[], Any]) -> None:
+    """Change something in a callback: the page is drawn right after it."""
+    try:
+        action()
+    except (LabellerError, StoreError) as error:
+        st.session_state[_ERROR] = str(error)

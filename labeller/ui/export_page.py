@@ -1,0 +1,115 @@
+"""The export page: what there is to take along, how it looks, and the file."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from collections import Counter
+from typing import BinaryIO
+
+import streamlit as st
+
+from labeller.errors import LabellerError
+from labeller.project import Project
+from labeller.services import classes, exporting, recent
+from labeller.ui.text import escape_markdown
+from store.errors import StoreError
+from store.records import Counts
+
+FORMATS = {"csv": "CSV", "jsonl": "JSON Lines"}
+SOURCES = {"page": "given here", "api": "by the API", "cli": "by a file", "import": "imported"}
+_PREVIEW = 6
+_COUNT_SOURCES_UP_TO = 50_000
+
+
+def show(project: Project) -> None:
+    """Draw the page."""
+    st.title("Export")
+    with project.store.read() as unit:
+        counts = unit.items.count()
+        latest = unit.labels.recent(limit=1)
+    if not counts.labelled:
+        with st.container(border=True):
+            st.markdown("**Nothing to export yet.** Labels appear here as soon as there are some.")
+            st.page_link("pages/label.py", label="Label images", icon=":material/ads_click:")
+        return
+    stamp = latest[0].id if latest else 0
+    _summary(project, counts, stamp)
+    kind = st.segmented_control(
+        "Format",
+        list(FORMATS),
+        default="csv",
+        required=True,
+        format_func=FORMATS.__getitem__,
+        key="export_format",
+        help="CSV opens in a spreadsheet; JSON Lines holds every value exactly as it is.",
+    )
+    kind = kind or "csv"
+    name = f"{file_stem(project.name)}.{kind}"
+    st.download_button(
+        f"Download {name}",
+        lambda: export_file(project, kind),
+        file_name=name,
+        mime="text/csv" if kind == "csv" else "application/jsonl",
+        type="primary",
+        icon=":material/download:",
+        key=f"export_{kind}",
+        on_click="ignore",
+    )
+    st.markdown("**First rows**")
+    try:
+        st.code(preview(project, kind), language="json" if kind == "jsonl" else None)
+    except (LabellerError, StoreError) as error:
+        st.error(escape_markdown(str(error)), icon=":material/error:")
+    st.markdown("**The same on the command line**")
+    st.code(f"labeller export {shlex.quote(str(project.root))} --to {name}", language="bash")
+
+
+def _summary(project: Project, counts: Counts, stamp: int) -> None:
+    """Say how many labels there are, by split, class and source."""
+    used = sum(1 for number in classes.counts(project).values() if number)
+    first, second, third = st.columns(3)
+    first.metric("Labels", f"{counts.labelled:,}", border=True, height="stretch")
+    second.metric("Classes with labels", f"{used:,}", border=True, height="stretch")
+    third.metric("Images without one", f"{counts.items - counts.labelled:,}", border=True)
+    splits = (
+        f"train {counts.labelled_train:,} · valid {counts.labelled_valid:,} · "
+        f"audit {counts.labelled_audit:,}"
+    )
+    sources = ""
+    if counts.labelled <= _COUNT_SOURCES_UP_TO:
+        numbers = _sources(str(project.root), stamp)
+        sources = "; " + ", ".join(f"{n:,} {SOURCES.get(s, s)}" for s, n in numbers.items())
+    st.caption(f"{splits}{sources}")
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _sources(root: str, stamp: int) -> dict[str, int]:
+    """Count the labels by source; `stamp` is the latest event, so that the count stays true."""
+    del stamp
+    with recent.opened(root).store.read() as unit:
+        return dict(Counter(row.source for row in unit.labels.export()).most_common())
+
+
+def preview(project: Project, kind: str) -> str:
+    """Return the first lines of an export."""
+    pieces = exporting.export_text(project, kind)
+    text = next(pieces, b"")
+    while text.count(b"\n") < _PREVIEW and (more := next(pieces, None)) is not None:
+        text += more
+    return "\n".join(text.decode("utf-8").splitlines()[:_PREVIEW])
+
+
+def export_file(project: Project, kind: str) -> BinaryIO:
+    """Return the whole export as an open temporary file, written piece by piece."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - Streamlit reads and closes it
+    for piece in exporting.export_text(project, kind):
+        file.write(piece)
+    file.seek(0)
+    return file
+
+
+def file_stem(name: str) -> str:
+    """Return a project's name as the beginning of a file name."""
+    clean = "".join(c if c.isalnum() or c in "-_" else "-" for c in name).strip("-")
+    return f"{clean or 'project'}-labels"

@@ -1,0 +1,86 @@
+"""The grid of thumbnails: many images at a glance, chosen by click, Shift-click or keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from labeller import tokens
+from labeller.project import Project
+
+_HERE = Path(__file__).parent
+_GRID = st.components.v2.component(
+    "labeller_grid",
+    html=(_HERE / "grid.html").read_text(encoding="utf-8"),
+    css=(_HERE / "grid.css").read_text(encoding="utf-8"),
+    js=(_HERE / "grid.js").read_text(encoding="utf-8"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One thumbnail: `label` with its `colour`, or a `note` in its place."""
+
+    id: int
+    name: str
+    image: str
+    width: int
+    height: int
+    label: str | None = None
+    colour: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the person chose: the selected items in the order of the tiles, and one to open."""
+
+    selected: tuple[int, ...]
+    opened: int | None
+
+
+def grid(
+    project: Project, annotator: str, tiles: Sequence[Tile], *, key: str, reset: int, pixels: int
+) -> Choice:
+    """Draw thumbnails and return what is chosen.
+
+    Parameters
+    ----------
+    project : Project
+        Whose images they are.
+    annotator : str
+        In whose name the browser asks the API for the images.
+    tiles : sequence of Tile
+        What to show.
+    key : str
+        The component's key.
+    reset : int
+        Another number than before clears the selection.
+    pixels : int
+        Least width of a tile on screen.
+    """
+    data = {
+        "items": [asdict(tile) for tile in tiles],
+        "api": "api/v1/",
+        "token": tokens.make(project, annotator, "page"),
+        "reset": reset,
+        "tile": pixels,
+    }
+    result = _GRID(
+        key=key,
+        data=data,
+        default={"selected": []},
+        on_selected_change=_nothing,
+        on_opened_change=_nothing,
+    )
+    shown = [tile.id for tile in tiles]
+    chosen = set(result.get("selected") or [])
+    opened = result.get("opened")
+    return Choice(tuple(i for i in shown if i in chosen), int(opened) if opened in shown else None)
+
+
+def _nothing() -> None:
+    """Streamlit wants a callback for every value that a component sends."""

@@ -1,0 +1,229 @@
+"""The rounds page: what the rounds so far have bought."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from labeller.project import Project
+from labeller.services import evaluation
+from labeller.ui import plots, round_details, view
+from labeller.ui.text import escape_markdown
+from store.records import ClassRecord, ModelRecord, RoundRecord
+
+STATE_TITLES = {
+    "running": "Running",
+    "done": "Done",
+    "failed": "Failed",
+    "cancelled": "Cancelled",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """All rounds with their models, and the labels by class and split."""
+
+    rounds: tuple[RoundRecord, ...]
+    models: dict[int, ModelRecord]
+    names: dict[int, str]
+    classes: tuple[ClassRecord, ...]
+    splits: dict[str, dict[int, int]]
+    items: int
+    retraining: bool
+
+    def model_of(self, record: RoundRecord) -> ModelRecord | None:
+        """Return the model that a round trained."""
+        return self.models.get(record.id)
+
+
+def gather(project: Project) -> Past:
+    """Read it in one transaction."""
+    with project.store.read() as unit:
+        everything = unit.classes.all(archived=True)
+        return Past(
+            rounds=tuple(unit.rounds.all()),
+            models={model.round_id: model for model in unit.models.all()},
+            names={record.id: record.name for record in everything},
+            classes=tuple(record for record in everything if not record.archived),
+            splits={
+                split: unit.labels.counts_by_class(split) for split in ("train", "valid", "audit")
+            },
+            items=unit.items.count().items,
+            retraining=bool(unit.jobs.active("round")),
+        )
+
+
+def show(project: Project) -> None:
+    """Draw the page."""
+    st.title("Rounds")
+    past = gather(project)
+    dark = st.context.theme.type == "dark"
+    _curve(project, past, dark)
+    if past.rounds:
+        st.subheader("All rounds")
+        chosen = _table(past)
+        _details(past, chosen, dark)
+    if any(sum(numbers.values()) for numbers in past.splits.values()):
+        st.subheader("Class balance")
+        _balance(past)
+
+
+def _curve(project: Project, past: Past, dark: bool) -> None:
+    """Draw the learning curve, or say what brings its first point."""
+    points = evaluation.learning_curve(project)
+    if points:
+        st.subheader(
+            "Learning curve",
+            help="Accuracy on the audit set: random images, labelled without a suggestion, never "
+            "trained on.",
+        )
+        st.plotly_chart(
+            plots.learning_curve(points, dark),
+            theme="streamlit",
+            config=plots.CONFIG,
+            key="curve",
+            alt="Audit accuracy against labels, with its 95 % interval",
+        )
+        if len(points) == 1:
+            st.caption(
+                "One point so far. Label the queue and retrain: the curve then begins to grow."
+            )
+        return
+    text, page = next_step(past)
+    with st.container(border=True):
+        st.markdown(f"**No learning curve yet.** {text}")
+        _link(page)
+
+
+def _link(page: str) -> None:
+    links = {
+        "label": ("Label images", "ads_click"),
+        "classes": ("Add classes", "sell"),
+        "images": ("Import images", "photo_library"),
+    }
+    if page in links:
+        text, icon = links[page]
+        st.page_link(f"pages/{page}.py", label=text, icon=f":material/{icon}:")
+
+
+def next_step(past: Past) -> tuple[str, str]:
+    """Say what is missing for the first point of the learning curve, and the page that helps."""
+    trained = {i for split in ("train", "valid") for i, n in past.splits[split].items() if n}
+    audited = sum(past.splits["audit"].values())
+    if past.retraining:
+        return "A round is on: its result appears here.", "label"
+    if not past.items:
+        return "Import images first.", "images"
+    if not past.classes:
+        return "Add classes, then label some images of at least two of them.", "classes"
+    if len(trained) < 2:
+        text = "Label some images of at least two classes, then press Retrain round."
+        return text, "label"
+    if not audited:
+        text = (
+            "No image of the audit set is labelled yet. They come mixed into the queue: label "
+            "some more, then press Retrain round."
+        )
+        return text, "label"
+    return "Press Retrain round: it trains a model and measures it.", ""
+
+
+def _table(past: Past) -> RoundRecord:
+    """List the rounds, newest first, and return the chosen one."""
+    rounds = list(reversed(past.rounds))
+    first = next((n for n, record in enumerate(rounds) if past.model_of(record)), 0)
+    state = st.dataframe(
+        table_rows(past, time.time())[::-1],
+        hide_index=True,
+        height="auto" if len(rounds) <= 10 else 400,
+        on_select="rerun",
+        selection_mode="single-row-required",
+        selection_default={"selection": {"rows": [first]}},
+        key=f"rounds_{len(rounds)}",
+        column_config={
+            "Round": st.column_config.NumberColumn(width="small"),
+            "Audit accuracy": st.column_config.TextColumn(help="With its 95 % interval."),
+            "Gain": st.column_config.TextColumn(
+                help="Points of audit accuracy against the model before, ± the 95 % half-width, "
+                "as if the two were measured on different items."
+            ),
+            "Labels": st.column_config.NumberColumn(format="localized"),
+        },
+    )
+    selected = state["selection"]["rows"]
+    return rounds[selected[0] if selected and selected[0] < len(rounds) else first]
+
+
+def table_rows(past: Past, now: float) -> list[dict[str, Any]]:
+    """Return the rounds as rows of the table, oldest first."""
+    rows: list[dict[str, Any]] = []
+    before: ModelRecord | None = None
+    for record in past.rounds:
+        model = past.model_of(record)
+        ended = record.finished_at
+        rows.append(
+            {
+                "Round": record.number,
+                "State": STATE_TITLES[record.state],
+                "Strategy": view.strategy_title(record.strategy),
+                "Batch": record.batch,
+                "Queued": record.queued,
+                "Labels": record.labels,
+                "Audit accuracy": _accuracy(model),
+                "Gain": view.gain(before.metrics if before else None, model.metrics)
+                if model
+                else "–",
+                "Took": view.precise_seconds(ended - record.started_at) if ended else "–",
+                "When": view.ago(record.started_at, now),
+            }
+        )
+        before = model or before
+    return rows
+
+
+def _accuracy(model: ModelRecord | None) -> str:
+    """Write a model's audit accuracy with its interval."""
+    score = view.accuracy(model.metrics) if model else None
+    bounds = view.interval(model.metrics) if model else None
+    return f"{score} ({bounds})" if score and bounds else score or "–"
+
+
+def _details(past: Past, record: RoundRecord, dark: bool) -> None:
+    """Show what is known of one round."""
+    if record.error:
+        st.error(
+            f"**Round {record.number}** did not end: {escape_markdown(record.error)}",
+            icon=":material/error:",
+        )
+    model = past.model_of(record)
+    names = ["Stages"] if model is None else ["Confusion matrix", "Per class", "Stages", "Model"]
+    # Without the round in its key a tab would keep the plot of the round before.
+    tabs = dict(zip(names, st.tabs(names, key=f"round_tabs_{record.id}"), strict=True))
+    with tabs["Stages"]:
+        round_details.stages(record)
+    if model is None:
+        return
+    with tabs["Confusion matrix"]:
+        round_details.confusion(past.names, record, model, dark)
+    with tabs["Per class"]:
+        round_details.per_class(past.names, record, model)
+    with tabs["Model"]:
+        round_details.model_facts(model)
+
+
+def _balance(past: Past) -> None:
+    """Show the labels by class and split."""
+    names = [record.name for record in past.classes]
+    splits = {
+        split: [numbers.get(record.id, 0) for record in past.classes]
+        for split, numbers in past.splits.items()
+    }
+    st.plotly_chart(
+        plots.balance(names, splits),
+        config=plots.CONFIG,
+        key="balance",
+        alt="Labels of each class by split",
+    )

@@ -1,0 +1,248 @@
+"""The import panel: where images come from, how far it is, and what was left out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from pathlib import Path
+
+import streamlit as st
+
+from labeller import jobs
+from labeller.errors import LabellerError
+from labeller.project import Project
+from labeller.services import recent
+from labeller.services.tables import guarded
+from labeller.ui import creation, picker, pieces, session, uploads, view
+from labeller.ui.text import escape_markdown
+from store.errors import StoreError
+from store.records import ImportProblem, ImportRecord, JobRecord
+
+FOLDER, UPLOAD = "On this machine", "Upload"
+LABELS = {
+    "auto": "When they look like classes",
+    "folders": "Always",
+    "none": "Never",
+}
+_TYPES = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "zip", "csv", "tsv"]
+_PAGE = 1000
+_JOBS = 100
+
+
+def panel(project: Project, empty: bool) -> None:
+    """Draw the panel; open when there are no images yet or an import is on."""
+    with project.store.read() as unit:
+        active = unit.jobs.active("import")
+        records = unit.imports.all()
+    if active:
+        st.fragment(_running, run_every=1.0)(str(project.root))
+        return
+    uploads.tidy(project)
+    with st.expander(
+        "Import images", icon=":material/add_photo_alternate:", expanded=empty, key="lb_import"
+    ):
+        _form(project)
+    if records:
+        _reports(project, records)
+
+
+def _running(root: str) -> None:
+    """Show how far the import is, every second; the side bar draws the page anew at its end."""
+    project = recent.opened(root)
+    with project.store.read() as unit:
+        active = unit.jobs.active("import")
+    with st.container(border=True, height=168):
+        if not active:
+            st.markdown("Import has ended.")
+            return
+        job = active[0]
+        names = ", ".join(Path(str(s)).name for s in job.params.get("sources", []))
+        st.markdown(f"**Importing** {escape_markdown(names)}")
+        lines = view.job_lines(job)
+        st.html(pieces.bar_html(lines))
+        st.button(
+            "Cancelling…" if job.cancel_requested else "Cancel",
+            key=f"cancel_import_{job.id}",
+            disabled=job.cancel_requested,
+            help="What is in by then stays in.",
+            on_click=_cancel,
+            args=(project, job),
+        )
+
+
+def _cancel(project: Project, job: JobRecord) -> None:
+    """Ask the import to stop; one that has ended in the meantime needs nothing."""
+    try:
+        jobs.cancel(project, job.id)
+    except (LabellerError, StoreError) as error:
+        session.toast_later(escape_markdown(str(error)), ":material/info:")
+
+
+def _form(project: Project) -> None:
+    """Ask where the images are."""
+    way = st.segmented_control(
+        "From",
+        [FOLDER, UPLOAD],
+        default=FOLDER,
+        required=True,
+        key="import_way",
+        label_visibility="collapsed",
+    )
+    if way == UPLOAD:
+        files = st.file_uploader(
+            "Images, zip files or a CSV list",
+            type=_TYPES,
+            accept_multiple_files=True,
+            key=f"import_files_{st.session_state.get('import_round', 0)}",
+            help="Uploads are always copied into the project.",
+        )
+        path = ""
+    else:
+        files = []
+        path = picker.folder_field(
+            "Folder, zip file or CSV list",
+            "import_path",
+            placeholder="/data/photos",
+            help_text="Folders are read with everything below them. A CSV needs the column path; "
+            "label, group and split are optional.",
+        )
+    labels, copy = _options(way == UPLOAD)
+    wrong = creation.source_error(path) if way == FOLDER else None
+    if path and wrong:
+        st.error(escape_markdown(wrong), icon=":material/error:")
+    ready = bool(files) if way == UPLOAD else not wrong
+    if st.button(
+        "Import", type="primary", icon=":material/download:", key="import_go", disabled=not ready
+    ):
+        _start(project, path, list(files), copy, labels)
+
+
+def _options(upload: bool) -> tuple[str, bool]:
+    left, right = st.columns(2, vertical_alignment="bottom")
+    labels = left.selectbox(
+        "Folders are labels",
+        list(LABELS),
+        format_func=LABELS.__getitem__,
+        key="import_labels",
+        help="An image in a folder called “cat” gets the label “cat”. Such labels cost no budget.",
+    )
+    copy = right.toggle(
+        "Copy the images",
+        key="import_copy",
+        value=upload,
+        disabled=upload,
+        help="Off: images stay where they are and are read from there.",
+    )
+    return labels, copy or upload
+
+
+def _start(
+    project: Project, path: str, files: list[uploads.Upload], copy: bool, labels: str
+) -> None:
+    """Submit the import and draw the page with its progress."""
+    try:
+        if files:
+            sources = uploads.sources(uploads.keep(project, files))
+            st.session_state["import_round"] = st.session_state.get("import_round", 0) + 1
+        else:
+            sources = [Path(path).expanduser()]
+        params = {"sources": [str(s) for s in sources], "copy": copy, "labels": labels}
+        jobs.submit(project, "import", params)
+    except (LabellerError, StoreError) as error:
+        st.error(escape_markdown(str(error)), icon=":material/error:")
+    except OSError as error:
+        st.error(
+            f"The upload cannot be kept in {escape_markdown(str(project.root))} "
+            f"({escape_markdown(error.strerror or str(error))}). Free some space and try again.",
+            icon=":material/error:",
+        )
+    else:
+        st.rerun()
+
+
+def _reports(project: Project, records: list[ImportRecord]) -> None:
+    """Show what the imports brought, the latest first."""
+    last = records[0]
+    title = f"Last import: {escape_markdown(summary(last))}"
+    with st.expander(title, icon=":material/receipt_long:", key="lb_report"):
+        record = last
+        if len(records) > 1:
+            record = st.selectbox("Import", records, format_func=_title, key="import_report")
+        st.caption(escape_markdown(f"{record.source} · {summary(record)}"))
+        for note in _notes(project, record.id):
+            st.info(escape_markdown(note), icon=":material/info:")
+        _problems(project, record)
+
+
+def _notes(project: Project, import_id: int) -> list[str]:
+    """Return what a person should know besides, as the import's job left it."""
+    with project.store.read() as unit:
+        finished = [job.result for job in unit.jobs.all(_JOBS) if job.kind == "import"]
+    result = next((r for r in finished if r and r.get("import_id") == import_id), None)
+    return [str(note) for note in result.get("notes") or []] if result else []
+
+
+def _title(record: ImportRecord) -> str:
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.started_at))
+    return f"{when} · {Path(record.source).name or record.source}"
+
+
+def summary(record: ImportRecord) -> str:
+    """Say in one line what an import brought."""
+    parts = [f"{view.count(record.added, 'image')} added"]
+    if record.known:
+        parts.append(f"{record.known:,} known already")
+    if record.labelled:
+        parts.append(f"{view.count(record.labelled, 'label')} came along")
+    if record.failed:
+        parts.append(f"{view.count(record.failed, 'file')} left out")
+    if record.cancelled:
+        parts.append("cancelled")
+    elif record.finished_at is None:
+        parts.append("did not end")
+    else:
+        parts.append(view.precise_seconds(record.finished_at - record.started_at))
+    return ", ".join(parts)
+
+
+def _problems(project: Project, record: ImportRecord) -> None:
+    """List the files that were left out, with reason and mend."""
+    with project.store.read() as unit:
+        problems = unit.imports.problems(record.id, limit=_PAGE)
+        total = unit.imports.problem_count(record.id)
+    if not problems:
+        st.markdown(":material/check_circle: Every file came in.")
+        return
+    st.dataframe(
+        [{"File": p.path, "Reason": p.reason, "What helps": p.mend} for p in problems],
+        hide_index=True,
+        height="auto" if len(problems) < 10 else 380,
+        column_config={"File": st.column_config.TextColumn(width="medium")},
+    )
+    if total > len(problems):
+        st.caption(f"The first {len(problems):,} of {total:,}; the file has them all.")
+    st.download_button(
+        "Download the list",
+        lambda: problems_csv(project, record.id),
+        file_name=f"left-out-{record.id}.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        key=f"problems_{record.id}",
+        on_click="ignore",
+    )
+
+
+def problems_csv(project: Project, import_id: int) -> bytes:
+    """Return every file that an import left out, as CSV (UTF-8)."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["path", "reason", "mend"])
+    offset = 0
+    while True:
+        with project.store.read() as unit:
+            page: list[ImportProblem] = unit.imports.problems(import_id, _PAGE, offset)
+        writer.writerows(map(guarded, (p.path, p.reason, p.mend)) for p in page)
+        offset += len(page)
+        if len(page) < _PAGE:
+            return text.getvalue().encode("utf-8")

@@ -1,0 +1,125 @@
+"""One image in a dialog: its facts, its history, and undo."""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+import streamlit as st
+
+from labeller.errors import ImageError, LabellerError
+from labeller.project import Project
+from labeller.services import labelling, thumbnails
+from labeller.services.labelling import Act
+from labeller.ui import session, view
+from labeller.ui.text import escape_markdown
+from store.errors import StoreError
+from store.records import EventRecord, ItemRecord, LabelRecord
+
+
+def show(project: Project, item_id: int) -> None:
+    """Open the dialog."""
+    with project.store.read() as unit:
+        item = unit.items.get(item_id)
+    if item is None:
+        st.warning("That image is no longer in the project.")
+        return
+    title = escape_markdown(labelling.item_name(item))
+    st.dialog(title, width="large")(_body)(project, item_id)
+
+
+def _body(project: Project, item_id: int) -> None:
+    """Draw the image, what is known of it, and what happened to it."""
+    with project.store.read() as unit:
+        item = unit.items.get(item_id)
+        label = unit.labels.current(item_id)
+        history = unit.labels.history(item_id)
+        names = {record.id: record.name for record in unit.classes.all(archived=True)}
+    if item is None:
+        return
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        _image(project, item)
+    with right:
+        st.markdown(_facts(project, item, label))
+        st.markdown("**History**")
+        if not history:
+            st.caption("Nothing happened to this image yet.")
+        with st.container(height=260 if len(history) > 5 else "content", gap="xsmall"):
+            for event in reversed(history):
+                st.markdown(_line(event, names, time.time()))
+        _undo(project, history)
+
+
+def _image(project: Project, item: ItemRecord) -> None:
+    try:
+        path, _ = thumbnails.thumbnail(project, item, "card")
+        small = max(item.width, item.height) < 96
+        with st.container(key="lb_item_small" if small else "lb_item_image"):
+            st.image(str(path), width="stretch", alt=labelling.item_name(item))
+    except (ImageError, OSError) as error:
+        st.error(
+            f"The image cannot be shown: {escape_markdown(str(error))}", icon=":material/error:"
+        )
+
+
+def _facts(project: Project, item: ItemRecord, label: LabelRecord | None) -> str:
+    """Return the facts about an item as Markdown; no prediction, so that the audit stays blind."""
+    state = f"**{escape_markdown(label.class_name)}**" if label else item.state.capitalize()
+    rows = [
+        ("Label", state),
+        (
+            "Size",
+            f"{item.width:,} × {item.height:,} · {item.format} · {view.size(item.bytes)}",
+        ),
+        ("Split", item.split),
+        ("Group", escape_markdown(item.group)) if item.group != item.sha256 else None,
+        ("File", f":small[{escape_markdown(str(project.file(item.path)))}]"),
+        ("SHA-256", f":small[{item.sha256[:16]}…]"),
+    ]
+    return "  \n".join(f":gray[{row[0]}] {row[1]}" for row in rows if row)
+
+
+def _line(event: EventRecord, names: dict[int, str], now: float) -> str:
+    """Return one event as Markdown."""
+    what = {
+        "label": f"labelled **{escape_markdown(names.get(event.class_id or 0, '?'))}**",
+        "skip": "skipped",
+        "flag": "flagged",
+        "undo": "undid",
+        "clear": "label removed",
+    }[event.kind]
+    reason = f": {escape_markdown(event.reason)}" if event.reason else ""
+    strategy = f", {view.strategy_title(event.strategy).lower()}" if event.strategy else ""
+    who = f"{escape_markdown(event.annotator)}, {view.ago(event.at, now)}, {event.source}{strategy}"
+    text = f"{what}{reason} :gray[:small[{who}]]"
+    return f"~~{text}~~" if event.undone else text
+
+
+def _undo(project: Project, history: list[EventRecord]) -> None:
+    """Offer to take back the latest event of this annotator that is in force."""
+    mine = session.annotator()
+    last = next((e for e in reversed(history) if not e.undone and e.kind not in ("undo",)), None)
+    if last is None:
+        return
+    other = last.annotator != mine
+    if st.button(
+        f"Undo the last {last.kind}",
+        icon=":material/undo:",
+        key=f"undo_{last.id}",
+        disabled=other,
+        help=f"Only {escape_markdown(last.annotator)} can undo it." if other else None,
+    ):
+        act = Act(uuid.uuid4().hex, "undo", undoes=last.key)
+        tab = session.page_session()
+        try:
+            answer = labelling.record(project, mine, tab, "page", [act])
+            # An undo leases the item to who undid it; here nobody is about to label it.
+            labelling.release(project, mine, tab)
+        except (LabellerError, StoreError) as error:
+            st.error(escape_markdown(str(error)))
+            return
+        if answer["results"][0]["status"] == "refused":
+            st.error(escape_markdown(answer["results"][0]["reason"] or "It was refused."))
+            return
+        st.rerun()

@@ -1,0 +1,74 @@
+"""Every page begins here: page set-up, navigation and the side bar."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from labeller.ui import session, sidebar
+
+HERE = Path(__file__).parent
+ABOUT = "An active-learning workbench for labelling images: your labels, where they teach the most."
+PAGES = {
+    "label": ("Label", "ads_click"),
+    "images": ("Images", "photo_library"),
+    "rounds": ("Rounds", "trending_up"),
+    "replay": ("Replay", "replay"),
+    "classes": ("Classes", "sell"),
+    "export": ("Export", "download"),
+    "settings": ("Settings", "tune"),
+}
+FIRST = "label"
+
+
+def show() -> None:
+    """Draw the page that the address names: without a project, always the start page."""
+    st.set_page_config(
+        page_title="Labeller",
+        # An icon of our own: Streamlit would fetch a Material one from a network.
+        page_icon=str(HERE / "icon.svg"),
+        layout="wide",
+        menu_items={"About": ABOUT},
+    )
+    st.html(HERE / "style.css")
+    st.logo(str(HERE / "logo.svg"), size="large", icon_image=str(HERE / "icon.svg"))
+    project = session.current_project()
+    if project is None:
+        _navigation_without_project().run()
+        return
+    pages = {
+        name: st.Page(
+            _file(name),
+            title=title,
+            icon=f":material/{icon}:",
+            default=name == FIRST,
+            # The first page's address is "/": its own name is left to the alias.
+            url_path="first" if name == FIRST else name,
+        )
+        for name, (title, icon) in PAGES.items()
+    }
+    alias = st.Page(_file(FIRST), title=PAGES[FIRST][0], url_path=FIRST, visibility="hidden")
+    chosen = st.navigation([*pages.values(), alias], position="top")
+    sidebar.show(project)
+    target = FIRST if chosen is alias else session.pop_target()
+    if target:
+        st.switch_page(pages[target])
+    chosen.run()
+
+
+def _navigation_without_project() -> st.Page:
+    """Let every address show the start page; a link to a project that is gone ends there."""
+    first = st.Page(_file("start"), title="Projects", default=True)
+    others = [
+        st.Page(_file("start"), title="Projects", url_path=name, visibility="hidden")
+        for name in PAGES
+    ]
+    return st.navigation([first, *others], position="hidden")
+
+
+def _file(name: str) -> Path:
+    return HERE / "pages" / f"{name}.py"
+
+
+show()

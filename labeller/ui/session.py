@@ -1,0 +1,161 @@
+"""What one browser tab has chosen: the project and the annotator's name."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import time
+import unicodedata
+import uuid
+from pathlib import Path
+from urllib.parse import unquote
+
+import streamlit as st
+
+from labeller.errors import LabellerError
+from labeller.project import Project
+from labeller.services import recent
+
+COOKIE = "labeller_annotator"
+LONGEST_NAME = 60
+_ROOT = "session_project"
+_ERROR = "session_error"
+_NAME = "session_annotator"
+_TOASTS = "session_toasts"
+_EVENTS = "session_events"
+_COUNTS = "session_counts"
+_COUNTS_SECONDS = 15.0
+_TARGET = "session_target"
+
+
+def current_project() -> Project | None:
+    """Return the project of this tab: the one opened here, in its address, or in LABELLER_PROJECT.
+
+    One that cannot be opened counts as none; `open_error` says why.
+    """
+    root = st.session_state.get(_ROOT)
+    if root is None:
+        root = _from_address() or os.environ.get("LABELLER_PROJECT", "")
+    if not root:
+        return None
+    try:
+        project = recent.opened(root)
+    except LabellerError as error:
+        close()
+        st.session_state[_ERROR] = str(error)
+        return None
+    if st.session_state.get(_ROOT) != str(project.root):
+        st.session_state[_ROOT] = str(project.root)
+        recent.remember(project)
+    if st.query_params.get("project") != project.id:
+        st.query_params["project"] = project.id
+    return project
+
+
+def open(path: Path | str) -> Project:
+    """Open a project in this tab.
+
+    Raises
+    ------
+    LabellerError
+        When it cannot be opened; the tab keeps what it had.
+    """
+    project = recent.opened(path)
+    recent.remember(project)
+    st.session_state[_ROOT] = str(project.root)
+    st.session_state.pop(_ERROR, None)
+    return project
+
+
+def note_counts(project: Project, items: int, labelled: int) -> None:
+    """Keep a project's counts for the start page, not more often than they are worth."""
+    seen: tuple[str, int, int, float] = st.session_state.get(_COUNTS, ("", 0, 0, 0.0))
+    now = time.monotonic()
+    if seen[:3] == (project.id, items, labelled):
+        return
+    if seen[0] != project.id or now - seen[3] > _COUNTS_SECONDS:
+        st.session_state[_COUNTS] = (project.id, items, labelled, now)
+        recent.remember(project, (items, labelled))
+
+
+def close() -> None:
+    """Leave the project, for the start page; other tabs keep it."""
+    st.session_state[_ROOT] = ""
+    st.query_params.clear()
+
+
+def open_error() -> str | None:
+    """Return why the project could not be opened, until another one is."""
+    error = st.session_state.get(_ERROR)
+    return str(error) if error else None
+
+
+def annotator() -> str:
+    """Return the name that labels given in this tab get."""
+    chosen = st.session_state.get(_NAME)
+    if chosen:
+        return str(chosen)
+    cookie: object = st.context.cookies.get(COOKIE)
+    remembered = unquote(cookie) if isinstance(cookie, str) else ""
+    for name in (remembered, os.environ.get("LABELLER_ANNOTATOR", ""), _login()):
+        if clean := clean_name(name):
+            return clean
+    return "annotator"
+
+
+def set_annotator(name: str) -> None:
+    """Take another name from now on; an empty one changes nothing."""
+    if clean := clean_name(name):
+        st.session_state[_NAME] = clean
+
+
+def clean_name(name: str) -> str:
+    """Return a person's name on one line, composed (NFC), without control characters, cut.
+
+    Two underscores become one: Streamlit parts the identities of components there.
+    """
+    text = unicodedata.normalize("NFC", name)
+    text = "".join(" " if unicodedata.category(c).startswith(("C", "Z")) else c for c in text)
+    return re.sub("__+", "_", " ".join(text.split()))[:LONGEST_NAME].strip()
+
+
+def go_to(page: str) -> None:
+    """Have the next run show another page (a name of `main.PAGES`)."""
+    st.session_state[_TARGET] = page
+
+
+def pop_target() -> str | None:
+    """Return where `go_to` said to go, once."""
+    target = st.session_state.pop(_TARGET, None)
+    return str(target) if target else None
+
+
+def page_session() -> str:
+    """Return the name under which changes made on this tab's pages are stored."""
+    return str(st.session_state.setdefault(_EVENTS, f"pages-{uuid.uuid4().hex[:12]}"))
+
+
+def toast_later(text: str, icon: str) -> None:
+    """Show a toast in the next run of the page (one shown now would go with a rerun)."""
+    st.session_state.setdefault(_TOASTS, []).append((text, icon))
+
+
+def show_toasts() -> None:
+    """Show what `toast_later` was given."""
+    for text, icon in st.session_state.pop(_TOASTS, []):
+        st.toast(text, icon=icon, duration="long")
+
+
+def _from_address() -> str:
+    """Return the folder of the project that the page's address names, if it is known here."""
+    folder = recent.by_id(st.query_params.get("project", ""))
+    return str(folder) if folder else ""
+
+
+def _login() -> str:
+    """Return the name of the account that runs the server; empty when there is none."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""

@@ -1,0 +1,215 @@
+"""The settings page: the budget with its ledger, and a form made from `config.Settings`."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import fields
+from typing import Any
+
+import streamlit as st
+
+from labeller import tokens
+from labeller.config import FILE, Settings
+from labeller.errors import LabellerError
+from labeller.project import Project, change_settings
+from labeller.services import budget
+from labeller.services.budget import amount
+from labeller.ui import session, view
+from labeller.ui.text import escape_markdown
+from store.errors import StoreError
+from strategies import registry
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Project": ("name", "label_price"),
+    "Rounds": ("strategy", "batch", "training", "device", "backbone", "seed"),
+    "Splits": ("audit_share", "valid_share"),
+    "Labelling": ("key_interval_ms", "lease_seconds"),
+    "Images": ("card_pixels", "thumbnail_pixels", "max_image_pixels"),
+    "Machine": ("workers", "start_workers", "token_hours"),
+}
+FIXED = ("id", "database")
+NOTES = {
+    "Splits": "Shares hold for images imported from now on: an image keeps the split it has, so "
+    "that what was audited stays audited.",
+    "Project": "The price counts for labels given from now on.",
+}
+LEDGER = {"set": "Budget set", "spend": "Label", "refund": "Undo"}
+_LEDGER_ROWS = 200
+
+
+def choices(name: str) -> tuple[str, ...] | None:
+    """Return the values that a setting can have, when they are few."""
+    return {
+        "strategy": registry.names("pool"),
+        "training": ("auto", "features", "fine_tune"),
+        "device": ("auto", "cpu", "cuda"),
+    }.get(name)
+
+
+def title(name: str) -> str:
+    """Return a setting's name as people read it."""
+    return name.replace("_ms", " (ms)").replace("_", " ").capitalize()
+
+
+def groups() -> dict[str, tuple[str, ...]]:
+    """Return every setting that can be changed, by group; ones nobody grouped come last."""
+    grouped = {name for names in GROUPS.values() for name in names}
+    rest = tuple(f.name for f in fields(Settings) if f.name not in grouped and f.name not in FIXED)
+    return GROUPS | ({"Other": rest} if rest else {})
+
+
+def show(project: Project) -> None:
+    """Draw the page."""
+    st.title("Settings")
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _budget(project)
+    listed = list(groups().items())
+    for number, (name, names) in enumerate(listed):
+        with right if number < 3 else left:
+            _group(project, name, names)
+    with right:
+        _token(project)
+    st.caption(
+        f"Kept in {escape_markdown(str(project.root / FILE))} · project {project.id[:8]} · "
+        f"{escape_markdown(project.store.dialect)}"
+    )
+
+
+def _budget(project: Project) -> None:
+    """Set the budget; below it, where it went."""
+    now = budget.meter(project)
+    with st.container(border=True):
+        st.subheader("Budget")
+        with st.form("budget", border=False):
+            total = st.number_input(
+                "Total",
+                min_value=0.0,
+                value=max(now.spent, 1000.0) if now.total is None else now.total,
+                step=100.0,
+                format="%g",
+                key=f"budget_total_{now.total}",
+                help="What is spent is part of it.",
+            )
+            unlimited = st.toggle(
+                "No limit", value=now.total is None, key=f"budget_unlimited_{now.total}"
+            )
+            st.caption(view.meter(now, project.settings.label_price).text)
+            if st.form_submit_button("Save", icon=":material/check:"):
+                _set_total(project, None if unlimited else total)
+        with st.expander("Ledger", icon=":material/receipt_long:"):
+            _ledger(project)
+
+
+def _set_total(project: Project, total: float | None) -> None:
+    try:
+        budget.set_total(project, total)
+    except (LabellerError, StoreError) as error:
+        st.error(escape_markdown(str(error)), icon=":material/error:")
+        return
+    text = "No limit from now on." if total is None else f"The budget is {amount(total)} now."
+    session.toast_later(text, ":material/check_circle:")
+    st.rerun()
+
+
+def _ledger(project: Project) -> None:
+    """List what was set, spent and given back."""
+    lines = budget.ledger(project, _LEDGER_ROWS)
+    if not lines:
+        st.caption("Nothing spent yet.")
+        return
+    rows = [
+        {
+            "When": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(line.at)),
+            "What": LEDGER[line.kind],
+            "Amount": line.note if line.note else amount(line.amount),
+        }
+        for line in lines
+    ]
+    st.dataframe(rows, hide_index=True, height="auto" if len(rows) < 8 else 300, key="ledger")
+    if len(lines) == _LEDGER_ROWS:
+        st.caption(f"The latest {_LEDGER_ROWS} lines.")
+
+
+def _group(project: Project, name: str, names: tuple[str, ...]) -> None:
+    """Draw one group of settings as a form; what cannot be used is said there."""
+    with st.container(border=True):
+        st.subheader(name)
+        if note := NOTES.get(name):
+            st.caption(note)
+        with st.form(f"settings_{name}", border=False):
+            values = {each: _field(project.settings, each) for each in names}
+            if st.form_submit_button("Save", icon=":material/check:"):
+                _save(project, values)
+
+
+def _field(settings: Settings, name: str) -> Any:
+    """Draw one setting as the widget that fits its type."""
+    meta = next(f.metadata for f in fields(Settings) if f.name == name)
+    value, help_text = getattr(settings, name), meta["help"]
+    forced = f"LABELLER_{name.upper()}" in os.environ
+    if forced:
+        help_text += f" Set by the environment variable LABELLER_{name.upper()}."
+    common: dict[str, Any] = {
+        "help": escape_markdown(help_text),
+        "key": f"setting_{name}",
+        "disabled": forced,
+    }
+    if isinstance(value, bool):
+        return st.toggle(title(name), value=value, **common)
+    if options := choices(name):
+        listed = list(options) if value in options else [*options, value]
+        shown = view.strategy_title if name == "strategy" else str
+        return st.selectbox(
+            title(name), listed, index=listed.index(value), format_func=shown, **common
+        )
+    if isinstance(value, int):
+        return st.number_input(title(name), meta["low"], meta["high"], value, step=1, **common)
+    if isinstance(value, float):
+        low, high = meta["low"], meta["high"]
+        return st.number_input(
+            title(name),
+            None if low is None else float(low),
+            None if high is None else float(high),
+            value,
+            step=0.05 if high is not None and high < 1 else 1.0,
+            format="%g",
+            **common,
+        )
+    return st.text_input(title(name), value=value, **common)
+
+
+def _save(project: Project, values: dict[str, Any]) -> None:
+    """Write what was changed; an error leaves the file as it was."""
+    now = project.settings
+    changes = {
+        name: value
+        for name, value in values.items()
+        if value != getattr(now, name) and f"LABELLER_{name.upper()}" not in os.environ
+    }
+    if not changes:
+        st.caption("Nothing was changed.")
+        return
+    try:
+        change_settings(project, **changes)
+    except (LabellerError, OSError) as error:
+        st.error(escape_markdown(str(error)), icon=":material/error:")
+        return
+    session.toast_later(f"Saved: {', '.join(map(title, changes))}.", ":material/check_circle:")
+    st.rerun()
+
+
+def _token(project: Project) -> None:
+    """Make a token for scripts."""
+    with st.container(border=True):
+        st.subheader("API")
+        st.markdown("Scripts can claim, label and start rounds: see [the API](/api/v1/docs).")
+        if st.button("Make a token", icon=":material/key:", key="make_token"):
+            st.code(
+                tokens.make(project, session.annotator(), "api"), language=None, wrap_lines=True
+            )
+            st.caption(
+                f"Good for {project.settings.token_hours:g} hours, in the name of "
+                f"{escape_markdown(session.annotator())}. Keep it to yourself."
+            )

@@ -1,0 +1,279 @@
+"""What the pages say, worked out from records: no Streamlit here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from labeller.services.budget import amount
+from labeller.ui.titles import KIND_TITLES as KIND_TITLES
+from labeller.ui.titles import STAGE_TITLES as STAGE_TITLES
+from labeller.ui.titles import STAGES
+from labeller.ui.titles import strategy_title as strategy_title
+from store.records import BudgetRecord, JobRecord, ModelRecord
+
+FIRST_LABELS = 10  # fewer say nothing; the round itself checks what it really needs
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """The budget bar: shares of its length, and what stands below."""
+
+    headline: str
+    text: str
+    spent: float
+    reserved: float
+    empty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLines:
+    """The model in use: its accuracy as a headline, and the lines below."""
+
+    headline: str
+    interval: str
+    details: str
+    behind: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobLines:
+    """A running job: title, what it does, the bar, and the numbers of training if there are any."""
+
+    title: str
+    stage: str
+    progress: float
+    left: str
+    numbers: str
+    losses: tuple[float, ...]
+    trains: bool
+    cancelling: bool
+
+
+def count(value: int, noun: str, plural: str = "") -> str:
+    """Write a number with its noun: ``1 image``, ``1,200 images``."""
+    return f"{value:,} {noun if value == 1 else plural or noun + 's'}"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """Write a share as per cent with a narrow gap before the sign."""
+    return f"{share * 100:.{digits}f}\u202f%"
+
+
+def size(number: int) -> str:
+    """Write a number of bytes: ``812 B``, ``3.4 kB``, ``12 MB``."""
+    value, units = float(number), ["B", "kB", "MB", "GB"]
+    while value >= 999.5 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return (
+        f"{value:.1f} {units[0]}"
+        if value < 9.95 and units[0] != "B"
+        else f"{value:,.0f} {units[0]}"
+    )
+
+
+def seconds(value: float) -> str:
+    """Write a length of time in its two largest units: ``8 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    whole = max(0, round(value))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min" + (f" {whole % 60} s" if whole < 600 and whole % 60 else "")
+    if whole < 86_400:
+        return f"{whole // 3600} h" + (f" {whole % 3600 // 60} min" if whole % 3600 >= 60 else "")
+    return count(whole // 86_400, "day")
+
+
+def precise_seconds(value: float) -> str:
+    """Write how long something took: a decimal below ten seconds."""
+    return f"{value:.1f} s" if value < 9.95 else seconds(value)
+
+
+def ago(then: float, now: float) -> str:
+    """Write how long ago something was; a clock that went back counts as now."""
+    past = now - then
+    if past < 45:
+        return "just now"
+    for size, name in ((60, "min"), (3600, "h"), (86_400, "day")):
+        if past < size * {"min": 60, "h": 24, "day": 60}[name]:
+            number = max(1, int(past // size))
+            return f"{count(number, 'day') if name == 'day' else f'{number} {name}'} ago"
+    return f"{int(past // (30 * 86_400))} months ago"
+
+
+def time_left(eta: float | None) -> str:
+    """Write an estimate of the time left; nothing while it is unknown."""
+    if eta is None:
+        return ""
+    return "almost done" if eta < 1.5 else f"≈ {seconds(eta)} left"
+
+
+def meter(budget: BudgetRecord, price: float) -> Meter:
+    """Turn the budget into a bar.
+
+    Parameters
+    ----------
+    budget : BudgetRecord
+        What there is.
+    price : float
+        What one label costs.
+    """
+    reserved = f" · {amount(budget.reserved)} reserved" if budget.reserved else ""
+    if budget.total is None or budget.left is None:
+        return Meter(
+            f"{amount(budget.spent)} spent", f"No limit set{reserved}", 0.0, 0.0, empty=False
+        )
+    whole = budget.total or 1.0
+    spent = min(1.0, budget.spent / whole)
+    held = min(1.0 - spent, budget.reserved / whole)
+    left = max(0.0, budget.left)
+    text = f"{amount(budget.spent)} of {amount(budget.total)} spent{reserved}"
+    return Meter(f"{amount(left)} left", text, spent, held, empty=left < price or left == 0)
+
+
+def accuracy(metrics: Mapping[str, Any]) -> str | None:
+    """Return the audit accuracy as text; None when there is no audit label yet."""
+    value = metrics.get("accuracy")
+    return None if value is None else percent(float(value))
+
+
+def interval(metrics: Mapping[str, Any]) -> str | None:
+    """Return the 95 % interval of the audit accuracy as text."""
+    bounds = metrics.get("interval")
+    if not bounds or bounds[0] is None:
+        return None
+    return f"{float(bounds[0]) * 100:.1f}–{float(bounds[1]) * 100:.1f}\u202f%"
+
+
+def model_lines(
+    model: ModelRecord | None, round_number: int | None, behind: int, labelled: int
+) -> ModelLines:
+    """Say what the model in use is, how good, and how many labels it has not seen."""
+    if model is None:
+        few = labelled < FIRST_LABELS
+        hint = "Label some images of two classes first." if few else "Retrain to get the first one."
+        return ModelLines("No model yet", "", hint, "")
+    score, bounds = accuracy(model.metrics), interval(model.metrics)
+    audited = model.metrics.get("n") or 0
+    where = f"round {round_number} · {model.device}" if round_number else model.device
+    lag = f"{count(behind, 'label')} behind" if behind else "up to date"
+    if score is None:
+        return ModelLines("Not audited yet", "No label in the audit set so far", where, lag)
+    width = f"95 %: {bounds} · {count(int(audited), 'audit item')}" if bounds else ""
+    return ModelLines(score, width, where, lag)
+
+
+def job_lines(job: JobRecord) -> JobLines:
+    """Say what a running job does."""
+    detail = job.detail
+    name = job.stage.lower()
+    stage = STAGE_TITLES.get(name, job.stage.capitalize()) or "Starting"
+    if job.kind == "round" and name in STAGES:
+        stage = f"{STAGES.index(name) + 1}/{len(STAGES)} {stage}"
+    losses = detail.get("losses")
+    values = tuple(float(v) for v in losses) if isinstance(losses, Sequence) else ()
+    return JobLines(
+        title=KIND_TITLES.get(job.kind, job.kind.capitalize()),
+        stage="Waiting to start" if job.state == "waiting" else stage,
+        progress=min(1.0, max(0.0, job.progress)),
+        left="" if job.cancel_requested else time_left(_number(detail.get("eta"))),
+        numbers=_numbers(job),
+        losses=values,
+        trains=job.kind == "round",
+        cancelling=job.cancel_requested,
+    )
+
+
+def _numbers(job: JobRecord) -> str:
+    """Write epoch, loss and accuracy of training, or how many of what and how fast."""
+    detail, parts = job.detail, []
+    if job.stage == "train" and detail.get("epoch") is not None:
+        parts.append(f"epoch {detail['epoch']}/{detail.get('epochs', '?')}")
+        for name in ("loss", "accuracy"):
+            value = _number(detail.get(name))
+            if value is not None:
+                parts.append(f"{name} {value:.3f}" if name == "loss" else percent(value))
+        return " · ".join(parts)
+    done, total, rate = (_number(detail.get(name)) for name in ("done", "total", "rate"))
+    if done is not None and total is not None and total > 1:
+        parts.append(f"{done:,.0f} of {total:,.0f}")
+    elif done:
+        parts.append(f"{done:,.0f}")
+    if rate is not None and rate >= 0.5 and parts:
+        parts.append(f"{rate:,.0f}/s")
+    return " · ".join(parts)
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def gain(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> str:
+    """Write what a round changed in audit accuracy, in points, with its 95 % half-width.
+
+    Parameters
+    ----------
+    before, after : mapping
+        Metrics of the two models. The half-width treats the two results as independent, which is
+        wider than a paired comparison on the same items would be.
+    """
+    if before is None or before.get("accuracy") is None or after.get("accuracy") is None:
+        return "–"
+    variance = 0.0
+    for metrics in (before, after):
+        share, number = float(metrics["accuracy"]), int(metrics.get("n") or 0)
+        if not number:
+            return "–"
+        # Agresti & Caffo (2000): one success and one failure more, so that 100 % has a width.
+        adjusted = (share * number + 1) / (number + 2)
+        variance += adjusted * (1 - adjusted) / (number + 2)
+    points = (float(after["accuracy"]) - float(before["accuracy"])) * 100
+    return f"{points:+.1f} ± {1.96 * math.sqrt(variance) * 100:.1f}".replace("-", "−")
+
+
+def finished_line(job: JobRecord) -> str:
+    """Say in one sentence what a job that is done brought."""
+    result = job.result or {}
+    if job.kind == "import":
+        parts = [count(int(result.get("added") or 0), "image") + " added"]
+        parts += [
+            f"{int(result[name]):,} {text}"
+            for name, text in (("known", "known already"), ("failed", "left out"))
+            if result.get(name)
+        ]
+        return "Import done: " + ", ".join(parts) + "."
+    if job.kind == "round":
+        queued = count(int(result.get("queued") or 0), "image")
+        score = _number(result.get("audit_accuracy"))
+        model = f" Audit accuracy {percent(score)}." if score is not None else ""
+        number = f"Round {result['round']}" if result.get("round") is not None else "The round"
+        return f"{number} is done: {queued} in the new queue.{model}"
+    return f"{job.kind.capitalize()} is done."
+
+
+def retrain_hindrance(
+    *, items: int, classes: int, labelled: int, active: JobRecord | None, same_as_last: bool
+) -> str | None:
+    """Say why a round cannot be started now; None when it can.
+
+    Parameters
+    ----------
+    items, classes, labelled : int
+        How many the project has.
+    active : JobRecord, optional
+        The round that is on.
+    same_as_last : bool
+        Whether a round would repeat the last one: no new label, same strategy and batch, and the
+        queue untouched.
+    """
+    if active is not None:
+        return "A round is on already."
+    if not items:
+        return "Import images first."
+    if not classes:
+        return "Add classes first."
+    if same_as_last and labelled:
+        return "Nothing new since the last round: label some images, or choose another strategy."
+    return None

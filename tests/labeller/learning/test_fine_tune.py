@@ -1,0 +1,103 @@
+"""Fine-tuning on a CPU: few images, few steps, the same interface as a head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from labeller.errors import ConfigError
+from labeller.learning import fine_tune, training
+from labeller.learning.device import Device, choose
+from labeller.learning.fine_tune import FineTuneConfig, FineTuned, split
+from labeller.learning.lite0 import network
+from labeller.learning.saved import load_model
+from labeller.learning.training import training_mode
+from labeller.progress import Silent
+from tests.labeller.learning.shapes import Told, label, run, shapes
+
+GPU = Device("cuda", "a GPU, mixed precision")
+CPU = choose("cpu")
+
+
+@pytest.mark.parametrize(
+    ("setting", "device", "examples", "mode"),
+    [
+        ("auto", CPU, 50_000, "features"),
+        ("auto", GPU, 999, "features"),
+        ("auto", GPU, 1_000, "fine_tune"),
+        ("fine_tune", CPU, 2, "fine_tune"),
+        ("features", GPU, 50_000, "features"),
+    ],
+)
+def test_auto_fine_tunes_on_a_gpu_with_many_labels(
+    setting: str, device: Device, examples: int, mode: str
+) -> None:
+    chosen, why = training_mode(setting, device, examples)
+    assert chosen == mode
+    assert why
+
+
+def test_an_unknown_setting_is_refused() -> None:
+    with pytest.raises(ConfigError, match="auto, features or fine_tune"):
+        training_mode("magic", CPU, 10)
+
+
+def test_three_groups_hold_every_parameter_once() -> None:
+    model = FineTuned(network(), 3, 0.1)
+    groups = [{id(p) for p in group} for group in split(model)]
+    assert sum(map(len, groups)) == len(set.union(*groups))
+    assert set.union(*groups) == {id(p) for p in model.parameters()}
+    assert len(groups[2]) == 2
+
+
+def test_length_is_counted_in_examples() -> None:
+    config = FineTuneConfig(examples=1000, least=2, most=30)
+    assert [config.epochs(n) for n in (2, 100, 333, 5000)] == [30, 10, 4, 2]
+
+
+def test_a_round_that_fine_tunes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = FineTuneConfig(examples=1, least=14)
+    monkeypatch.setattr(training, "FineTuneConfig", lambda: config)
+    project = shapes(tmp_path / "p", 48, training="fine_tune")
+    label(project, range(1, 31))
+    (project.root / "images" / "0033.png").write_bytes(b"gone bad")
+    told = Told()
+    before = network().state_dict()
+    result = run(project, "margin", 5, told)
+    assert result["queued"] == 5
+    epochs = [d["epoch"] for d in told.details if "epoch" in d]
+    assert epochs == list(range(1, 16))
+    with project.store.read() as unit:
+        record = unit.models.get(result["model"])
+        prediction = unit.predictions.get(record.id)
+    assert record.config["training"] == "fine_tune"
+    assert prediction is not None
+    assert prediction.items == 47
+    model = load_model(project, record)
+    assert model.predictor.kind == "fine_tune"
+    weights = model.predictor.state()
+    moved = (weights["trunk._conv_stem.weight"] - before["_conv_stem.weight"]).abs().max()
+    late = (weights["trunk._conv_head.weight"] - before["_conv_head.weight"]).abs().max()
+    assert 0 < moved < late
+    ids = np.arange(1, 49)
+    items, logits = model.logits(ids, Silent())
+    assert items.tolist() == [i for i in range(1, 49) if i != 34]
+    assert (logits.argmax(1) == (items - 1) % 3).mean() > 0.5
+    some = items[:6]
+    samples = model.mc_probs(some, 4, 0, Silent())
+    assert samples.shape == (4, 6, 3)
+    assert np.allclose(samples.sum(-1), 1, atol=1e-6)
+    assert np.array_equal(samples, model.mc_probs(some, 4, 0, Silent()))
+    assert samples.std(axis=0).max() > 0
+
+
+def test_augmentation_alters_and_normalises() -> None:
+    pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 255, (4, 64, 64, 3), np.uint8))
+    augment = fine_tune._augmentation(64)
+    first, second = augment(pixels), augment(pixels)
+    assert first.shape == (4, 3, 64, 64)
+    assert not torch.equal(first, second)
+    assert -1.1 < float(first.min()) < float(first.max()) < 1.1
