@@ -36,10 +36,10 @@ lint: dev ## Check style, types, dependency direction and that the docs are in s
 	ruff format --check .
 	mypy
 	lint-imports
-	cog -I docs --check README.md
+	cog -I docs --check README.md docs/strategies.md
 
 docs: dev ## Write the generated parts of README.md
-	cog -I docs -r README.md
+	cog -I docs -r README.md docs/strategies.md
 
 format: dev ## Format the code
 	ruff check --fix .

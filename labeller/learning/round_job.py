@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from labeller.learning.predictors import TrainedModel
 from labeller.learning.scoring import score
 from labeller.learning.selection import Known
 from labeller.learning.snapshot import Labels, Snapshot, lacking, take, without_examples
+from labeller.learning.stopwatch import Stopwatch, versions
 from labeller.learning.training import Calibration, Setup, calibrate, train, training_mode
 from labeller.progress import Progress
 from labeller.project import Project
@@ -29,8 +28,6 @@ from store.records import JobRecord, ModelRecord, NewModel, NewQueueEntry, Round
 from store.vectors import VectorFile
 from strategies import registry
 from strategies.registry import StrategyInfo
-
-PACKAGES = ("labeller", "torch", "fastai", "numpy", "pillow")
 
 
 def run_round_job(project: Project, job: JobRecord, progress: Progress) -> dict[str, Any]:
@@ -77,23 +74,6 @@ def run_round_job(project: Project, job: JobRecord, progress: Progress) -> dict[
         return _Round(project, job, progress, watch, record, snapshot, strategy, chosen, work).run()
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-@dataclass(slots=True)
-class Stopwatch:
-    """Seconds per stage; entering a stage tells the progress."""
-
-    progress: Progress
-    timings: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str, message: str = "", **detail: Any) -> Iterator[None]:
-        """Time a stage; raises when the job should stop before it."""
-        began = time.perf_counter()
-        self.progress.check()
-        self.progress.update(name, 0, None, message, **detail)
-        yield
-        self.timings[name] = round(time.perf_counter() - began, 3)
 
 
 @dataclass(slots=True)
@@ -246,7 +226,7 @@ class _Round:
             "label_hash": self.snapshot.label_hash,
             "seed": self.project.settings.seed,
             "device": self.device.text,
-            "versions": _versions(),
+            "versions": versions(),
         }
 
     def _select(
@@ -268,6 +248,11 @@ class _Round:
         labelled = self.snapshot.part("train", "valid").among(self.snapshot.label_ids[readable])
         known = Known(features, scaling, labelled, model, predictions)
         found = selection.candidates(self.project, known)
+        if selection.thinned(used, found):
+            self.notes.append(
+                f"{used.name} chose among {selection.HEAVY_ITEMS:,} of the {len(found.free):,} "
+                f"unlabelled images, drawn at random."
+            )
         settings = self.project.settings
         rng = np.random.default_rng([settings.seed, self.record.number])
         entries = selection.choose(
@@ -319,12 +304,3 @@ class _Round:
             timings=dict(self.watch.timings),
             versions=about["versions"],
         )
-
-
-def _versions() -> dict[str, str]:
-    """Return what the model was made with; a checkout that is not installed has no version."""
-    found = {}
-    for package in PACKAGES:
-        with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found

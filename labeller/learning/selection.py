@@ -97,6 +97,11 @@ def effective(strategy: StrategyInfo, cold_start: StrategyInfo, has_model: bool)
     return strategy if has_model or not strategy.needs & ~WITHOUT_MODEL else cold_start
 
 
+def thinned(strategy: StrategyInfo, found: Candidates) -> bool:
+    """Whether a strategy is shown only some of the candidates, for the sake of memory and time."""
+    return bool(strategy.needs & HEAVY) and len(found.free) > HEAVY_ITEMS
+
+
 def choose(
     strategy: StrategyInfo,
     batch: int,
@@ -133,7 +138,7 @@ def choose(
     """
     quota = audit_quota(batch, share, len(found.audit), len(found.free), rng)
     free = found.free
-    if strategy.needs & HEAVY and len(free) > HEAVY_ITEMS:
+    if thinned(strategy, found):
         free = np.sort(rng.choice(free, HEAVY_ITEMS, replace=False))
     pool = build_pool(strategy.needs, free, found.pending, known, rng, progress)
     progress.check()

@@ -12,9 +12,8 @@ import streamlit as st
 from labeller import jobs
 from labeller.errors import LabellerError
 from labeller.project import Project
-from labeller.services import recent
 from labeller.services.tables import guarded
-from labeller.ui import creation, picker, pieces, session, uploads, view
+from labeller.ui import creation, picker, uploads, view
 from labeller.ui.text import escape_markdown
 from store.errors import StoreError
 from store.records import ImportProblem, ImportRecord, JobRecord
@@ -36,7 +35,7 @@ def panel(project: Project, empty: bool) -> None:
         active = unit.jobs.active("import")
         records = unit.imports.all()
     if active:
-        st.fragment(_running, run_every=1.0)(str(project.root))
+        _running(active[0])
         return
     uploads.tidy(project)
     with st.expander(
@@ -47,36 +46,14 @@ def panel(project: Project, empty: bool) -> None:
         _reports(project, records)
 
 
-def _running(root: str) -> None:
-    """Show how far the import is, every second; the side bar draws the page anew at its end."""
-    project = recent.opened(root)
-    with project.store.read() as unit:
-        active = unit.jobs.active("import")
-    with st.container(border=True, height=168):
-        if not active:
-            st.markdown("Import has ended.")
-            return
-        job = active[0]
-        names = ", ".join(Path(str(s)).name for s in job.params.get("sources", []))
+def _running(job: JobRecord) -> None:
+    """Say what is coming in; the side bar draws the page anew at its end."""
+    names = ", ".join(Path(str(s)).name for s in job.params.get("sources", []))
+    with st.container(border=True):
         st.markdown(f"**Importing** {escape_markdown(names)}")
-        lines = view.job_lines(job)
-        st.html(pieces.bar_html(lines))
-        st.button(
-            "Cancelling…" if job.cancel_requested else "Cancel",
-            key=f"cancel_import_{job.id}",
-            disabled=job.cancel_requested,
-            help="What is in by then stays in.",
-            on_click=_cancel,
-            args=(project, job),
-        )
-
-
-def _cancel(project: Project, job: JobRecord) -> None:
-    """Ask the import to stop; one that has ended in the meantime needs nothing."""
-    try:
-        jobs.cancel(project, job.id)
-    except (LabellerError, StoreError) as error:
-        session.toast_later(escape_markdown(str(error)), ":material/info:")
+        # One fragment a page: a second one that ticks beside the side bar's breaks Streamlit 1.67
+        # ("Bad delta path index") when the page is drawn anew at the end of a job.
+        st.caption("The side bar shows how far it is and can cancel it; what is in stays in.")
 
 
 def _form(project: Project) -> None:

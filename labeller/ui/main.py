@@ -50,10 +50,10 @@ def show() -> None:
     }
     alias = st.Page(_file(FIRST), title=PAGES[FIRST][0], url_path=FIRST, visibility="hidden")
     chosen = st.navigation([*pages.values(), alias], position="top")
-    sidebar.show(project)
     target = FIRST if chosen is alias else session.pop_target()
     if target:
         st.switch_page(pages[target])
+    sidebar.show(project)
     chosen.run()
 
 

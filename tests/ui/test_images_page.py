@@ -103,11 +103,11 @@ def test_a_running_import_shows_numbers_and_cancel(open_app: Run, project: Proje
         detail = {"done": 120, "total": 480, "rate": 60.0, "eta": 6.0}
         unit.jobs.beat(job.id, 0.25, "import", "", detail)
     app = open_app(project, "images")
-    html = " ".join(str(getattr(element, "value")) for element in app.main.get("html"))  # noqa: B009
+    html = " ".join(str(getattr(element, "value")) for element in app.sidebar.get("html"))  # noqa: B009
     assert "120 of 480 · 60/s" in html
     assert "≈ 6 s left" in html
     assert any("\\*photos\\*" in text.value for text in app.markdown)
-    app.button(key=f"cancel_import_{job.id}").click().run()
+    app.button(key=f"cancel_{job.id}").click().run()
     assert not app.exception
     with project.store.read() as unit:
         assert unit.jobs.cancel_requested(job.id)

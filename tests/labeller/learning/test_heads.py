@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from labeller.demo import load
 from labeller.errors import JobCancelled
@@ -54,21 +53,6 @@ def test_same_seed_same_head_another_seed_another() -> None:
     first, again, other = fit(clouds(40)), fit(clouds(40)), fit(clouds(40), seed=1)
     assert torch.equal(first(clouds(9).x), again(clouds(9).x))
     assert not torch.equal(first(clouds(9).x), other(clouds(9).x))
-
-
-def test_the_same_in_two_processes() -> None:
-    code = (
-        "import json, torch, tests.labeller.learning.test_heads as t\n"
-        "head = t.fit(t.clouds(130), valid=t.clouds(20, seed=2))\n"
-        "print(json.dumps(head(t.clouds(9, seed=5).x).tolist()))"
-    )
-    runs = [
-        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    first, second = (json.loads(run.communicate(timeout=120)[0]) for run in runs)
-    assert first == second
-    assert np.std(first) > 0.1
 
 
 def test_classes_without_examples_are_never_predicted() -> None:
@@ -144,8 +128,6 @@ def test_500_labels_are_worth_what_was_measured() -> None:
     recipe = get(lite0.NAME).recipe(28)
     trunk = lite0.Lite0()
     chosen = np.random.default_rng(0).permutation(len(images))[:1300]
-    from PIL import Image
-
     pixels = np.stack([square(Image.fromarray(images[i]).convert("RGB"), 64) for i in chosen])
     rows = np.concatenate([extract(trunk, recipe, part, CPU) for part in np.split(pixels, 20)])
     columns = torch.from_numpy(classes[chosen].astype(np.int64))

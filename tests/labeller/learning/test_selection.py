@@ -116,6 +116,7 @@ def test_a_large_pool_is_thinned_for_strategies_with_much_per_item(
         rng = np.random.default_rng(0)
         entries = selection.choose(registry.get(name), 99, 0.0, found, known, rng, Silent())
         assert sum(not entry.blind for entry in entries) == most
+    assert "among 5 of the 24 unlabelled images" in run(project, "typiclust")["message"]
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,9 @@ def chromium() -> Iterator[Browser]:
         yield started
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
-    """One workbench for a module; each test opens a project of its own in it."""
+    """One workbench for all; each test opens a project of its own in it."""
     running = start_app(None, tmp_path_factory.mktemp("state"))
     yield running
     running.stop()

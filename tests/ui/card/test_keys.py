@@ -21,6 +21,7 @@ def test_each_key_labels_the_image_on_screen(project_of: Make, card_of: Open) ->
     keys = [str(n % 4 + 1) for n in range(30)]
     names = card.press(*keys)
     assert len(set(names)) == 30
+    expect(card.part("filter")).to_be_hidden()
     expected = {name: CLASSES[int(key) - 1] for name, key in zip(names, keys, strict=True)}
     until(lambda: labels_of(project) == expected, "thirty labels as pressed")
     assert events_of(project) == {"label": 30}
@@ -92,7 +93,9 @@ def test_a_click_on_a_recent_label_takes_that_one_back(project_of: Make, card_of
     )
 
 
-@pytest.mark.parametrize("repeat", [True, False], ids=["repeat", "bounce"])
+@pytest.mark.parametrize(
+    "repeat", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["repeat", "bounce"]
+)
 def test_a_held_key_labels_no_faster_than_the_interval(
     project_of: Make, card_of: Open, repeat: bool
 ) -> None:
@@ -231,11 +234,6 @@ def test_many_classes_are_found_by_typing(project_of: Make, card_of: Open) -> No
     )
 
 
-def test_few_classes_have_no_filter(project_of: Make, card_of: Open) -> None:
-    card = card_of(project_of()).ready()
-    expect(card.part("filter")).to_be_hidden()
-
-
 def test_help_opens_and_closes_and_keeps_the_keys(project_of: Make, card_of: Open) -> None:
     project = project_of()
     card = card_of(project).ready()
@@ -252,6 +250,7 @@ def test_help_opens_and_closes_and_keeps_the_keys(project_of: Make, card_of: Ope
     until(lambda: events_of(project) == {"label": 1}, "one label, none while help was open")
 
 
+@pytest.mark.slow
 def test_digits_of_a_french_keyboard_label(project_of: Make, card_of: Open) -> None:
     project = project_of(classes=[f"c{n}" for n in range(1, 8)])
     card = card_of(project).ready()

@@ -165,6 +165,7 @@ def test_another_page_of_the_app_gives_them_back_too(project_of: Make, card_of: 
     until(lambda: events_of(project) == {"label": 1}, "one label after coming back")
 
 
+@pytest.mark.slow
 def test_leases_are_renewed_while_the_page_lives(project_of: Make, card_of: Open) -> None:
     project = project_of(items=20, lease_seconds=5)
     card = card_of(project).ready()

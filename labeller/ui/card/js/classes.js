@@ -90,7 +90,7 @@ export class ClassList {
 
   /** Show which class was just given. */
   flash(id) {
-    const lit = "color-mix(in srgb, var(--class-colour) 45%, var(--back))";
+    const lit = "color-mix(in srgb, var(--class-colour) 25%, var(--back))";
     this.rows.get(id)?.button.animate([{ backgroundColor: lit }, {}], { duration: FLASH_MS });
   }
 
