@@ -55,6 +55,7 @@ def test_undo_goes_back_to_the_start_and_forward_again(project_of: Make, card_of
     for n, name in enumerate(reversed(names)):
         page.keyboard.press("Control+z" if n % 2 else "Backspace")
         expect(card.part("name")).to_have_text(name)
+        page.wait_for_timeout(30)  # no finger presses again faster
     page.keyboard.press("Backspace")
     expect(card.part("noteText")).to_have_text("Nothing to undo in this session.")
     until(lambda: events_of(project)["undo"] == 4, "four undos stored")

@@ -36,7 +36,7 @@ export class Banner {
   awayText(outbox, problem) {
     const waiting = outbox.sendable.length;
     const kept = outbox.unkept ? "in this page only: do not close it" : "in this browser";
-    const why = problem ? `The server says “${problem}”` : "Server away";
+    const why = problem ? `The server says “${problem.replace(/\.$/, "")}”` : "Server away";
     if (!waiting) return `${why}. Trying again…`;
     return `${why} — ${count(waiting, "label")} kept ${kept}, sending again…`;
   }

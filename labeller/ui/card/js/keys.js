@@ -72,7 +72,7 @@ export class Keys {
     if (event.key === "Tab") this.byPointer = false;
     if (MODIFIERS.has(event.key)) return;
     if (event.isComposing || event.defaultPrevented || this.actions.busy()) return;
-    const held = event.repeat || this.bounced(event.code);
+    const held = event.repeat || this.bounced(event);
     const others = this.down.size > 0 && !this.down.has(event.code);
     this.down.add(event.code);
     this.fresh = event.repeat ? null : event.code; // what it presses now is not held yet
@@ -84,14 +84,14 @@ export class Keys {
 
   released(event) {
     this.down.delete(event.code);
-    this.releasedAt.set(event.code, performance.now());
+    this.releasedAt.set(event.code, event.timeStamp);
     // Firefox presses a focused button when Space is released.
     if (event.key === " " && this.taken) event.preventDefault();
     this.taken = false;
   }
 
-  bounced(code) {
-    return performance.now() - (this.releasedAt.get(code) ?? -Infinity) < BOUNCE_MS;
+  bounced({ code, timeStamp }) {
+    return timeStamp - (this.releasedAt.get(code) ?? -Infinity) < BOUNCE_MS;
   }
 
   /** The key was ours: nobody else acts on it, and a button clicked before does not either. */
