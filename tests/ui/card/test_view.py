@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, FloatRect, Page, expect
 
 from labeller.project import Project
 from tests.browser import RunningApp
@@ -136,6 +137,31 @@ def test_the_card_fills_the_window_and_nothing_moves(
     bottom = max(box["y"] + box["height"] for box in before.values())
     assert height - 130 < bottom <= height
     assert all(box["x"] >= 0 and box["x"] + box["width"] <= width for box in before.values())
+
+
+def test_nothing_overlaps_at_any_width(project_of: Make, card_of: Open) -> None:
+    card = card_of(project_of(budget=5_000, suggest=True)).ready()
+    card.press("1")
+    names = ("progress", "queue", "rate", "budget", "budgetWord", "zoomOut", "helpOpen", "accept")
+    names += ("skip", "flag", "undo", "classes", "name")
+    for width in (360, 480, 640, 768, 900, 1024, 1150, 1280, 1440, 1700, 1920):
+        card.page.set_viewport_size({"width": width, "height": 800})
+        card.page.wait_for_timeout(250)
+        found = {name: card.part(name).bounding_box() for name in names}
+        parts = {name: box for name, box in found.items() if box}
+        assert len(parts) == len(names)
+        for a, b in combinations(parts, 2):
+            assert not overlap(parts[a], parts[b]), f"{a} and {b} at {width}"
+        assert all(box["x"] + box["width"] <= width for box in parts.values()), width
+        assert parts["progress"]["width"] >= 40, width
+        assert parts["accept"]["width"] >= 120, width
+
+
+def overlap(a: FloatRect, b: FloatRect) -> bool:
+    return (
+        min(a["x"] + a["width"], b["x"] + b["width"]) - max(a["x"], b["x"]) > 1
+        and min(a["y"] + a["height"], b["y"] + b["height"]) - max(a["y"], b["y"]) > 1
+    )
 
 
 def test_fingers_label_pinch_and_drag(project_of: Make, chromium: Browser, app: RunningApp) -> None:
