@@ -6,7 +6,8 @@ from alembic import context
 
 import store.base
 import store.models
-import store.models_work  # both put their tables into the base's metadata
+import store.models_made
+import store.models_work  # each puts its tables into the base's metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -6,7 +6,7 @@ from sqlalchemy import func, insert, select, update
 
 from store.models import Budget, Ledger, Queue
 from store.queue import leased
-from store.records import BudgetRecord, LedgerRecord
+from store.records import BudgetRecord, LedgerKind, LedgerRecord
 from store.repository import Repository, amount, thousandths
 
 
@@ -33,6 +33,29 @@ class Budgets(Repository):
             line["note"] = "no limit"
         self._connection.execute(insert(Ledger).values(line))
         return self.get()
+
+    def spend(self, cost: float, note: str) -> bool:
+        """Pay for something that is no label; say whether what nobody reserved is enough."""
+        self._gate()
+        stored = thousandths(cost)
+        now = self.get()
+        if now.free is not None and thousandths(now.free) < stored:
+            return False
+        self._move("spend", stored, note)
+        return True
+
+    def refund(self, cost: float, note: str) -> None:
+        """Give back what was paid by :meth:`spend`."""
+        self._gate()
+        self._move("refund", thousandths(cost), note)
+
+    def _move(self, kind: LedgerKind, stored: int, note: str) -> None:
+        if not stored:
+            return
+        change = stored if kind == "spend" else -stored
+        self._connection.execute(update(Budget).values(spent=Budget.spent + change))
+        line = {"at": self._clock(), "kind": kind, "amount": stored, "note": note}
+        self._connection.execute(insert(Ledger).values(line))
 
     def ledger(self, limit: int = 100) -> list[LedgerRecord]:
         """Return the newest lines of the ledger, newest first."""

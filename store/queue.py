@@ -76,13 +76,50 @@ class Queues(Repository):
         wanted = {entry.item_id: entry for entry in reversed(entries)}
         for item_id in self._connection.execute(select(Queue.item_id)).scalars():
             wanted.pop(item_id, None)
+        return self._put(entries, wanted, 0, round_id)
+
+    def append(self, entries: Sequence[NewQueueEntry], round_id: int | None = None) -> int:
+        """Put more picks behind the present queue.
+
+        Those that are in it already, held from an earlier one, or not unlabelled are left out.
+
+        Parameters
+        ----------
+        entries : sequence of NewQueueEntry
+            The picks, most wanted first.
+        round_id : int, optional
+            The round whose model made them.
+
+        Returns
+        -------
+        int
+            How many of the picks were put there.
+        """
+        self._gate()
+        wanted = {entry.item_id: entry for entry in reversed(entries)}
+        for part in chunks(list(wanted)):
+            query = select(Queue.item_id).where(Queue.item_id.in_(part))
+            for item_id in self._connection.execute(query).scalars():
+                wanted.pop(item_id)
+        return self._put(
+            entries, wanted, self._count(select(func.max(Queue.position))) + 1, round_id
+        )
+
+    def _put(
+        self,
+        entries: Sequence[NewQueueEntry],
+        wanted: dict[int, NewQueueEntry],
+        first: int,
+        round_id: int | None,
+    ) -> int:
+        """Insert those of the picks that are wanted and unlabelled, in their order."""
         open_ids = self._unlabelled(list(wanted))
         rows = [
             _row(wanted.pop(entry.item_id), round_id)
             for entry in entries
             if entry.item_id in open_ids and entry.item_id in wanted
         ]
-        for position, row in enumerate(rows):
+        for position, row in enumerate(rows, first):
             row["position"] = position
         for part in chunks(rows):
             self._connection.execute(insert(Queue), part)

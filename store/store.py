@@ -24,6 +24,8 @@ from store.errors import (
     StoreError,
     StoreFull,
 )
+from store.generated import GeneratedRuns
+from store.generated_labels import GeneratedLabels
 from store.imports import Imports
 from store.items import Items
 from store.jobs import Jobs
@@ -33,6 +35,7 @@ from store.plain import BUSY_SECONDS, plain_errors
 from store.queue import Queues
 from store.rounds import Rounds
 from store.settings import SettingsTable
+from store.synthetic import SyntheticItems
 
 __all__ = [
     "Conflict",
@@ -64,6 +67,9 @@ class Unit:
         self.annotators = Annotators(connection, clock)
         self.settings = SettingsTable(connection, clock)
         self.imports = Imports(connection, clock)
+        self.generated = GeneratedRuns(connection, clock)
+        self.generated_labels = GeneratedLabels(connection, clock)
+        self.synthetic = SyntheticItems(connection, clock)
 
 
 # Which databases this thread is writing to: a write inside a write would wait for itself.

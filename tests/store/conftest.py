@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,10 @@ from tests.store.postgres import Server, cluster
 def server() -> Iterator[Server]:
     with cluster() as url:
         if url is None:
-            pytest.skip("no PostgreSQL: install one, or name it in LABELLER_TEST_POSTGRES")
+            missing = "no PostgreSQL: install one, or name it in LABELLER_TEST_POSTGRES"
+            if os.environ.get("CI"):
+                pytest.fail(missing)
+            pytest.skip(missing)
         made = Server(url)
         yield made
         made.close()

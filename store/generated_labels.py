@@ -1,0 +1,204 @@
+"""Generated labels: what runs decided item by item, and the audit of what they accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Select, and_, select, update
+
+from store.classes import Classes
+from store.generated import COUNTING
+from store.models import Item, Label
+from store.models_made import GeneratedDecision, GeneratedRun
+from store.records_made import (
+    AuditAnswer,
+    AuditKind,
+    DecisionRecord,
+    GeneratedLabel,
+    GeneratedRow,
+    Outcome,
+    Verdict,
+)
+from store.repository import Repository, as_record, chunks
+
+DECISION = tuple(getattr(GeneratedDecision, name) for name in DecisionRecord.__dataclass_fields__)
+
+
+class GeneratedLabels(Repository):
+    """What the runs decided, and the labels that follow from it."""
+
+    def decisions(
+        self,
+        run_id: int,
+        outcome: Outcome | None = None,
+        class_id: int | None = None,
+        audit: bool | None = None,
+        after: int = 0,
+        limit: int = 500,
+    ) -> list[DecisionRecord]:
+        """Return one page of a run's decisions in order of item.
+
+        Parameters
+        ----------
+        run_id : int
+        outcome : {"ask", "accept", "defer"}, optional
+        class_id : int, optional
+            Only this predicted class, or one merged into it.
+        audit : bool, optional
+            Only those that are, or are not, to be asked blind.
+        after : int
+            The last item of the page before.
+        limit : int
+        """
+        query = select(*DECISION).where(
+            GeneratedDecision.run_id == run_id, GeneratedDecision.item_id > after
+        )
+        if outcome is not None:
+            query = query.where(GeneratedDecision.outcome == outcome)
+        if class_id is not None:
+            members = Classes(self._connection, self._clock).members(class_id)
+            query = query.where(GeneratedDecision.class_id.in_(members))
+        if audit is not None:
+            known = GeneratedDecision.audit.is_not(None)
+            query = query.where(known if audit else ~known)
+        query = query.order_by(GeneratedDecision.item_id).limit(limit)
+        return [as_record(DecisionRecord, row) for row in self._connection.execute(query)]
+
+    def accepted(
+        self, run_id: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Return ids (A,), predicted classes (A,) and confidences (A,) of what a run accepted."""
+        query = select(
+            GeneratedDecision.item_id, GeneratedDecision.class_id, GeneratedDecision.confidence
+        ).where(GeneratedDecision.run_id == run_id, GeneratedDecision.outcome == "accept")
+        rows = self._connection.execute(query.order_by(GeneratedDecision.item_id)).all()
+        ids = np.array([row[0] for row in rows], np.int64)
+        classes = np.array([row[1] for row in rows], np.int64)
+        return ids, classes, np.array([row[2] for row in rows], np.float64)
+
+    def of(self, ids: Sequence[int]) -> dict[int, GeneratedLabel]:
+        """Return the generated labels of those of these items that have one and no other label."""
+        found: dict[int, GeneratedLabel] = {}
+        targets = Classes(self._connection, self._clock).targets()
+        for part in chunks([int(item_id) for item_id in ids]):
+            query = self._counting(
+                GeneratedDecision.item_id,
+                GeneratedDecision.class_id,
+                GeneratedDecision.confidence,
+                GeneratedRun.id,
+                GeneratedRun.kind,
+                GeneratedRun.verdict,
+                GeneratedRun.model_id,
+            ).where(GeneratedDecision.item_id.in_(part))
+            for item_id, class_id, *rest in self._connection.execute(query):
+                found[item_id] = GeneratedLabel(item_id, targets[class_id], *rest)
+        return found
+
+    def ids(self, verdicts: tuple[Verdict, ...] = COUNTING) -> NDArray[np.int64]:
+        """Return the items (N,), rising, that have a generated label and no other."""
+        query = self._counting(GeneratedDecision.item_id, verdicts=verdicts)
+        found = np.fromiter(self._connection.execute(query).scalars(), dtype=np.int64)
+        return np.unique(found)
+
+    def _counting(
+        self, *columns: Any, verdicts: tuple[Verdict, ...] = COUNTING
+    ) -> Select[*tuple[Any, ...]]:
+        """Select from the generated labels that count: of no person's item, not rolled back."""
+        return (
+            select(*columns)
+            .select_from(GeneratedDecision)
+            .join(GeneratedRun, GeneratedRun.id == GeneratedDecision.run_id)
+            .outerjoin(Label, Label.item_id == GeneratedDecision.item_id)
+            .where(
+                GeneratedDecision.outcome == "accept",
+                GeneratedRun.verdict.in_(list(verdicts)),
+                Label.item_id.is_(None),
+            )
+        )
+
+    def choose_audit(self, run_id: int, ids: Sequence[int], kind: AuditKind) -> int:
+        """Mark accepted items to be asked blind; return how many were not marked before."""
+        self._gate()
+        marked = 0
+        for part in chunks([int(item_id) for item_id in ids]):
+            marked += self._connection.execute(
+                update(GeneratedDecision)
+                .where(
+                    GeneratedDecision.run_id == run_id,
+                    GeneratedDecision.item_id.in_(part),
+                    GeneratedDecision.outcome == "accept",
+                    GeneratedDecision.audit.is_(None),
+                )
+                .values(audit=kind)
+            ).rowcount
+        return marked
+
+    def audit_answers(self, run_id: int) -> list[AuditAnswer]:
+        """Return the audited items of a run that a person has labelled, classes resolved."""
+        targets = Classes(self._connection, self._clock).targets()
+        query = (
+            select(
+                GeneratedDecision.item_id,
+                GeneratedDecision.class_id,
+                Label.class_id,
+                GeneratedDecision.audit,
+            )
+            .join(Label, Label.item_id == GeneratedDecision.item_id)
+            .where(GeneratedDecision.run_id == run_id, GeneratedDecision.audit.is_not(None))
+            .order_by(GeneratedDecision.item_id)
+        )
+        return [
+            AuditAnswer(item_id, targets[made], targets[said], audit == "extra")
+            for item_id, made, said, audit in self._connection.execute(query)
+        ]
+
+    def audit_open(self, run_id: int | None = None) -> NDArray[np.int64]:
+        """Return the items (Q,), rising, that wait to be asked blind: of a run, or of all."""
+        query = (
+            select(GeneratedDecision.item_id)
+            .join(GeneratedRun, GeneratedRun.id == GeneratedDecision.run_id)
+            .join(Item, and_(Item.id == GeneratedDecision.item_id, Item.state == "unlabelled"))
+            .where(GeneratedDecision.audit.is_not(None), GeneratedRun.verdict.in_(list(COUNTING)))
+        )
+        query = query if run_id is None else query.where(GeneratedDecision.run_id == run_id)
+        return np.unique(np.fromiter(self._connection.execute(query).scalars(), dtype=np.int64))
+
+    def export(
+        self, verdicts: tuple[Verdict, ...] = ("accepted",), batch: int = 2000
+    ) -> Iterator[GeneratedRow]:
+        """Yield the generated labels of items that no person labelled, in order of item."""
+        classes = Classes(self._connection, self._clock)
+        names = {one.id: one.name for one in classes.all(archived=True)}
+        targets = classes.targets()
+        after = 0
+        while True:
+            query = (
+                self._counting(
+                    GeneratedDecision.item_id,
+                    Item.path,
+                    Item.sha256,
+                    GeneratedDecision.class_id,
+                    GeneratedDecision.confidence,
+                    GeneratedRun.created_at,
+                    Item.split,
+                    Item.group_key,
+                    GeneratedRun.kind,
+                    GeneratedRun.strategy,
+                    GeneratedRun.id,
+                    GeneratedRun.model_id,
+                    verdicts=verdicts,
+                )
+                .join(Item, Item.id == GeneratedDecision.item_id)
+                .where(GeneratedDecision.item_id > after)
+                .order_by(GeneratedDecision.item_id)
+                .limit(batch)
+            )
+            rows = self._connection.execute(query).all()
+            for item_id, path, sha256, class_id, *rest in rows:
+                yield GeneratedRow(item_id, path, sha256, names[targets[class_id]], *rest)
+            if len(rows) < batch:
+                return
+            after = rows[-1][0]
