@@ -98,6 +98,14 @@ class Items(Repository):
             found.update(self._connection.execute(query).all())
         return found
 
+    def group_splits(self, groups: Sequence[str]) -> dict[str, Split]:
+        """Return the split of those of the groups that have items."""
+        found: dict[str, Split] = {}
+        for part in chunks(groups):
+            query = select(Item.group_key, Item.split).where(Item.group_key.in_(part)).distinct()
+            found.update(self._connection.execute(query).all())
+        return found
+
     def get(self, item_id: int) -> ItemRecord | None:
         """Return one item."""
         return self._first(select(*COLUMNS).where(Item.id == item_id))

@@ -56,6 +56,7 @@ class Item(Base):
         one_of("state", ItemState),
         UniqueConstraint("sha256"),
         Index(None, "path"),
+        Index(None, "group_key"),
         Index(None, "state", "id"),
         Index(None, "state", "path", "id"),
         Index(None, "state", "split", "id"),

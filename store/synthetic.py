@@ -270,7 +270,7 @@ class SyntheticItems(Repository):
         """Count a run's children by verdict: ``keep``, ``drop`` and ``none``."""
         verdict = func.coalesce(SyntheticItem.verdict, "none")
         query = select(verdict, func.count()).where(SyntheticItem.run_id == run_id)
-        found = {name: number for name, number in self._connection.execute(query.group_by(verdict))}
+        found: dict[str, int] = dict(self._connection.execute(query.group_by(verdict)).all())
         return {name: found.get(name, 0) for name in ("keep", "drop", "none")}
 
     def max_id(self) -> int:

@@ -19,7 +19,7 @@ from labeller.services.class_names import class_ids, class_name
 from labeller.services.import_sources import Candidate
 from labeller.services.import_worker import CannotWriteError
 from labeller.services.splits import split_of
-from store.records import ImportProblem, ItemRecord, NewEvent, NewItem
+from store.records import ImportProblem, ItemRecord, NewEvent, NewItem, Split
 from store.store import Unit
 
 BATCH = 300  # items in one transaction: a few hundredths of a second
@@ -60,6 +60,8 @@ class Writer:
         self._refused: list[ImportProblem] = []
         self._last = time.monotonic()
         self._classes: dict[str, int] = {}
+        self._splits: dict[str, Split] = {}  # of groups that have a name
+        self._told: list[ImportProblem] = []
         self.added = self.known = self.labelled = self.failed = self.moved = 0
         self.problems: list[ImportProblem] = []
         self.conflicts: list[LabelConflict] = []
@@ -91,6 +93,7 @@ class Writer:
         """
         found, refused = self._found, self._refused
         self._found, self._refused, self._last = [], [], time.monotonic()
+        self._told = []
         if not (found or refused):
             return
         self._make_classes(found)
@@ -101,7 +104,7 @@ class Writer:
                 ImportProblem(c.path, f"it is labelled {c.label} already, not {c.wanted}", "")
                 for c in conflicts
             ]
-            unit.imports.problem(self._import_id, [*refused, *told])
+            unit.imports.problem(self._import_id, [*refused, *told, *self._told])
         self.added += fresh
         self.known += len(found) - fresh
         self.moved += moved
@@ -123,6 +126,8 @@ class Writer:
 
     def _add(self, unit: Unit, found: Sequence[_Found]) -> tuple[dict[str, int], int, int]:
         """Add what is new; returns all ids by hash, how many are new, how many were found again."""
+        named = {one.candidate.group for one in found if one.candidate.group}
+        self._splits.update(unit.items.group_splits(list(named - set(self._splits))))
         ids = unit.items.known(list({one.sha256 for one in found}))
         records = unit.items.many(list(ids.values()))
         fresh: dict[str, NewItem] = {}
@@ -137,7 +142,6 @@ class Writer:
         return ids, len(fresh), len(moved)
 
     def _item(self, one: _Found) -> NewItem:
-        settings = self._project.settings
         path, copied = self._place(one)
         group = one.candidate.group or one.sha256
         return NewItem(
@@ -149,9 +153,20 @@ class Writer:
             format=one.facts["format"],
             bytes=one.facts["bytes"],
             group=group,
-            split=one.candidate.split
-            or split_of(group, settings.audit_share, settings.valid_share),
+            split=self._split(one.candidate, group),
         )
+
+    def _split(self, candidate: Candidate, group: str) -> Split:
+        """Return the split of a group: the one that it has, else the one named, else by hash."""
+        settings = self._project.settings
+        split = self._splits.get(group) or candidate.split
+        split = split or split_of(group, settings.audit_share, settings.valid_share)
+        if candidate.group:
+            self._splits[group] = split
+        if candidate.split not in (None, split):
+            reason = f"its group {group} is in the split {split} already, not {candidate.split}"
+            self._told.append(ImportProblem(candidate.shown, reason, ""))
+        return split
 
     def _is_lost(self, record: ItemRecord) -> bool:
         return not self._project.file(record.path).exists()

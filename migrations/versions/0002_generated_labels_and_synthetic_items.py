@@ -18,6 +18,7 @@ def upgrade() -> None:
     create_synthesis_run()
     create_generated_decision()
     create_synthetic_item()
+    op.create_index(op.f("ix_item_group_key"), "item", ["group_key"])
 
 
 def create_generated_run() -> None:

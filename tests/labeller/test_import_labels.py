@@ -173,6 +173,22 @@ def test_a_table(project: Project, tmp_path: Path) -> None:
     assert any("'newt'" in note for note in report.notes)
 
 
+def test_a_group_keeps_its_split_in_later_imports(project: Project, tmp_path: Path) -> None:
+    folder_of(tmp_path / "img", 4)
+    head = ["path", "group", "split"]
+    first = [head, ["img/0.jpg", "burst", "audit"]]
+    import_sources(project, [table(tmp_path / "first.csv", first)])
+    later = [head, ["img/1.jpg", "burst", ""], ["img/2.jpg", "burst", ""]]
+    import_sources(project, [table(tmp_path / "later.csv", later)])
+    other = [head, ["img/3.jpg", "burst", "train"]]
+    report = import_sources(project, [table(tmp_path / "other.csv", other)])
+    assert {item.split for item in items(project)} == {"audit"}
+    with project.store.read() as unit:
+        (told,) = unit.imports.problems(report.import_id)
+    assert told.path.endswith("3.jpg")
+    assert told.reason == "its group burst is in the split audit already, not train"
+
+
 def test_a_table_as_a_spreadsheet_writes_it(empty: Project, tmp_path: Path) -> None:
     write(tmp_path / "ä b.jpg", photo(1))
     text = "\ufeffpath;class\r\nä b.jpg;'=cat\r\n\r\n"
