@@ -19,6 +19,14 @@ class ImportSourceError(LabellerError):
     """A whole source cannot be imported (single bad files never raise)."""
 
 
+class WorkerError(LabellerError):
+    """A process that does part of the work cannot be started."""
+
+
+class PredictionError(LabellerError):
+    """Predictions cannot be made or written."""
+
+
 class ImageError(LabellerError):
     """One image cannot be read; `mend` says what would help."""
 
@@ -46,6 +54,18 @@ class RoundError(LabellerError):
 
 class ReplayError(LabellerError):
     """A replay cannot be started, or its folder cannot be used."""
+
+
+class StreamRunError(LabellerError):
+    """A run of generated labels cannot be started, go on, or be judged."""
+
+
+class SynthesisError(LabellerError):
+    """New items cannot be planned or made, or a run of them cannot be changed as asked."""
+
+
+class EvaluationError(LabellerError):
+    """What a model predicted for the audit set cannot be read or kept, or there is no such model."""
 
 
 class TrainingDataError(RoundError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,7 +75,9 @@ class Decoded:
     plain: bool
 
 
-def open_rgb(path: Path | str, max_pixels: int, max_side: int | None = None) -> Image.Image:
+def open_rgb(
+    path: Path | str, max_pixels: int, max_side: int | None = None, cover: int | None = None
+) -> Image.Image:
     """Read an image file as upright RGB.
 
     Parameters
@@ -85,6 +88,9 @@ def open_rgb(path: Path | str, max_pixels: int, max_side: int | None = None) -> 
         Images with more pixels are refused before anything is decoded.
     max_side : int, optional
         Longest side of the result, in pixels; JPEGs are then decoded at a fraction of the cost.
+    cover : int, optional
+        Instead of `max_side`: the result is no larger than it takes for its shorter side to reach
+        so many pixels.
 
     Returns
     -------
@@ -98,7 +104,7 @@ def open_rgb(path: Path | str, max_pixels: int, max_side: int | None = None) -> 
         With the reason and the mend, when the file cannot be read as an image.
     """
     with opened(path) as file:
-        return decode(file, max_pixels, max_side).image
+        return decode(file, max_pixels, max_side, cover).image
 
 
 def decode_rgb(data: bytes, max_pixels: int, max_side: int | None = None) -> Image.Image:
@@ -129,7 +135,9 @@ def opened(path: Path | str) -> Iterator[BufferedReader]:
         yield file
 
 
-def decode(file: BinaryIO, max_pixels: int, max_side: int | None = None) -> Decoded:
+def decode(
+    file: BinaryIO, max_pixels: int, max_side: int | None = None, cover: int | None = None
+) -> Decoded:
     """Decode an open image file.
 
     Parameters and errors are those of :func:`open_rgb`.
@@ -139,6 +147,8 @@ def decode(file: BinaryIO, max_pixels: int, max_side: int | None = None) -> Deco
     try:
         image = _identified(file, head, max_pixels)
         width, height = image.size
+        if cover is not None:
+            max_side = _covering(width, height, cover)
         if max_side is not None:
             # A JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 that is large enough: half the
             # time of starting from twice the size, and 0.4 grey levels of 255 further off.
@@ -158,6 +168,13 @@ def decode(file: BinaryIO, max_pixels: int, max_side: int | None = None) -> Deco
     if turn >= 5:
         width, height = height, width
     return Decoded(rgb, width, height, _format(image), plain)
+
+
+def _covering(width: int, height: int, side: int) -> int | None:
+    """Return the longest side at which the shorter one still reaches `side`; None for all of it."""
+    longest = max(width, height)
+    wanted = math.ceil(side * longest / max(1, min(width, height)))
+    return wanted if wanted < longest else None
 
 
 def is_plain(path: Path | str) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,6 @@ from PIL import Image
 from labeller.errors import ImageError, ProjectError
 from labeller.imaging import open_rgb
 from labeller.project import Project
-from store.records import ItemRecord
 
 Ints = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
@@ -98,13 +97,25 @@ def square(image: Image.Image, size: int) -> Bytes:
     return np.asarray(resized, np.uint8)
 
 
+def square_of(path: Path | str, size: int, max_pixels: int) -> Bytes:
+    """Decode an image file, no larger than needed, to a square array (size, size, 3).
+
+    Raises
+    ------
+    ImageError
+        When it cannot be read, or has more than `max_pixels`.
+    """
+    return square(open_rgb(path, max_pixels, cover=size), size)
+
+
 def _decode(project: Project, ids: Ints, size: int) -> Decoded:
     with project.store.read() as unit:
         items = unit.items.many([int(i) for i in ids])
     kept, pixels, bad = [], [], []
     for item in (items[int(i)] for i in ids if int(i) in items):
         try:
-            pixels.append(_read(project, item, size))
+            path = project.file(item.path)
+            pixels.append(square_of(path, size, project.settings.max_image_pixels))
             kept.append(item.id)
         except ImageError as error:
             bad.append(Unreadable(item.id, item.path, error.reason, error.mend))
@@ -112,16 +123,6 @@ def _decode(project: Project, ids: Ints, size: int) -> Decoded:
             bad.append(Unreadable(item.id, item.path, str(error), "Import the image again."))
     stacked = np.stack(pixels) if pixels else np.empty((0, size, size, 3), np.uint8)
     return Decoded(np.array(kept, np.int64), stacked, tuple(bad))
-
-
-def _read(project: Project, item: ItemRecord, size: int) -> Bytes:
-    """Decode one image no larger than needed: its shorter side still reaches `size`."""
-    longest, shortest = max(item.width, item.height), max(1, min(item.width, item.height))
-    side = math.ceil(size * longest / shortest)
-    image = open_rgb(
-        project.file(item.path), project.settings.max_image_pixels, side if side < longest else None
-    )
-    return square(image, size)
 
 
 def _joined(parts: list[Decoded]) -> Decoded:

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from labeller.learning.backbones import Recipe
+from labeller.learning.backbones import Recipe, Trunk
 from labeller.learning.calibration import probabilities
 from labeller.learning.device import Device, reproducible
+from labeller.learning.extraction import extract
 from labeller.learning.features import Features, Floats
 from labeller.learning.fine_tune import FineTuneConfig, FineTuned
 from labeller.learning.heads import Head, dropping
-from labeller.learning.images import Ints, decoded, gathered
+from labeller.learning.images import Bytes, Ints, decoded, gathered
 from labeller.progress import Progress
 from labeller.project import Project
 
@@ -31,6 +32,13 @@ class Predictor(Protocol):
 
     kind: str
     device: Device
+
+    @property
+    def side(self) -> int:
+        """Side in pixels of the squares that :meth:`on_pixels` takes."""
+
+    def on_pixels(self, pixels: Bytes) -> Floats:
+        """Return logits (n, C) of images (n, side, side, 3) that are no items."""
 
     def logits(self, ids: Ints, progress: Progress) -> Iterator[tuple[Ints, Floats]]:
         """Yield ids (n,) and logits (n, C) in parts; items that cannot be read are left out."""
@@ -93,6 +101,23 @@ class HeadPredictor:
         self.features = features
         self.head = head
         self.device = device
+        self._trunk: Trunk | None = None
+
+    @property
+    def side(self) -> int:
+        """Side in pixels of the images that the backbone sees."""
+        return self.features.recipe.size
+
+    def on_pixels(self, pixels: Bytes) -> Floats:
+        """Return logits (n, C) of images; the backbone is loaded for the first of them."""
+        if self._trunk is None:
+            self._trunk = self.features.backbone.load()
+            self._trunk.module.to(self.device.torch)
+        rows = extract(self._trunk, self.features.recipe, pixels, self.device)
+        kept = torch.from_numpy(rows.astype(np.float16).astype(np.float32))  # as those of items
+        with torch.inference_mode():
+            logits: Floats = self.head(kept.to(self.device.torch)).cpu().numpy()
+        return logits
 
     def logits(self, ids: Ints, progress: Progress) -> Iterator[tuple[Ints, Floats]]:
         """Yield ids and logits in parts; items without features are left out."""
@@ -165,6 +190,23 @@ class FineTunedPredictor:
         self.device = device
         self.config = config
 
+    @property
+    def side(self) -> int:
+        """Side in pixels of the images that the network sees."""
+        return self.recipe.size
+
+    def on_pixels(self, pixels: Bytes) -> Floats:
+        """Return logits (n, C) of images."""
+        with torch.inference_mode():
+            logits = self.model.head(self._pool(pixels)) + self.model.absent
+            found: Floats = logits.cpu().numpy()
+        return found
+
+    def _pool(self, pixels: Bytes) -> Tensor:
+        with torch.inference_mode(), self.device.mixed():
+            given = torch.from_numpy(pixels).to(self.device.torch)
+            return self.model.pooled(given).float()
+
     def logits(self, ids: Ints, progress: Progress) -> Iterator[tuple[Ints, Floats]]:
         """Yield ids and logits in parts; items whose image cannot be read are left out."""
         for part, pooled in self._pooled(ids, progress):
@@ -187,9 +229,7 @@ class FineTunedPredictor:
                 progress.check()
                 if not len(part.ids):
                     continue
-                with torch.inference_mode(), self.device.mixed():
-                    given = torch.from_numpy(part.pixels).to(self.device.torch)
-                    yield part.ids, self.model.pooled(given).float()
+                yield part.ids, self._pool(part.pixels)
 
     def state(self) -> Mapping[str, Tensor]:
         """Return all weights."""

@@ -69,7 +69,8 @@ class FolderSource:
             for name in folder.files:
                 path = os.path.join(folder.path, name)  # noqa: PTH118 - a million times
                 target = safe_target([self.path.name, *folder.parts, name])
-                yield Candidate(shown(path), path, target, label)
+                key = "/".join([*folder.parts, name])
+                yield Candidate(shown(path), path, target, label, key=shown(key))
 
     def _walk(self) -> Iterator[_Folder | ImportProblem]:
         """Yield one folder after the other; only one is held in memory."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,6 @@ from labeller.errors import ImportSourceError, JobCancelled
 from labeller.progress import Progress
 from labeller.project import Project
 from labeller.services import rounds
-from labeller.services.import_pool import Answer, Pool, Request
 from labeller.services.import_report import ImportReport, notes_on
 from labeller.services.import_sources import (
     Candidate,
@@ -26,9 +26,11 @@ from labeller.services.import_sources import (
 )
 from labeller.services.import_worker import CannotWriteError
 from labeller.services.import_writer import IMAGES, Writer
+from labeller.services.worker_pool import Answer, Pool, Request
 from store.errors import StoreError, StoreFull
 from store.records import ImportProblem
 
+COMMAND = (sys.executable, "-m", "labeller.services.import_worker")
 SIFT = 64  # hashes looked up at once
 STEPS = 64  # files begun before answers are looked at again
 WAIT_SECONDS = 0.2
@@ -111,7 +113,7 @@ class Import:
         }
         most = settings.workers or _cores()
         feed, more = self._feed(), True
-        with Pool(max(1, min(most, -(-total // FILES_A_WORKER))), config) as pool:
+        with Pool(COMMAND, max(1, min(most, -(-total // FILES_A_WORKER))), config) as pool:
             while more or pool.outstanding or self._again or self._sifted:
                 self._progress.check()
                 more = self._begin(feed, pool) and more
@@ -159,7 +161,7 @@ class Import:
             self._incoming.mkdir(parents=True, exist_ok=True)
             keep = str(self._incoming / f"copy-{self._number}")
             self._number += 1
-        return Request(candidate.path, candidate, sift, keep)
+        return Request({"path": candidate.path, "sift": sift, "keep": keep}, candidate)
 
     def _nameless(self, candidate: Candidate) -> ImportProblem | None:
         """Refuse a name that cannot be stored, when it would have to be."""
@@ -182,10 +184,10 @@ class Import:
             if candidate.owned:
                 Path(candidate.path).unlink(missing_ok=True)
             self._refuse(ImportProblem(candidate.shown, answer["reason"], answer["mend"]))
-        elif request.sift:
+        elif request.message["sift"]:
             self._sifted.append((request, answer))
         else:
-            file = request.keep or (candidate.path if candidate.owned else None)
+            file = request.message["keep"] or (candidate.path if candidate.owned else None)
             self._found(candidate, answer, None if file is None else Path(file))
 
     def _look_up(self) -> None:

@@ -24,7 +24,8 @@ class Candidate:
     """A file that may be an image.
 
     `shown` is how reports name it. `target` is its place below ``images/`` when it is copied.
-    `owned` files were unpacked for this import: they are moved in, or removed.
+    `owned` files were unpacked for this import: they are moved in, or removed. `key` names the
+    file within its source: its path there, or the column ``key`` of a table.
     """
 
     shown: str
@@ -34,6 +35,7 @@ class Candidate:
     group: str | None = None
     split: Split | None = None
     owned: bool = False
+    key: str = ""
 
 
 @dataclass(slots=True)
@@ -119,7 +121,8 @@ class SingleFile:
     def candidates(self, survey: Survey, folders: bool) -> Iterator[Candidate | ImportProblem]:
         """Yield it."""
         del survey, folders
-        yield Candidate(self.shown, str(self.path), safe_target([self.path.name]))
+        name = self.path.name
+        yield Candidate(self.shown, str(self.path), safe_target([name]), key=shown(name))
 
 
 def open_source(path: Path, project_root: Path, incoming: Path, max_bytes: int) -> Source:

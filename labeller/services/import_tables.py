@@ -16,6 +16,7 @@ COLUMNS = {
     "label": ("label", "class"),
     "group": ("group",),
     "split": ("split",),
+    "key": ("key", "id"),
 }
 SPLITS: dict[str, Split] = {
     "train": "train",
@@ -82,8 +83,9 @@ class TableSource:
         if split is not None and split != whole:
             return self._problem(line, f"group {group!r} is in {whole} further up, here in {split}")
         full = os.path.normpath(self.path.parent / row["path"])
+        key = row.get("key") or row["path"]
         return Candidate(
-            shown(full), full, self._target(full), row.get("label") or None, group, whole
+            shown(full), full, self._target(full), row.get("label") or None, group, whole, key=key
         )
 
     def _target(self, full: str) -> PurePosixPath:

@@ -77,7 +77,8 @@ class ZipSource:
                 elif problem is not None:
                     label = survey.label(parts[:-1]) if folders else None
                     target = safe_target([self.path.stem, *parts])
-                    yield Candidate(self._name(entry), str(problem), target, label, owned=True)
+                    name, key = self._name(entry), shown(entry.filename)
+                    yield Candidate(name, str(problem), target, label, owned=True, key=key)
 
     def _refusal(self, entry: zipfile.ZipInfo, parts: tuple[str, ...]) -> ImportProblem | None:
         """Say what is wrong with an entry before anything of it is unpacked."""

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from labeller.errors import ImportSourceError, JobLost
+from labeller.errors import ImportSourceError, JobLost, WorkerError
 from labeller.project import Project, create_project
 from labeller.services import import_run, import_writer
-from labeller.services.import_pool import Pool
 from labeller.services.importing import import_sources
+from labeller.services.worker_pool import Pool
 from tests.labeller.imports import Recording, items, reasons
 from tests.labeller.pictures import colours, encoded, folder_of, photo, write
 
@@ -42,8 +42,8 @@ def test_a_file_that_kills_its_worker(tmp_path: Path, monkeypatch: pytest.Monkey
     source = folder_of(tmp_path / "photos", 12)
     for name in ("crash1.jpg", "crash2.jpg", "hang.jpg"):
         write(source / name, photo(100 + len(name)))
-    hostile = functools.partial(Pool, command=(sys.executable, "-c", CRASHER), seconds=2)
-    monkeypatch.setattr(import_run, "Pool", hostile)
+    monkeypatch.setattr(import_run, "COMMAND", (sys.executable, "-c", CRASHER))
+    monkeypatch.setattr(import_run, "Pool", functools.partial(Pool, seconds=2))
     report = import_sources(project, [source], copy=True)
     assert report.added == 12
     told = reasons(report)
@@ -55,9 +55,8 @@ def test_a_file_that_kills_its_worker(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_workers_that_cannot_start(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = functools.partial(Pool, command=(sys.executable, "-c", "import no_such_module"))
-    monkeypatch.setattr(import_run, "Pool", broken)
-    with pytest.raises(ImportSourceError, match="no_such_module"):
+    monkeypatch.setattr(import_run, "COMMAND", (sys.executable, "-c", "import no_such_module"))
+    with pytest.raises(WorkerError, match="no_such_module"):
         import_sources(project, [folder_of(tmp_path / "photos", 2)])
 
 
@@ -135,9 +134,7 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     source = folder_of(tmp_path / "photos", 2)
     write(source / "large.bmp", encoded(colours(200, 200), "BMP"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            import_run, "Pool", functools.partial(Pool, command=(sys.executable, "-c", limited))
-        )
+        patch.setattr(import_run, "COMMAND", (sys.executable, "-c", limited))
         with pytest.raises(ImportSourceError, match="File too large"):
             import_sources(project, [source], copy=True)
     assert not list((project.root / "images").glob(".incoming*"))

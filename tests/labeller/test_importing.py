@@ -334,8 +334,8 @@ def test_splits_do_not_depend_on_the_order_of_import(tmp_path: Path) -> None:
 
 
 def test_requests_survive_odd_names() -> None:
-    from labeller.services.import_pool import Request
+    from labeller.services.worker_pool import Request
 
-    line = Request("caf\udce9 \n \u2028.jpg", None).line()
+    line = Request({"path": "caf\udce9 \n \u2028.jpg"}, None).line()
     assert line.count(b"\n") == 1
     assert line.isascii()

@@ -1,4 +1,8 @@
-"""Worker processes that decode, each watched: one that dies costs one file, not the import."""
+"""Worker processes, each watched: one that dies costs one file, not the whole work.
+
+A worker reads its configuration and then requests as JSON lines, says that it is ready, and
+answers the requests in their order.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +11,18 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from labeller.errors import ImportSourceError
+from labeller.errors import WorkerError
 
 Answer = dict[str, Any]
-COMMAND = (sys.executable, "-m", "labeller.services.import_worker")
 DEPTH = 6  # requests a worker has in hand, so that it never waits for the next
 SECONDS = 120.0  # one file may take this long
 START_SECONDS = 60.0  # and a worker this long to start, on a machine with much else to do
@@ -29,18 +31,15 @@ HOSTILE = "The file is damaged or hostile: save it anew with an image program."
 
 @dataclass(slots=True)
 class Request:
-    """One file to examine, with what the import knows about it in `about`."""
+    """What a worker is asked about one file; `about` is what the caller knows of it."""
 
-    path: str
+    message: Mapping[str, Any]
     about: Any
-    sift: bool = False
-    keep: str | None = None
     crashes: int = 0
 
     def line(self) -> bytes:
         """Return it as the worker reads it; names that are not UTF-8 travel as escapes."""
-        message = {"path": self.path, "sift": self.sift, "keep": self.keep}
-        return json.dumps(message).encode("ascii") + b"\n"
+        return json.dumps(dict(self.message)).encode("ascii") + b"\n"
 
 
 @dataclass(slots=True)
@@ -83,29 +82,35 @@ class _Worker:
 
 
 class Pool:
-    """Some workers of one import.
+    """Some workers of one kind.
 
     Parameters
     ----------
+    command : sequence of str
+        How a worker is started.
     workers : int
         How many processes.
     config : mapping
-        What every worker is told first; see :func:`labeller.services.import_worker.answer`.
-    command : sequence of str
-        How a worker is started.
-    seconds : float
-        A file that takes longer is given up and its worker replaced.
+        JSON values that every worker is told first.
+    seconds, start_seconds : float
+        A file that takes longer is given up and its worker replaced; and how long a worker may
+        take to be ready.
+    depth : int
+        Requests that a worker has in hand.
     """
 
     def __init__(
         self,
+        command: Sequence[str],
         workers: int,
         config: Mapping[str, Any],
-        command: tuple[str, ...] = COMMAND,
         seconds: float = SECONDS,
+        start_seconds: float = START_SECONDS,
+        depth: int = DEPTH,
     ) -> None:
         self._config = json.dumps(dict(config)).encode("ascii") + b"\n"
-        self._command, self._seconds = command, seconds
+        self._command, self._seconds = tuple(command), seconds
+        self._start_seconds, self._depth = start_seconds, depth
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the pool
         self._selector = selectors.DefaultSelector()
         self._workers = [self._started() for _ in range(workers)]
@@ -134,7 +139,7 @@ class Pool:
     @property
     def room(self) -> bool:
         """Whether another request would be started on soon."""
-        return any(len(worker.pending) < DEPTH for worker in self._workers)
+        return any(len(worker.pending) < self._depth for worker in self._workers)
 
     def submit(self, request: Request) -> None:
         """Hand a request to the least busy worker."""
@@ -147,7 +152,7 @@ class Pool:
 
         Raises
         ------
-        ImportSourceError
+        WorkerError
             When workers cannot be started at all.
         """
         got: list[tuple[Request, Answer]] = []
@@ -157,7 +162,7 @@ class Pool:
             got += worker.take(data) if data else self._died(worker)
         now = time.monotonic()
         for worker in [w for w in self._workers if w.pending]:
-            if now - worker.since > (self._seconds if worker.ready else START_SECONDS):
+            if now - worker.since > (self._seconds if worker.ready else self._start_seconds):
                 got += self._stuck(worker)
         return got
 
@@ -182,8 +187,8 @@ class Pool:
         """Replace a dead worker; the file it had in hand gets one more try."""
         code = worker.process.wait()
         if not worker.ready:
-            raise ImportSourceError(
-                f"The processes that read images end as they start ({_cause(code)}; "
+            raise WorkerError(
+                f"A process that reads images ended as it started ({_cause(code)}; "
                 f"{self._last_error()}). Check the installation: make env"
             )
         given_up = []
@@ -198,8 +203,8 @@ class Pool:
     def _stuck(self, worker: _Worker) -> list[tuple[Request, Answer]]:
         """Kill a worker that has spent too long on one file, and give the file up."""
         if not worker.ready:
-            raise ImportSourceError(
-                f"The processes that read images do not start ({self._last_error()}). Try again."
+            raise WorkerError(
+                f"A process that reads images does not start ({self._last_error()}). Try again."
             )
         reason = f"reading it took longer than {self._seconds:g} seconds"
         given_up = (worker.pending.popleft(), {"reason": reason, "mend": HOSTILE})

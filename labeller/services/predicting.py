@@ -1,0 +1,184 @@
+"""Keyed predictions of images that need not be items: the caller's key comes back with each.
+
+The model runs in a process of its own, so that nobody who asks has to load torch.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from labeller.errors import PredictionError
+from labeller.project import Project
+from labeller.services.import_sources import Candidate, Source, Tick, open_source
+from labeller.services.worker_pool import Answer, Pool, Request
+from store.records import ImportProblem, ModelRecord
+
+COMMAND = (sys.executable, "-P", "-m", "labeller.learning.prediction_worker")
+START_SECONDS = 180.0  # torch is imported and the model loaded, on a machine with much else to do
+DEPTH = 256
+WAIT_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """What a model says of one image, or why it says nothing.
+
+    `probs` are the calibrated probabilities of the predictor's classes; `energy` is the free energy
+    of the calibrated logits, high for what looks like nothing that was learned. With a `reason`
+    there are neither.
+    """
+
+    key: str
+    class_name: str | None = None
+    confidence: float | None = None
+    probs: tuple[float, ...] = ()
+    energy: float | None = None
+    reason: str | None = None
+    mend: str = ""
+
+
+class Predictor:
+    """A model of the project in a process of its own; use it as a context.
+
+    Parameters
+    ----------
+    project : Project
+    model_id : int, optional
+        The one in use when not given.
+
+    Raises
+    ------
+    PredictionError
+        When there is no model yet.
+    NotFound
+        When there is none of this number.
+    """
+
+    def __init__(self, project: Project, model_id: int | None = None) -> None:
+        with project.store.read() as unit:
+            model = unit.models.in_use() if model_id is None else unit.models.get(model_id)
+            targets = unit.classes.targets()
+            names = {one.id: one.name for one in unit.classes.all(archived=True)}
+        if model is None:
+            raise PredictionError(
+                f"{project.name} has no model yet. Label some images, then start a round."
+            )
+        self.model: ModelRecord = model
+        merged = [targets[class_id] for class_id in model.class_ids]
+        kept = list(dict.fromkeys(merged))
+        self.classes: tuple[str, ...] = tuple(names[class_id] for class_id in kept)
+        self._columns = np.array([kept.index(class_id) for class_id in merged])
+        config = {"project": str(project.root), "model": model.id}
+        self._pool = Pool(COMMAND, 1, config, start_seconds=START_SECONDS, depth=DEPTH)
+
+    def __enter__(self) -> Self:
+        """Nothing to do: the process runs."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the process at once."""
+        self._pool.__exit__(kind, error, trace)
+
+    def predict(self, files: Iterable[tuple[str, str]]) -> Iterator[Predicted]:
+        """Yield a prediction for every (key, path), in any order.
+
+        Parameters
+        ----------
+        files : iterable of (str, str)
+            Read a few hundred ahead, never all.
+
+        Raises
+        ------
+        WorkerError
+            When the process cannot be started, or the model cannot be loaded.
+        """
+        steps: Iterator[Candidate | ImportProblem] = (
+            Candidate(key, path, _NOWHERE, key=key) for key, path in files
+        )
+        for _, found in self.stream(steps):
+            yield found
+
+    def stream(
+        self, steps: Iterator[Candidate | ImportProblem]
+    ) -> Iterator[tuple[Candidate | None, Predicted]]:
+        """Yield a prediction for every candidate, and an error for every problem."""
+        more = True
+        while more or self._pool.outstanding:
+            while more and self._pool.room:
+                step = next(steps, None)
+                if step is None:
+                    more = False
+                elif isinstance(step, ImportProblem):
+                    yield None, Predicted(step.path, reason=step.reason, mend=step.mend)
+                else:
+                    self._pool.submit(Request({"path": step.path}, step))
+            for request, answer in self._pool.answers(WAIT_SECONDS if not self._pool.room else 0.0):
+                yield request.about, self._row(request.about.key, answer)
+
+    def _row(self, key: str, answer: Answer) -> Predicted:
+        """Put an answer into the classes there are now: of merged ones the sum."""
+        if "reason" in answer:
+            return Predicted(key, reason=answer["reason"], mend=answer["mend"])
+        probs = np.bincount(self._columns, answer["probs"], len(self.classes))
+        best = int(probs.argmax())
+        return Predicted(
+            key,
+            self.classes[best],
+            float(probs[best]),
+            tuple(float(p) for p in probs),
+            float(answer["energy"]),
+        )
+
+
+_NOWHERE: Any = Path()
+
+
+@dataclass(slots=True)
+class Sources:
+    """Folders, tables, archives and files to predict, with a key for each image in them."""
+
+    opened: Sequence[Source]
+    incoming: tempfile.TemporaryDirectory[str]
+
+    @classmethod
+    def open(cls, project: Project, paths: Sequence[Path]) -> Sources:
+        """Recognise the sources; raises `ImportSourceError` when one cannot be read as a whole."""
+        incoming = tempfile.TemporaryDirectory(prefix="labeller-predict-")
+        most = 8 * project.settings.max_image_pixels + (64 << 20)
+        try:
+            opened = [open_source(p, project.root, Path(incoming.name), most) for p in paths]
+        except BaseException:
+            incoming.cleanup()
+            raise
+        return cls(opened, incoming)
+
+    def count(self, tick: Tick) -> int:
+        """Count the files, quickly."""
+        return sum(source.survey(tick).files for source in self.opened)
+
+    def candidates(self) -> Iterator[Candidate | ImportProblem]:
+        """Yield every file; its key begins with the source's name where there are several."""
+        for source in self.opened:
+            survey = source.survey(lambda _: None)
+            for step in source.candidates(survey, folders=False):
+                if isinstance(step, ImportProblem) or len(self.opened) == 1:
+                    yield step
+                else:
+                    yield _prefixed(step, Path(source.shown).name)
+
+
+def _prefixed(step: Candidate, name: str) -> Candidate:
+    return Candidate(step.shown, step.path, step.target, owned=step.owned, key=f"{name}/{step.key}")

@@ -1,0 +1,168 @@
+"""Keyed predictions of images that are no items, by a model in a process of its own."""
+
+from __future__ import annotations
+
+import csv
+import json
+import zipfile
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from labeller.errors import ImageError, JobCancelled, PredictionError
+from labeller.learning import heads, prediction_worker, training
+from labeller.learning.images import square_of
+from labeller.learning.saved import load_model
+from labeller.progress import Silent
+from labeller.project import Project, create_project
+from labeller.services import classes as class_service
+from labeller.services.predicting import Predictor
+from labeller.services.prediction_files import TWICE, predict_to_file
+from store.vectors import VectorFile
+from tests.labeller.learning.shapes import CLASSES, label, picture, run, shapes
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with a model, trained for a moment."""
+    made = shapes(tmp_path_factory.mktemp("trained") / "p", 40)
+    label(made, range(1, 31))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heads, "HeadConfig", partial(heads.HeadConfig, epochs=3, steps=18))
+        patch.setattr(training, "FEW", 1)
+        run(made)
+    return made
+
+
+def pool_probs(project: Project) -> dict[str, list[float]]:
+    """Return what the round predicted, by file name."""
+    with project.store.read() as unit:
+        model = unit.models.in_use()
+        assert model is not None
+        kept = unit.predictions.get(model.id)
+        assert kept is not None
+        items = unit.items.page(order="oldest")
+    tag = Path(kept.file).stem.removeprefix("predictions-")
+    file = VectorFile.open(project.file(kept.file), 3, "float32", tag)
+    rows = file.read(np.array([item.id for item in items]))
+    return {Path(item.path).name: row.tolist() for item, row in zip(items, rows, strict=True)}
+
+
+def rows_of(path: Path) -> dict[str, Mapping[str, Any]]:
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    return {row["key"]: row for row in rows if row["error"] != TWICE}
+
+
+def test_all_kinds_of_sources_in_one_go(project: Project, tmp_path: Path) -> None:
+    images = project.root / "images"
+    (tmp_path / "bad.jpg").write_bytes((images / "0001.png").read_bytes()[:300])
+    table = tmp_path / "list.csv"
+    lines = [f"{name},{images / name}" for name in ("0000.png", "0001.png")]
+    lines += ["=odd,bad.jpg", f"again,{images / '0002.png'}", f"again,{images / '0003.png'}"]
+    table.write_text("\n".join(["key,path", *lines, "gone,none.png"]), "utf-8")
+    with zipfile.ZipFile(tmp_path / "more.zip", "w") as archive:
+        archive.write(images / "0005.png", "deep/five.png")
+    out = tmp_path / "out.jsonl"
+    report = predict_to_file(project, [table, images, tmp_path / "more.zip"], out)
+    assert (report.predicted, report.failed, report.resumed) == (44, 3, 0)
+    found = rows_of(out)
+    pool = pool_probs(project)
+    for key, name in {
+        "list.csv/0000.png": "0000.png",
+        "list.csv/again": "0002.png",
+        "images/0007.png": "0007.png",
+        "more.zip/deep/five.png": "0005.png",
+    }.items():
+        row = found[key]
+        assert list(row["probabilities"]) == list(CLASSES)
+        np.testing.assert_allclose(list(row["probabilities"].values()), pool[name], atol=2e-3)
+        assert row["class"] == max(row["probabilities"], key=row["probabilities"].get)
+        assert row["confidence"] == max(row["probabilities"].values())
+        assert row["error"] is None
+    torn = found["list.csv/=odd"]
+    assert (torn["class"], torn["energy"], torn["probabilities"]) == (None, None, {})
+    assert "truncated" in torn["error"]
+    assert found["list.csv/again"]["error"] is None
+    assert TWICE in out.read_text("utf-8")
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_it_goes_on_where_it_stopped(project: Project, tmp_path: Path) -> None:
+    class Stops(Silent):
+        seen = 0
+
+        def update(
+            self, stage: str, done: int, total: int | None, message: str = "", **detail: Any
+        ) -> None:
+            self.seen = done if stage == "predict" else 0
+
+        def check(self) -> None:
+            if self.seen >= 7:
+                raise JobCancelled("Stopped.")
+
+    images, out = project.root / "images", tmp_path / "out.csv"
+    with pytest.raises(JobCancelled):
+        predict_to_file(project, [images], out, progress=Stops())
+    (partly,) = tmp_path.glob(".out.csv.partial")
+    assert not out.exists()
+    with partly.open("a", encoding="utf-8") as file:
+        file.write('{"key": "0030.p')  # as a crash leaves it
+    report = predict_to_file(project, [images], out)
+    assert (report.predicted, report.failed, report.resumed) == (40, 0, 7)
+    with out.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    pool = pool_probs(project)
+    assert sorted(row["key"] for row in rows) == sorted(pool)
+    for row in rows:
+        mine = [float(row[f"p({name})"]) for name in CLASSES]
+        np.testing.assert_allclose(mine, pool[row["key"]], atol=2e-3)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_merged_classes_are_predicted_as_one(project: Project, tmp_path: Path) -> None:
+    path = project.root / "images" / "0000.png"
+    with Predictor(project) as apart:
+        (first,) = apart.predict([("a", str(path))])
+        with project.store.read() as unit:
+            bars, disc, _ = unit.classes.all()
+        class_service.merge(project, disc.id, bars.id)
+        with_merged = Predictor.__new__(Predictor)  # the process is the same; the names are new
+        fresh = Predictor(project)
+        with fresh:
+            assert fresh.classes == ("bars", "noise")
+            with_merged._columns, with_merged.classes = fresh._columns, fresh.classes
+            row = with_merged._row("a", {"probs": list(first.probs), "energy": 0.5})
+    assert row.probs == pytest.approx((first.probs[0] + first.probs[1], first.probs[2]))
+
+
+def test_what_the_worker_says_of_images(project: Project, tmp_path: Path) -> None:
+    with project.store.read() as unit:
+        record = unit.models.in_use()
+    assert record is not None
+    model = load_model(project, record)
+    Image.fromarray(picture(1, 99)).save(tmp_path / "a.png")
+    pixels = square_of(tmp_path / "a.png", model.predictor.side, 10**6)
+    missing = ImageError("there is no such file any more", "Put it back.")
+    told, bad = prediction_worker.answers(model, [pixels, missing])
+    assert bad == {"reason": missing.reason, "mend": missing.mend}
+    assert prediction_worker.answers(model, [missing]) == [bad]
+    logits = model.predictor.on_pixels(pixels[None])[0].astype(float) / model.temperature
+    weights = np.exp(logits)
+    np.testing.assert_allclose(told["probs"], weights / weights.sum(), atol=1e-6)
+    assert told["energy"] == pytest.approx(-np.log(weights.sum()), abs=1e-6)
+
+
+def test_what_cannot_be_predicted(project: Project, tmp_path: Path) -> None:
+    with pytest.raises(PredictionError, match=r"\.csv or \.jsonl, not \.txt"):
+        predict_to_file(project, [project.root / "images"], tmp_path / "out.txt")
+    with pytest.raises(PredictionError, match="has no model yet"):
+        Predictor(create_project(tmp_path / "empty", ["a", "b"]))
+    other = {"key": "a", "model": 7, "error": None}
+    (tmp_path / ".out.jsonl.partial").write_text(json.dumps(other) + "\n")
+    with pytest.raises(PredictionError, match="was begun with model 7"):
+        predict_to_file(project, [project.root / "images"], tmp_path / "out.jsonl")
