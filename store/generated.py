@@ -89,6 +89,11 @@ class GeneratedRuns(Repository):
             raise NotFound(f"There is no run of generated labels with number {run_id}.")
         return as_record(GeneratedRunRecord, row)
 
+    def hold(self, run_id: int) -> GeneratedRunRecord:
+        """Return one run, and keep other writers of items, labels and queue out until the end."""
+        self._gate()
+        return self.get(run_id)
+
     def all(self, kind: GeneratedKind | None = None) -> list[GeneratedRunRecord]:
         """Return the runs, newest first."""
         query = select(*RUN).order_by(GeneratedRun.id.desc())

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Select, and_, select, update
+from sqlalchemy import Select, and_, func, select, update
 
 from store.classes import Classes
 from store.generated import COUNTING
-from store.models import Item, Label
+from store.models import Item, Label, Queue
 from store.models_made import GeneratedDecision, GeneratedRun
 from store.records_made import (
     AuditAnswer,
@@ -74,10 +75,67 @@ class GeneratedLabels(Repository):
         query = select(
             GeneratedDecision.item_id, GeneratedDecision.class_id, GeneratedDecision.confidence
         ).where(GeneratedDecision.run_id == run_id, GeneratedDecision.outcome == "accept")
-        rows = self._connection.execute(query.order_by(GeneratedDecision.item_id)).all()
-        ids = np.array([row[0] for row in rows], np.int64)
-        classes = np.array([row[1] for row in rows], np.int64)
-        return ids, classes, np.array([row[2] for row in rows], np.float64)
+        rows = self._connection.execute(query.order_by(GeneratedDecision.item_id))
+        made = np.fromiter(map(tuple, rows), dtype=[("id", "i8"), ("class", "i8"), ("p", "f8")])
+        return made["id"].copy(), made["class"].copy(), made["p"].copy()
+
+    def accepted_by_class(self, run_id: int) -> dict[int, int]:
+        """Return how many labels a run generated of each class, merged classes together."""
+        targets = Classes(self._connection, self._clock).targets()
+        query = (
+            select(GeneratedDecision.class_id, func.count())
+            .where(GeneratedDecision.run_id == run_id, GeneratedDecision.outcome == "accept")
+            .group_by(GeneratedDecision.class_id)
+        )
+        found: Counter[int] = Counter()
+        for class_id, number in self._connection.execute(query):
+            found[targets[class_id]] += number
+        return dict(found)
+
+    def arrivals(
+        self, after: int = 0, upto: int | None = None, limit: int = 500
+    ) -> NDArray[np.int64]:
+        """Return one page of the items (n,) that a run may decide, in order of id.
+
+        They are unlabelled, of training or validation, have no place in the queue, and no
+        generated label of a run that counts.
+
+        Parameters
+        ----------
+        after : int
+            The last item of the page before.
+        upto : int, optional
+            The last item to look at.
+        limit : int
+        """
+        query = self._arrivals(select(Item.id), after, upto).order_by(Item.id).limit(limit)
+        return np.fromiter(self._connection.execute(query).scalars(), dtype=np.int64)
+
+    def arrivals_count(self, after: int = 0) -> int:
+        """Count what :meth:`arrivals` lists."""
+        return self._count(self._arrivals(select(func.count(Item.id)), after, None))
+
+    def _arrivals(
+        self, query: Select[*tuple[Any, ...]], after: int, upto: int | None
+    ) -> Select[*tuple[Any, ...]]:
+        """Restrict a query over items to those that a run may decide."""
+        made = (
+            select(GeneratedDecision.item_id)
+            .join(GeneratedRun, GeneratedRun.id == GeneratedDecision.run_id)
+            .where(
+                GeneratedDecision.item_id == Item.id,
+                GeneratedDecision.outcome == "accept",
+                GeneratedRun.verdict.in_(COUNTING),
+            )
+        )
+        query = query.where(
+            Item.id > after,
+            Item.state == "unlabelled",
+            Item.split.in_(["train", "valid"]),
+            ~select(Queue.id).where(Queue.item_id == Item.id).exists(),
+            ~made.exists(),
+        )
+        return query if upto is None else query.where(Item.id <= upto)
 
     def of(self, ids: Sequence[int]) -> dict[int, GeneratedLabel]:
         """Return the generated labels of those of these items that have one and no other label."""
@@ -120,21 +178,32 @@ class GeneratedLabels(Repository):
         )
 
     def choose_audit(self, run_id: int, ids: Sequence[int], kind: AuditKind) -> int:
-        """Mark accepted items to be asked blind; return how many were not marked before."""
+        """Mark accepted items to be asked blind; return how many were not marked before.
+
+        An ``extra`` one that a ``random`` draw finds as well is one of the random draw from then
+        on: leaving it out would make the draw unfair.
+        """
         self._gate()
         marked = 0
         for part in chunks([int(item_id) for item_id in ids]):
-            marked += self._connection.execute(
-                update(GeneratedDecision)
-                .where(
-                    GeneratedDecision.run_id == run_id,
-                    GeneratedDecision.item_id.in_(part),
-                    GeneratedDecision.outcome == "accept",
-                    GeneratedDecision.audit.is_(None),
-                )
-                .values(audit=kind)
-            ).rowcount
+            accepted = update(GeneratedDecision).where(
+                GeneratedDecision.run_id == run_id,
+                GeneratedDecision.item_id.in_(part),
+                GeneratedDecision.outcome == "accept",
+            )
+            fresh = accepted.where(GeneratedDecision.audit.is_(None)).values(audit=kind)
+            marked += self._connection.execute(fresh).rowcount
+            if kind == "random":
+                again = accepted.where(GeneratedDecision.audit == "extra").values(audit=kind)
+                self._connection.execute(again)
         return marked
+
+    def audit_marked(self, run_id: int) -> int:
+        """Count the items of a run that were chosen to be asked blind."""
+        query = select(func.count()).where(
+            GeneratedDecision.run_id == run_id, GeneratedDecision.audit.is_not(None)
+        )
+        return self._count(query)
 
     def audit_answers(self, run_id: int) -> list[AuditAnswer]:
         """Return the audited items of a run that a person has labelled, classes resolved."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Select, delete, insert, select, update
+from sqlalchemy import Select, delete, func, insert, select, update
 
-from store.errors import NotFound
+from store.errors import Conflict, NotFound
+from store.models_made import GeneratedRun
 from store.models_work import Model, Prediction
 from store.records import ModelRecord, NewModel, PredictionRecord
 from store.repository import Repository, as_record
@@ -28,6 +29,7 @@ COLUMNS = (
     Model.metrics,
     Model.timings,
     Model.versions,
+    Model.deleted_at,
 )
 
 
@@ -71,13 +73,56 @@ class Models(Repository):
         return found
 
     def all(self) -> list[ModelRecord]:
-        """Return all models, oldest first."""
+        """Return all models, oldest first, deleted ones too."""
         query = select(*COLUMNS).order_by(Model.id)
         return [_record(row) for row in self._connection.execute(query)]
 
     def in_use(self) -> ModelRecord | None:
         """Return the model that suggests and predicts now."""
         return self._first(select(*COLUMNS).where(Model.in_use.is_(True)))
+
+    def use(self, model_id: int) -> ModelRecord:
+        """Put a model in use instead of the one that is.
+
+        Raises
+        ------
+        NotFound
+            When there is none.
+        Conflict
+            When it was deleted.
+        """
+        self._gate()
+        if self.get(model_id).deleted_at is not None:
+            raise Conflict(f"Model {model_id} was deleted. Choose another.")
+        self._connection.execute(update(Model).where(Model.in_use.is_(True)).values(in_use=False))
+        self._connection.execute(update(Model).where(Model.id == model_id).values(in_use=True))
+        return self.get(model_id)
+
+    def delete(self, model_id: int) -> ModelRecord:
+        """Note that a model's files are to go; what it scored stays. The files are the caller's.
+
+        Raises
+        ------
+        NotFound
+            When there is none.
+        Conflict
+            When it is in use, or a stream that is not finished goes by it.
+        """
+        self._gate()
+        model = self.get(model_id)
+        if model.in_use:
+            raise Conflict(f"Model {model_id} is in use. Put another in use first.")
+        query = select(func.count(GeneratedRun.id)).where(
+            GeneratedRun.model_id == model_id, GeneratedRun.state != "finished"
+        )
+        if self._count(query):
+            raise Conflict(f"A stream goes by model {model_id}. Finish it first.")
+        self._connection.execute(
+            update(Model)
+            .where(Model.id == model_id, Model.deleted_at.is_(None))
+            .values(deleted_at=self._clock())
+        )
+        return self.get(model_id)
 
     def _first(self, query: Select[*tuple[Any, ...]]) -> ModelRecord | None:
         row = self._connection.execute(query).first()

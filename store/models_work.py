@@ -38,7 +38,7 @@ class Round(Base):
 
 
 class Model(Base):
-    """One trained model; at most one is in use."""
+    """One trained model; at most one is in use. A deleted one keeps its row, not its files."""
 
     __tablename__ = "model"
     __table_args__ = (
@@ -67,6 +67,7 @@ class Model(Base):
     metrics: Mapped[dict[str, Any]]
     timings: Mapped[dict[str, Any]]
     versions: Mapped[dict[str, Any]]
+    deleted_at: Mapped[float | None]
 
 
 class Prediction(Base):

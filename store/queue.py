@@ -105,6 +105,17 @@ class Queues(Repository):
             entries, wanted, self._count(select(func.max(Queue.position))) + 1, round_id
         )
 
+    def withdraw(self, item_ids: Sequence[int], strategy: str) -> int:
+        """Take those of the items out that one strategy put there and nobody has begun."""
+        self._gate()
+        unheld = and_(
+            Queue.state == "waiting", Queue.strategy == strategy, not_(_held(self._clock()))
+        )
+        return sum(
+            self._connection.execute(delete(Queue).where(unheld, Queue.item_id.in_(part))).rowcount
+            for part in chunks([int(item_id) for item_id in item_ids])
+        )
+
     def _put(
         self,
         entries: Sequence[NewQueueEntry],

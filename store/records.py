@@ -234,7 +234,10 @@ class NewModel:
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """One registered model. Columns of its predictions are `class_ids`, in this order."""
+    """One registered model. Columns of its predictions are `class_ids`, in this order.
+
+    One that was deleted has no files any more; its figures stay.
+    """
 
     id: int
     round_id: int
@@ -251,6 +254,7 @@ class ModelRecord:
     metrics: Mapping[str, Any]
     timings: Mapping[str, float]
     versions: Mapping[str, str]
+    deleted_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from store.errors import (
     StoreError,
     StoreFull,
 )
+from store.evidence import Evidence
 from store.generated import GeneratedRuns
 from store.generated_labels import GeneratedLabels
 from store.imports import Imports
@@ -70,6 +71,7 @@ class Unit:
         self.generated = GeneratedRuns(connection, clock)
         self.generated_labels = GeneratedLabels(connection, clock)
         self.synthetic = SyntheticItems(connection, clock)
+        self.evidence = Evidence(connection, clock)
 
 
 # Which databases this thread is writing to: a write inside a write would wait for itself.

@@ -187,6 +187,27 @@ class SyntheticItems(Repository):
         Budgets(self._connection, self._clock).refund(run.spent, f"synthesis run {run_id} deleted")
         return paths
 
+    def resume(self, run_id: int, job_id: int) -> SynthesisRunRecord:
+        """Let another job go on with a run that was stopped before its end.
+
+        What could not be made is tried again, so it is counted anew.
+
+        Raises
+        ------
+        Conflict
+            When the run runs, has come to its end, or was deleted.
+        """
+        self._gate()
+        changed = self._connection.execute(
+            update(SynthesisRun)
+            .where(SynthesisRun.id == run_id, SynthesisRun.state.in_(("failed", "cancelled")))
+            .values(state="running", job_id=job_id, failed=0, error=None, finished_at=None)
+        )
+        run = self.run(run_id)
+        if not changed.rowcount:
+            raise Conflict(f"Synthesis run {run_id} cannot go on: it is {run.state}.")
+        return run
+
     def places(self, run_id: int) -> set[int]:
         """Return the places of the run's plan that are made."""
         query = select(SyntheticItem.place).where(SyntheticItem.run_id == run_id)

@@ -26,7 +26,7 @@ def leftovers(project: Project) -> list[Path]:
         What was deleted.
     """
     with project.store.read() as unit:
-        models = unit.models.all()
+        models = [model for model in unit.models.all() if model.deleted_at is None]
         records = [unit.predictions.get(model.id) for model in models]
     folders = {project.file(model.path).name for model in models}
     files = {project.file(record.file).name for record in records if record is not None}
@@ -45,11 +45,13 @@ def leftovers(project: Project) -> list[Path]:
 def supersede(unit: Unit, model_id: int) -> list[str]:
     """Forget the predictions of every model but one; returns their files, to delete after commit.
 
-    What older models predicted for the audit set stays in their folders.
+    What older models predicted for the audit set stays in their folders. A stream that is not
+    finished keeps the predictions of its model.
     """
     files = []
+    kept = {model_id} | {run.model_id for run in unit.generated.all() if run.state != "finished"}
     for model in unit.models.all():
-        record = unit.predictions.get(model.id) if model.id != model_id else None
+        record = unit.predictions.get(model.id) if model.id not in kept else None
         if record is not None:
             unit.predictions.drop(model.id)
             files.append(record.file)

@@ -1,4 +1,4 @@
-"""Generated labels and synthetic items."""
+"""Generated labels and synthetic items; groups are looked up; models can be deleted."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def upgrade() -> None:
     create_generated_decision()
     create_synthetic_item()
     op.create_index(op.f("ix_item_group_key"), "item", ["group_key"])
+    op.add_column("model", sa.Column("deleted_at", sa.Double(), nullable=True))
 
 
 def create_generated_run() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from store.errors import NotFound
+from store.errors import Conflict, NotFound
 from store.records import ImportProblem, ImportRecord, NewModel
 from store.store import Store
 from tests.store.build import Clock
@@ -50,6 +50,32 @@ def test_rounds_are_numbered_from_zero(store: Store, clock: Clock) -> None:
         assert unit.rounds.get(first.id) == all_[0]
         with pytest.raises(NotFound):
             unit.rounds.get(99)
+
+
+def test_models_are_put_in_use_and_deleted(store: Store, clock: Clock) -> None:
+    with store.write() as unit:
+        started = unit.rounds.start("margin", 50, None, 3, 3)
+        first = unit.models.add(new_model(), started.id)
+        second = unit.models.add(new_model(), started.id)
+        with pytest.raises(Conflict, match="is in use"):
+            unit.models.delete(second.id)
+        assert unit.models.use(first.id).in_use
+        assert unit.models.in_use() == unit.models.get(first.id)
+        unit.models.use(second.id)
+        run = unit.generated.start("stream", first.id, "split", {}, {})
+        with pytest.raises(Conflict, match="A stream goes by"):
+            unit.models.delete(first.id)
+        unit.generated.set_state(run.id, "finished")
+        gone = unit.models.delete(first.id)
+        clock.now += 1
+        assert unit.models.delete(first.id) == gone
+        assert gone.deleted_at == clock.now - 1
+        with pytest.raises(Conflict, match="was deleted"):
+            unit.models.use(first.id)
+        with pytest.raises(NotFound):
+            unit.models.use(99)
+        assert [one.id for one in unit.models.all()] == [first.id, second.id]
+        assert unit.models.in_use() == unit.models.get(second.id)
 
 
 def test_a_failed_round(store: Store) -> None:

@@ -1,0 +1,80 @@
+"""What the events say beyond the labels of now: who agreed with whom, and how long it took."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Select, case, func, select
+
+from store.classes import Classes
+from store.models import Annotator, Event
+from store.repository import Repository
+
+LONGEST_MS = 60_000  # a label that took longer was interrupted, and counts as this long
+
+
+class Evidence(Repository):
+    """Second opinions, and the time that labels took."""
+
+    def last_event(self) -> int:
+        """Return the number of the newest event, 0 without any: whether anything has happened."""
+        return self._count(select(func.max(Event.id)))
+
+    def second_opinions(self) -> tuple[NDArray[np.int64], list[str], NDArray[np.int64]]:
+        """Return what each annotator said first of the items that somebody else was asked about.
+
+        Undone labels do not count. Whoever corrects a label has seen it, so only items that have a
+        label kept as a second opinion are there.
+
+        Returns
+        -------
+        item_ids : ndarray of int64, shape (n,)
+        annotators : list of str, length n
+            One row per item and annotator.
+        class_ids : ndarray of int64, shape (n,)
+            Merged classes resolved.
+        """
+        asked = _labels(select(Event.item_id)).where(Event.opinion.is_(True))
+        query = _labels(select(Event.item_id, Annotator.name, Event.class_id))
+        query = query.join(Annotator, Annotator.id == Event.annotator_id)
+        query = query.where(Event.item_id.in_(asked)).order_by(Event.id)
+        said: dict[tuple[int, str], int] = {}
+        for item_id, annotator, class_id in self._connection.execute(query):
+            said.setdefault((item_id, annotator), class_id)
+        targets = Classes(self._connection, self._clock).targets()
+        return (
+            np.array([item for item, _ in said], np.int64),
+            [annotator for _, annotator in said],
+            np.array([targets[class_id] for class_id in said.values()], np.int64),
+        )
+
+    def labelling_time(self, since: float, until: float) -> tuple[int, int, float]:
+        """Return how many labels were given in a time, and how long people looked at them.
+
+        Parameters
+        ----------
+        since, until : float
+            UTC seconds; after the first, up to the second.
+
+        Returns
+        -------
+        labels : int
+            Labels by people that are not undone; imported ones took nobody's time.
+        timed : int
+            Those whose time is known.
+        seconds : float
+            The time of the timed ones, interruptions cut to `LONGEST_MS`.
+        """
+        took = case((Event.duration_ms > LONGEST_MS, LONGEST_MS), else_=Event.duration_ms)
+        query = _labels(select(func.count(), func.count(took), func.sum(took))).where(
+            Event.at > since, Event.at <= until, Event.source != "import"
+        )
+        labels, timed, total = self._connection.execute(query).one()
+        return int(labels), int(timed), float(total or 0) / 1000
+
+
+def _labels(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+    """Restrict a query over events to labels that stand."""
+    return query.where(Event.kind == "label", Event.undone.is_(False))

@@ -1,0 +1,75 @@
+"""Second opinions and the time that labels took."""
+
+from __future__ import annotations
+
+from store.evidence import LONGEST_MS
+from store.records import NewEvent
+from store.store import Store
+from tests.store.build import Clock, class_id, fill, label, record, undo
+
+
+def opinions(store: Store) -> list[tuple[int, str, int]]:
+    with store.read() as unit:
+        items, names, classes = unit.evidence.second_opinions()
+    return sorted(zip(items.tolist(), names, classes.tolist(), strict=True))
+
+
+def test_items_that_two_labelled_are_told_with_what_each_said_first(store: Store) -> None:
+    ids = fill(store)
+    cat, dog = class_id(store, "cat"), class_id(store, "dog")
+    assert opinions(store) == []
+    record(store, *(label(f"a{i}", i, cat) for i in ids[:4]))
+    record(store, label("b0", ids[0], dog), label("b1", ids[1], cat), annotator="bob")
+    # bob takes one back; ann changes her mind later: what counts is what she said unasked
+    record(store, label("b2", ids[2], dog), undo("u2", "b2"), annotator="bob")
+    record(store, label("a0b", ids[0], dog))
+    assert opinions(store) == [
+        (ids[0], "ann", cat),
+        (ids[0], "bob", dog),
+        (ids[1], "ann", cat),
+        (ids[1], "bob", cat),
+    ]
+
+
+def test_a_correction_is_no_second_opinion(store: Store) -> None:
+    ids = fill(store)
+    cat, dog = class_id(store, "cat"), class_id(store, "dog")
+    record(store, label("a", ids[0], cat))
+    record(store, NewEvent("c", "clear", ids[0]), annotator="bob")
+    record(store, label("b", ids[0], dog), annotator="bob")
+    assert opinions(store) == []
+
+
+def test_merged_classes_agree(store: Store) -> None:
+    ids = fill(store, classes=("cat", "kitten", "dog"))
+    cat, kitten = class_id(store, "cat"), class_id(store, "kitten")
+    record(store, label("a", ids[0], cat))
+    record(store, label("b", ids[0], kitten), annotator="bob")
+    with store.write() as unit:
+        unit.classes.update(kitten, archived=True, key=None, merged_into=cat)
+    assert opinions(store) == [(ids[0], "ann", cat), (ids[0], "bob", cat)]
+
+
+def test_time_is_summed_between_two_moments_and_breaks_are_cut(store: Store, clock: Clock) -> None:
+    ids = fill(store)
+    cat = class_id(store, "cat")
+    start = clock.now
+    for place, took in enumerate((1_500, 10 * LONGEST_MS, None, 700)):
+        clock.now = start + place
+        record(store, NewEvent(f"k{place}", "label", ids[place], cat, duration_ms=took))
+    record(store, undo("u", "k3"))
+    with store.write() as unit:
+        imported = [NewEvent("i", "label", ids[5], cat, duration_ms=9)]
+        unit.labels.record("file", None, "import", imported, 0.0)
+        assert unit.evidence.labelling_time(start - 1, clock.now) == (3, 2, 61.5)
+        assert unit.evidence.labelling_time(start, clock.now) == (2, 1, 60.0)
+        assert unit.evidence.labelling_time(clock.now, clock.now + 9) == (0, 0, 0.0)
+
+
+def test_the_newest_event_tells_whether_anything_happened(store: Store) -> None:
+    ids = fill(store)
+    with store.read() as unit:
+        assert unit.evidence.last_event() == 0
+    record(store, label("a", ids[0], class_id(store, "cat")))
+    with store.read() as unit:
+        assert unit.evidence.last_event() > 0
