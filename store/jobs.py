@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from store.errors import JobActive, NotFound
 from store.models_work import Job
-from store.records import JobRecord
+from store.records import JobRecord, JobState
 from store.repository import Repository
 
 ACTIVE = ("waiting", "running")
@@ -96,6 +96,12 @@ class Jobs(Repository):
         """Return the jobs that wait or run, oldest first."""
         query = select(*COLUMNS).where(Job.state.in_(ACTIVE)).order_by(Job.id)
         return self._list(query if kind is None else query.where(Job.kind == kind))
+
+    def latest(self, kind: str, state: JobState = "done") -> JobRecord | None:
+        """Return the newest job of a kind that is in a state."""
+        query = select(*COLUMNS).where(Job.kind == kind, Job.state == state)
+        found = self._list(query.order_by(Job.id.desc()).limit(1))
+        return found[0] if found else None
 
     def _list(self, query: Select[*tuple[Any, ...]]) -> list[JobRecord]:
         return [JobRecord(*row) for row in self._connection.execute(query)]

@@ -1,0 +1,188 @@
+"""Look for labels that may be wrong: out-of-fold predictions, losses, near-duplicates. A job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.model_selection import StratifiedGroupKFold
+
+from labeller.errors import CleaningError
+from labeller.learning import device, suspects
+from labeller.learning.calibration import fit_temperature, probabilities
+from labeller.learning.device import Device
+from labeller.learning.extraction import compute_missing
+from labeller.learning.features import Features, Floats, Scaling, open_features
+from labeller.learning.fitting import Labelled
+from labeller.learning.heads import fit_head
+from labeller.learning.images import Ints
+from labeller.learning.predictors import HeadPredictor, TrainedModel
+from labeller.learning.snapshot import Labels, Snapshot, lacking, take
+from labeller.learning.training import Quiet
+from labeller.progress import Progress
+from labeller.project import Project
+from labeller.services.cleaning import LABEL_ERROR, LOSS, MOST, TWIN
+from store.records import JobRecord
+
+FOLDS = 5
+FEWEST = 20  # labels; with fewer, folds know next to nothing
+TWIN_DISTANCE = 0.1  # between embeddings of length one, as for near-duplicates in a batch
+
+
+def run_cleaning_job(project: Project, job: JobRecord, progress: Progress) -> dict[str, Any]:
+    """Find the labels of training and validation that a person should look at again.
+
+    The audit set stays sealed: its labels are given blind and are not looked at by a model.
+
+    Parameters
+    ----------
+    project : Project
+    job : JobRecord
+        Running; no params.
+    progress : Progress
+
+    Returns
+    -------
+    dict
+        JSON values: ``suspects`` (item, label, suggested, confidence, loss, kinds, twin; worst
+        first), ``checked``, ``label_errors`` (how many confident learning found), ``at``.
+
+    Raises
+    ------
+    CleaningError
+        When there are too few labels.
+    """
+    del job
+    where = device.choose(project.settings.device)
+    snapshot = take(project)
+    if not len(snapshot.ids):
+        raise CleaningError("There are no images yet. Import some and label them first.")
+    features = open_features(project, snapshot.ids)
+    compute_missing(project, features, snapshot.ids, where, progress)
+    labels = snapshot.part("train", "valid").among(features.having(snapshot.label_ids))
+    lack = lacking(snapshot, labels)
+    if lack is not None or len(labels) < FEWEST:
+        raise CleaningError(lack or f"Only {len(labels)} labels so far; label {FEWEST} or more.")
+    scaling = features.scaling(features.having(snapshot.pool_ids))
+    probs = out_of_fold(project, features, scaling, snapshot, labels, where, progress)
+    progress.update("compare", 0, None, "Comparing near-duplicates")
+    embeddings = features.embeddings(labels.ids, scaling)
+    found = ranked(labels, probs, embeddings)
+    return {
+        "suspects": [
+            {
+                **one,
+                "label": snapshot.class_ids[one["label"]],
+                "suggested": snapshot.class_ids[one["suggested"]],
+            }
+            for one in found[:MOST]
+        ],
+        "checked": len(labels),
+        "label_errors": sum(LABEL_ERROR in one["kinds"] for one in found),
+        "at": snapshot.at,
+    }
+
+
+def ranked(labels: Labels, probs: Floats, embeddings: Floats) -> list[dict[str, Any]]:
+    """Join the three kinds of suspicion, one entry for each item, the worst first.
+
+    Parameters
+    ----------
+    labels : Labels
+        Of n items.
+    probs : array of float, shape (n, C)
+        Out of fold.
+    embeddings : array of float, shape (n, D)
+        Of length one.
+
+    Returns
+    -------
+    list of dict
+        ``label`` and ``suggested`` are columns. Confident learning's finds come first, then
+        near-duplicates whose labels differ, then the other labels that the models find less likely
+        than another, by loss.
+    """
+    loss = suspects.losses(labels.columns, probs)
+    errors = suspects.label_errors(labels.columns, probs)
+    twins: dict[int, int] = {}
+    for one, other in suspects.contradictions(embeddings, labels.columns, TWIN_DISTANCE):
+        twins.setdefault(one, other)
+        twins.setdefault(other, one)
+    wrong = np.flatnonzero(probs.argmax(axis=1) != labels.columns)
+    lossy = wrong[np.argsort(-loss[wrong], kind="stable")]
+    order = dict.fromkeys([*errors.tolist(), *twins, *lossy.tolist()])
+    marks = {LABEL_ERROR: set(errors.tolist()), TWIN: set(twins), LOSS: set(lossy.tolist())}
+    return [
+        {
+            "item": int(labels.ids[row]),
+            "label": int(labels.columns[row]),
+            "suggested": int(probs[row].argmax()),
+            "confidence": float(probs[row].max()),
+            "loss": float(loss[row]),
+            "kinds": [kind for kind, rows in marks.items() if row in rows],
+            "twin": int(labels.ids[twins[row]]) if row in twins else None,
+        }
+        for row in order
+    ]
+
+
+def out_of_fold(
+    project: Project,
+    features: Features,
+    scaling: Scaling,
+    snapshot: Snapshot,
+    labels: Labels,
+    where: Device,
+    progress: Progress,
+) -> Floats:
+    """Return calibrated probabilities (n, C) of each item by a head that saw none of its group.
+
+    Parameters
+    ----------
+    project : Project
+    features : Features
+    scaling : Scaling
+    snapshot : Snapshot
+    labels : Labels
+        Of n items and at least two classes.
+    where : Device
+    progress : Progress
+        Told after each fold.
+    """
+    classes, seed = len(snapshot.classes), project.settings.seed
+    logits = np.zeros((len(labels), classes), np.float32)
+    parts = folds(labels.columns, _groups(project, labels.ids), seed)
+    for done, (inside, outside) in enumerate(parts):
+        progress.update("train", done, len(parts), f"Model {done + 1} of {len(parts)}")
+        rest = Labels(labels.ids[inside], labels.columns[inside])
+        head = fit_head(
+            Labelled(torch.from_numpy(features.read(rest.ids)), torch.from_numpy(rest.columns)),
+            None,
+            classes,
+            scaling,
+            seed=seed,
+            device=where,
+            progress=Quiet(progress),
+        )
+        model = TrainedModel(HeadPredictor(features, head, where), snapshot.class_ids, 1.0)
+        _, logits[outside] = model.logits(labels.ids[outside], progress)
+    return probabilities(logits, fit_temperature(logits, labels.columns))
+
+
+def folds(columns: Ints, groups: Sequence[str], seed: int) -> list[tuple[Ints, Ints]]:
+    """Split n rows into up to five folds that keep groups whole; of each inside and outside rows.
+
+    A fold whose inside would be of one class only is left out: its rows have no prediction.
+    """
+    number = max(2, min(FOLDS, len(set(groups)), int(np.bincount(columns).max())))
+    splitter = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
+    found = splitter.split(np.zeros(len(columns)), columns, groups)
+    return [(i, o) for i, o in found if len(np.unique(columns[i])) > 1]
+
+
+def _groups(project: Project, ids: Ints) -> list[str]:
+    with project.store.read() as unit:
+        items = unit.items.many(ids.tolist())
+    return [items[i].group for i in ids.tolist()]
