@@ -1,7 +1,9 @@
-"""Draw docs/pictures/strategies/NAME.png: what each pool strategy picks from one toy pool.
+"""Draw docs/pictures/strategies/NAME.png for every strategy, and the recipes' contact sheets.
 
-``python docs/strategy_pictures.py``. The pool is 600 points in the plane in three classes, one of
-them rare; the model a linear one on 12 labelled points, its ensemble the same on resampled labels.
+``python docs/strategy_pictures.py [NAME ...]``. Pool strategies pick from one toy pool: 600 points
+in the plane in three classes, one of them rare; the model a linear one on 12 labelled points, its
+ensemble the same on resampled labels. The other families are in stream_pictures.py,
+synthesis_pictures.py and recipe_pictures.py.
 """
 
 from __future__ import annotations
@@ -16,11 +18,14 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import matplotlib.pyplot as plt  # noqa: E402
+import recipe_pictures  # noqa: E402
+import stream_pictures  # noqa: E402
+import synthesis_pictures  # noqa: E402
+
 from strategies import registry  # noqa: E402
 from strategies.base import Pool  # noqa: E402
-
-mpl.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+from strategies.synthesis.recipes.recipe import GROUPS  # noqa: E402
 
 FOLDER = ROOT / "docs" / "pictures" / "strategies"
 COLOURS = ("#0072b2", "#e69f00", "#009e73")
@@ -112,9 +117,16 @@ def draw(name: str, path: Path) -> None:
 
 
 def main() -> None:
-    """Draw all."""
-    for name in registry.names("pool"):
-        draw(name, FOLDER / f"{name}.png")
+    """Draw all, or those that are named."""
+    mpl.use("Agg")
+    wanted = sys.argv[1:]
+    drawers = {"pool": draw, "stream": stream_pictures.draw, "synthesis": synthesis_pictures.draw}
+    for info in registry.all():
+        if not wanted or info.name in wanted:
+            drawers[info.family](info.name, FOLDER / f"{info.name}.png")
+    for group in GROUPS:
+        if not wanted or group in wanted:
+            recipe_pictures.draw(group, FOLDER.parent / "recipes" / f"{group}.jpg")
 
 
 if __name__ == "__main__":

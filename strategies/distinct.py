@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from strategies.base import BoolArray, FloatArray, IntArray, Pool, PoolError, Se
 from strategies.nearest import positions
 from strategies.registry import PoolStrategy
 from strategies.vectors import blocks, unit
+
+TOGETHER = 512  # items held against those before them in one matrix product
+AT_ONCE = 8_192  # items embedded at a time
 
 
 def distinct(
@@ -58,14 +62,72 @@ def distinct(
         selection = strategy(_rest(pool, left, rows), k - len(rows), rng)
         found = positions(selection.ids, pool.ids)
         if not nothing_else:
-            keep = _spread(vectors[found], distance)
+            keep = _spread(unit(vectors[found]), distance, vectors[:0])
             selection, found = _only(selection, keep), found[keep]
             passed_over |= _near(vectors, vectors[found], distance)
         selections.append(selection)
         rows = np.append(rows, found)
-    scores = np.concatenate([np.empty(0), *(selection.scores for selection in selections)])
-    parts = tuple(part for selection in selections for part in selection.parts)
-    return Selection(pool.ids[rows], scores, parts)
+    return _joined(selections, k)
+
+
+def distinct_by(
+    strategy: PoolStrategy,
+    pool: Pool,
+    k: int,
+    rng: np.random.Generator,
+    *,
+    distance: float,
+    embed: Callable[[IntArray], FloatArray],
+    asked: FloatArray,
+) -> Selection:
+    """Do as `distinct` for a strategy that reads no embeddings, with those of few items only.
+
+    Embedded are the items that the strategy picks, and as many more as near-duplicates make
+    necessary; so a pool of a million items is no more work than its probabilities.
+
+    Parameters
+    ----------
+    strategy : PoolStrategy
+        What picks; not by embeddings.
+    pool : Pool
+        With what the strategy needs.
+    k : int
+        How many to pick; cut to N.
+    rng : numpy.random.Generator
+        For the strategy.
+    distance : float
+        As in `distinct`.
+    embed : callable
+        Returns the embeddings (n, D) of some items (n,).
+    asked : array of float, shape (Q, D)
+        Those of items that are asked for already.
+
+    Returns
+    -------
+    Selection
+        As `distinct` returns it.
+    """
+    k, near = min(k, len(pool)), unit(asked)
+    kept: list[Selection] = []
+    passed: list[Selection] = []
+    found, looked, rest = 0, 0, pool
+    while found < k and len(rest):
+        # near-duplicates come in crowds: look at twice as many each time
+        selection = strategy(rest, max(k - found, looked), rng)
+        looked += len(selection)
+        for start in range(0, len(selection), AT_ONCE):
+            part = _only(selection, np.arange(start, min(start + AT_ONCE, len(selection))))
+            directions = unit(embed(part.ids))
+            keep = _spread(directions, distance, near)[: k - found]
+            kept.append(_only(part, keep))
+            passed.append(_only(part, np.setdiff1d(np.arange(len(part)), keep)))
+            near = np.concatenate([near, directions[keep]])
+            found += len(keep)
+            if found == k:
+                break
+        else:
+            rest = rest.take(np.flatnonzero(~np.isin(rest.ids, selection.ids)))
+    return _joined([*kept, *passed], k)
 
 
 def _rest(pool: Pool, left: IntArray, rows: IntArray) -> Pool:
@@ -94,13 +156,28 @@ def _near(vectors: FloatArray, others: FloatArray, distance: float) -> BoolArray
     return near
 
 
-def _spread(vectors: FloatArray, distance: float) -> IntArray:
-    """Return the rows of `vectors` (n, D), in order, that are not close to one returned before."""
-    directions = unit(vectors)
-    near = np.zeros(len(vectors), bool)
-    keep = []
-    for row, direction in enumerate(directions):
-        if not near[row]:
-            keep.append(row)
-            near |= directions @ direction > 1 - distance**2 / 2
+def _spread(directions: FloatArray, distance: float, near: FloatArray) -> IntArray:
+    """Return the rows of `directions` (n, D), in order, that are close to none before them.
+
+    Nor are they close to one of `near` (m, D). All are of length one.
+    """
+    limit = 1 - distance**2 / 2
+    keep: list[int] = []
+    for start in range(0, len(directions), TOGETHER):
+        part = directions[start : start + TOGETHER]
+        before = np.concatenate([near, directions[keep]])
+        close = (part @ before.T).max(axis=1, initial=-1) > limit
+        pairs = part @ part.T > limit
+        for row in range(len(part)):
+            if not close[row]:
+                keep.append(start + row)
+                close |= pairs[row]
     return np.array(keep, np.int64)
+
+
+def _joined(selections: list[Selection], k: int) -> Selection:
+    """Return the first k of some selections, one after the other."""
+    ids = np.concatenate([np.empty(0, np.int64), *(selection.ids for selection in selections)])
+    scores = np.concatenate([np.empty(0), *(selection.scores for selection in selections)])
+    parts = tuple(part for selection in selections for part in selection.parts)
+    return Selection(ids[:k], scores[:k], parts[:k])

@@ -23,6 +23,7 @@ from strategies.base import NEEDED_FIELDS, Needs, Pool, PoolError, Selection, St
 
 Family = Literal["pool", "stream", "synthesis"]
 FAMILIES: tuple[Family, ...] = ("pool", "stream", "synthesis")
+MIXED = frozenset("+=,:")  # only a written mixture has one of these
 Options = ParamSpec("Options")
 
 
@@ -59,6 +60,11 @@ class StrategyInfo:
     summary: str
     function: PoolStrategy
     ordered: bool = field(default=True, kw_only=True)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The names of its needs, in lower-case letters."""
+        return tuple(str(need.name).lower() for need in self.needs)
 
     def __call__(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """Pick at most `k` items of `pool`."""
@@ -109,20 +115,34 @@ def pool_strategy(
             *args: Options.args,
             **options: Options.kwargs,
         ) -> Selection:
-            if k < 0:
-                raise PoolError(f"{name}: cannot pick {k} items.")
-            if missing := needs & ~pool.given:
-                fields = [field for need in missing for field in NEEDED_FIELDS[need]]
-                raise PoolError(f"{name} needs {', '.join(fields)}, which the pool does not have.")
-            k = min(k, len(pool))
-            if k == 0:
-                return Selection(np.empty(0, np.int64), np.empty(0))
-            return function(pool, k, rng, *args, **options)
+            k = checked(name, needs, pool, k)
+            return function(pool, k, rng, *args, **options) if k else nothing()
 
         add(StrategyInfo(name, "pool", needs, reference, summary, pick, ordered=ordered))
         return pick
 
     return register
+
+
+def checked(name: str, needs: Needs, pool: Pool, k: int) -> int:
+    """Return how many a strategy is to pick: `k`, or all items when there are fewer.
+
+    Raises
+    ------
+    PoolError
+        When `k` is negative, or the pool lacks what the strategy needs.
+    """
+    if k < 0:
+        raise PoolError(f"{name}: cannot pick {k} items.")
+    if missing := needs & ~pool.given:
+        fields = [field for need in missing for field in NEEDED_FIELDS[need]]
+        raise PoolError(f"{name} needs {', '.join(fields)}, which the pool does not have.")
+    return min(k, len(pool))
+
+
+def nothing() -> Selection:
+    """Return the selection of no item."""
+    return Selection(np.empty(0, np.int64), np.empty(0))
 
 
 def add(info: StrategyInfo) -> None:
@@ -134,10 +154,7 @@ def no_pool(name: str, family: Family) -> PoolStrategy:
     """Return what refuses to pick from a pool, as the `function` of the other families."""
 
     def refuse(_pool: Pool, _k: int, _rng: np.random.Generator, /) -> Selection:
-        raise StrategyError(
-            f"{name} is a {family} strategy and picks from no pool. Pool strategies:"
-            f" {', '.join(names('pool'))}."
-        )
+        raise _no_pool(name, family)
 
     return refuse
 
@@ -164,11 +181,51 @@ def described(name: str, function: Callable[..., object]) -> tuple[str, str]:
 
 
 def get(name: str) -> StrategyInfo:
-    """Return the strategy called `name`; raises `UnknownStrategy` with the names there are."""
+    """Return a strategy by its name, or a mixture as people write it.
+
+    Parameters
+    ----------
+    name : str
+        A name, or parts with their shares, such as ``margin=70+random=30``.
+
+    Raises
+    ------
+    UnknownStrategy
+        When there is none of this name; the text lists those there are.
+    PoolError
+        When the mixture is none; the text says why.
+    """
     known = _discovered()
-    if name not in known:
-        raise UnknownStrategy(name, names())
-    return known[name]
+    if name in known:
+        return known[name]
+    if MIXED & set(name):
+        made: StrategyInfo = importlib.import_module("strategies.pool.mixture").strategy_of(name)
+        return made
+    raise UnknownStrategy(name, names())
+
+
+def get_pool(name: str) -> StrategyInfo:
+    """Return a strategy that picks from a pool, by its name or as a written mixture.
+
+    Raises
+    ------
+    StrategyError
+        When there is none of this name, or it is of another family; otherwise as :func:`get`.
+    """
+    if name not in names() and not MIXED & set(name):
+        raise UnknownStrategy(name, names("pool"))
+    info = get(name)
+    if info.family != "pool":
+        raise _no_pool(name, info.family)
+    return info
+
+
+def _no_pool(name: str, family: Family) -> StrategyError:
+    """Return the error of a strategy that was to pick from a pool and cannot."""
+    return StrategyError(
+        f"{name} is a {family} strategy and picks from no pool. Pool strategies: "
+        f"{', '.join(names('pool'))}."
+    )
 
 
 def names(family: Family | None = None) -> tuple[str, ...]:

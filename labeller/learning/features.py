@@ -36,11 +36,18 @@ class Features:
     backbone: Backbone
     recipe: Recipe
     file: VectorFile
+    note: str = ""  # what people must know, such as that another backbone took its place
 
     @property
     def width(self) -> int:
         """Length d of a vector."""
         return self.file.dim
+
+    @property
+    def embedding_width(self) -> int:
+        """Length e of an embedding."""
+        columns = self.backbone.embedding(self.recipe)
+        return int(columns.stop - columns.start)
 
     def having(self, ids: Ints) -> Ints:
         """Return those of the items (n,) that have features; the others' images are unreadable."""
@@ -98,17 +105,20 @@ def open_features(project: Project, ids: Ints) -> Features:
     VectorError
         When the file cannot be used.
     """
-    backbone = backbones.get(project.settings.backbone)
-    return features_of(project, backbone.recipe(median_side(project, ids)))
+    backbone, note = backbones.usable(project.settings.backbone)
+    return _opened(project, backbone, backbone.recipe(median_side(project, ids)), note)
 
 
 def features_of(project: Project, recipe: Recipe) -> Features:
     """Open the features of a given recipe; raises as :func:`open_features` does."""
-    backbone = backbones.get(recipe.backbone)
+    return _opened(project, backbones.of(recipe), recipe)
+
+
+def _opened(project: Project, backbone: Backbone, recipe: Recipe, note: str = "") -> Features:
     tag = f"{recipe.tag} {backbone.digest[:16]}"
     path = project.vectors / recipe.file
     file = VectorFile.open(path, backbone.width(recipe), "float16", tag)
-    return Features(backbone, recipe, file)
+    return Features(backbone, recipe, file, note)
 
 
 def median_side(project: Project, ids: Ints) -> float:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from labeller.config import Settings
 from labeller.learning.features import Features, Floats, Scaling
 from labeller.learning.images import Ints
+from labeller.learning.kept_distances import KeptDistances
+from labeller.learning.picker import K_CENTER, most
 from labeller.learning.predictors import TrainedModel
 from labeller.learning.snapshot import Labels
 from labeller.progress import Progress
@@ -20,12 +24,9 @@ from labeller.services.rounds import audit_quota, mix_audit
 from store.records import NewQueueEntry
 from store.store import Unit
 from strategies.base import Needs, Pool, Selection
-from strategies.registry import StrategyInfo
+from strategies.distinct import distinct, distinct_by
+from strategies.registry import PoolStrategy, StrategyInfo
 
-COLD_START = "typiclust"
-WITHOUT_MODEL = Needs.EMBEDDINGS | Needs.LABELLED
-HEAVY = Needs.EMBEDDINGS | Needs.MC_PROBS
-HEAVY_ITEMS = 50_000  # strategies with more per item than probabilities see so many, drawn evenly
 SAMPLES = 20
 
 
@@ -52,7 +53,8 @@ class Rows(Protocol):
 class Known:
     """What is known of the pool: features always, a model and its predictions maybe.
 
-    `labelled` are the labels of training and validation, never those of the audit set.
+    `labelled` are the labels of training and validation, never those of the audit set; `classes`
+    is the number of classes, whether or not one has labels.
     """
 
     features: Features
@@ -60,10 +62,15 @@ class Known:
     labelled: Labels
     model: TrainedModel | None = None
     predictions: Rows | None = None
+    classes: int = 0
+
+    def embeddings(self, ids: Ints) -> Floats:
+        """Return vectors (n, e) of length one."""
+        return self.features.embeddings(ids, self.scaling)
 
 
 def candidates(project: Project, known: Known) -> Candidates:
-    """Read what is unlabelled now; items that cannot be read are left out.
+    """Read what is unlabelled now, without a generated label; unreadable items are left out.
 
     Parameters
     ----------
@@ -71,13 +78,19 @@ def candidates(project: Project, known: Known) -> Candidates:
     known : Known
         Items without features, or without a prediction when there is a model, count as unreadable.
     """
-    readable: Rows = known.predictions or known.features.file
     with project.store.read() as unit:
         free = unit.items.ids(state="unlabelled", split=("train", "valid"))
+        free = np.setdiff1d(free, unit.generated_labels.ids(), assume_unique=True)
         audit = unit.items.ids(state="unlabelled", split="audit")
         held = _held(unit)
     parts = (np.setdiff1d(free, held), np.setdiff1d(audit, held), np.intersect1d(free, held))
-    return Candidates(*(part[readable.has(part)] for part in parts))
+    return Candidates(*(part[_readable(part, known)] for part in parts))
+
+
+def _readable(ids: Ints, known: Known) -> NDArray[np.bool_]:
+    """Say which of the items (n,) have all that is known of the others."""
+    featured = known.features.file.has(ids)
+    return featured if known.predictions is None else featured & known.predictions.has(ids)
 
 
 def _held(unit: Unit) -> Ints:
@@ -92,35 +105,50 @@ def _held(unit: Unit) -> Ints:
     )
 
 
-def effective(strategy: StrategyInfo, cold_start: StrategyInfo, has_model: bool) -> StrategyInfo:
-    """Return the strategy that can pick: without a model one that needs none."""
-    return strategy if has_model or not strategy.needs & ~WITHOUT_MODEL else cold_start
+def thinned(strategy: StrategyInfo, found: Candidates, known: Known) -> int:
+    """Return to how many candidates the pool is cut for memory and time; 0 when to none."""
+    limit = most(strategy, known.features.embedding_width)
+    return int(limit) if len(found.free) > limit else 0
 
 
-def thinned(strategy: StrategyInfo, found: Candidates) -> bool:
-    """Whether a strategy is shown only some of the candidates, for the sake of memory and time."""
-    return bool(strategy.needs & HEAVY) and len(found.free) > HEAVY_ITEMS
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the next queue is to be.
+
+    Parameters
+    ----------
+    strategy : StrategyInfo
+        One whose needs can be met.
+    batch : int
+        Size of the queue, audit items included.
+    share : float
+        Of the audit items.
+    distance : float
+        No two picks are closer than this while others are left; 0 for any.
+    folder : Path, optional
+        Where distances are kept from round to round.
+    """
+
+    strategy: StrategyInfo
+    batch: int
+    share: float
+    distance: float = 0.0
+    folder: Path | None = None
+
+    @classmethod
+    def of(cls, settings: Settings, strategy: StrategyInfo, batch: int, folder: Path) -> Wish:
+        """Return the wish for a batch by a project's settings."""
+        return cls(strategy, batch, settings.audit_share, settings.distinct_distance, folder)
 
 
 def choose(
-    strategy: StrategyInfo,
-    batch: int,
-    share: float,
-    found: Candidates,
-    known: Known,
-    rng: np.random.Generator,
-    progress: Progress,
+    wish: Wish, found: Candidates, known: Known, rng: np.random.Generator, progress: Progress
 ) -> list[NewQueueEntry]:
     """Return the next queue, most wanted first, audit items in between.
 
     Parameters
     ----------
-    strategy : StrategyInfo
-        One whose needs `known` can meet.
-    batch : int
-        Size of the queue, audit items included.
-    share : float
-        Of the audit items.
+    wish : Wish
     found : Candidates
     known : Known
     rng : numpy.random.Generator
@@ -129,21 +157,38 @@ def choose(
     Returns
     -------
     list of NewQueueEntry
-        At most `batch`; fewer when no more are left.
+        At most as many as wished for; fewer when no more are left.
 
     Raises
     ------
     StrategyError
         When the strategy cannot pick.
     """
-    quota = audit_quota(batch, share, len(found.audit), len(found.free), rng)
+    quota = audit_quota(wish.batch, wish.share, len(found.audit), len(found.free), rng)
     free = found.free
-    if thinned(strategy, found):
-        free = np.sort(rng.choice(free, HEAVY_ITEMS, replace=False))
-    pool = build_pool(strategy.needs, free, found.pending, known, rng, progress)
+    if limit := thinned(wish.strategy, found, known):
+        free = np.sort(rng.choice(free, limit, replace=False))
+    pool = build_pool(wish.strategy.needs, free, found.pending, known, rng, progress)
     progress.check()
-    picked = strategy(pool, batch - quota, rng)
-    return mix_audit(_entries(strategy.name, picked, known), found.audit, quota, rng)
+    picked = _picked(wish, pool, wish.batch - quota, found.pending, known, rng)
+    return mix_audit(_entries(wish.strategy.name, picked, known), found.audit, quota, rng)
+
+
+def _picked(
+    wish: Wish, pool: Pool, k: int, pending: Ints, known: Known, rng: np.random.Generator
+) -> Selection:
+    """Pick, passing over near-duplicates when it is wished for."""
+    pick: PoolStrategy = wish.strategy
+    if wish.strategy.name == K_CENTER and wish.folder is not None:
+        pick = KeptDistances(wish.folder, known.features, known.scaling).pick
+    if not wish.distance:
+        return pick(pool, k, rng)
+    if pool.embeddings is not None:
+        return distinct(pick, pool, k, rng, distance=wish.distance)
+    asked = known.embeddings(pending)
+    return distinct_by(
+        pick, pool, k, rng, distance=wish.distance, embed=known.embeddings, asked=asked
+    )
 
 
 def build_pool(
@@ -166,13 +211,13 @@ def build_pool(
         Seeds the dropout passes.
     progress : Progress
     """
-    arrays: dict[str, Any] = {}
+    arrays: dict[str, Any] = {"class_count": known.classes}
     labelled = known.labelled
     if Needs.EMBEDDINGS in needs:
-        arrays["embeddings"] = known.features.embeddings(ids, known.scaling)
-        arrays["pending_embeddings"] = known.features.embeddings(pending, known.scaling)
+        arrays["embeddings"] = known.embeddings(ids)
+        arrays["pending_embeddings"] = known.embeddings(pending)
     if Needs.LABELLED in needs:
-        arrays["labelled_embeddings"] = known.features.embeddings(labelled.ids, known.scaling)
+        arrays["labelled_embeddings"] = known.embeddings(labelled.ids)
         arrays["labelled_classes"] = labelled.columns
         arrays["labelled_ids"] = labelled.ids
     if known.predictions is not None:

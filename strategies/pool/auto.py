@@ -12,7 +12,7 @@ from strategies.pool.max_herding import max_herding
 from strategies.pool.uncertainty_herding import uncertainty_herding
 from strategies.registry import pool_strategy
 
-MANY = 100  # labels per class, on average, from which on margin does as well
+MANY = 100  # labels per class, on average, from which on margin does as well: docs/strategies.md
 
 
 @pool_strategy("auto", needs=Needs.PROBS | Needs.EMBEDDINGS | Needs.LABELLED)

@@ -1,10 +1,18 @@
-"""Mixture: some of the batch by one strategy, some by another."""
+"""Mixture: some of the batch by one strategy, some by another.
+
+A mixture is written ``margin=70+typiclust=20+random=10``, or ``margin:70,typiclust:20,random:10``
+where commas mean nothing else; `registry.get` takes what is written so for a strategy like any
+other.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
+import re
 from collections.abc import Mapping
+from operator import or_
 from types import MappingProxyType
 
 import numpy as np
@@ -15,6 +23,7 @@ from strategies.nearest import positions
 from strategies.registry import pool_strategy
 
 USUAL: Mapping[str, float] = MappingProxyType({"margin": 0.7, "typiclust": 0.2, "random": 0.1})
+EXAMPLE = "margin=70+random=30"
 
 
 @pool_strategy("mixture", needs=Needs.PROBS | Needs.EMBEDDINGS | Needs.LABELLED, ordered=False)
@@ -58,6 +67,11 @@ def mixture(
     """
     if not parts:
         raise PoolError("A mixture needs at least one part.")
+    return _mixed(pool, k, rng, parts)
+
+
+def _mixed(pool: Pool, k: int, rng: np.random.Generator, parts: Mapping[str, float]) -> Selection:
+    """Pick by parts that there are."""
     infos = [_part(name, share) for name, share in parts.items()]
     counts = quotas(list(parts.values()), k)
     picks: list[Selection] = []
@@ -75,11 +89,78 @@ def mixture(
 
 
 def needs_of(parts: Mapping[str, float]) -> Needs:
-    """Return the arrays that a mixture of `parts` reads, for whoever builds its pool."""
-    needs = Needs.EMBEDDINGS
-    for name in parts:
-        needs |= registry.get(name).needs
-    return needs
+    """Return the arrays that a mixture of `parts` reads: what any of them reads."""
+    return functools.reduce(or_, (registry.get(name).needs for name in parts))
+
+
+def parse(text: str) -> dict[str, float]:
+    """Read a mixture as a person writes it.
+
+    Parameters
+    ----------
+    text : str
+        Names and shares, as in ``margin=70+random=30``; colons may stand for the equal signs, and
+        commas for the plus signs.
+
+    Returns
+    -------
+    dict of str to float
+        Shares by name, in the order written; they need not sum to one.
+
+    Raises
+    ------
+    PoolError
+        When a share is missing, no number, or not above 0; when a part is named twice, is itself a
+        mixture, or is the only one.
+    UnknownStrategy
+        When no pool strategy has the name of a part.
+    """
+    parts: dict[str, float] = {}
+    for part in re.split(r"[+,]", text):
+        name, _, given = (word.strip() for word in part.replace(":", "=").partition("="))
+        try:
+            share = float(given)
+        except ValueError:
+            raise PoolError(
+                f"The mixture {text!r} gives {name!r} no share: write {EXAMPLE}."
+            ) from None
+        if name in parts:
+            raise PoolError(f"The mixture {text!r} names {name} twice: add its shares up.")
+        _part(name, share)
+        parts[name] = share
+    if len(parts) < 2:
+        raise PoolError(
+            f"A mixture needs two parts at least, not {text!r} alone: write {EXAMPLE}, with plus "
+            "signs where commas part one strategy from the next."
+        )
+    return parts
+
+
+def written(parts: Mapping[str, float]) -> str:
+    """Return parts as `parse` reads them."""
+    return "+".join(f"{name}={share:.10g}" for name, share in parts.items())
+
+
+def strategy_of(text: str) -> registry.StrategyInfo:
+    """Return a written mixture as a strategy of its own; raises as `parse` does.
+
+    Its name is the mixture as `written` writes it, its needs are those of all parts.
+    """
+    parts = parse(text)
+    name, needs, total = written(parts), needs_of(parts), sum(parts.values())
+    told = [f"{100 * share / total:.3g} % by {part}" for part, share in parts.items()]
+
+    def pick(pool: Pool, k: int, rng: np.random.Generator, /) -> Selection:
+        k = registry.checked(name, needs, pool, k)
+        return _mixed(pool, k, rng, parts) if k else registry.nothing()
+
+    return dataclasses.replace(
+        registry.get("mixture"),
+        name=name,
+        needs=needs,
+        summary=f"Pick {', '.join(told[:-1])} and {told[-1]}.",
+        function=pick,
+    )
 
 
 def quotas(shares: list[float], k: int) -> list[int]:

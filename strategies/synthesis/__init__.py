@@ -9,7 +9,8 @@ For the page
     ``recipes.BY_NAME`` and ``recipes.in_group(group)`` list the recipes; each has a `summary`, its
     `parameters` (`Span` with low, high and help for a slider; `Choice` with options for a box) and
     `usual`, whether it starts switched on. `recipe.narrowed(factor=(0.8, 1.2))` is the recipe as
-    the person set it. `draw_plan(parent, recipe, rng)` and `render` make the preview.
+    the person set it. `draw_plan(parent, recipe, rng)` and `render` make the preview;
+    `check_augmenter()` says beforehand, and cheaply, whether anything can be rendered.
 
 For the job
     `Parents(ids, classes, class_count, recipes, counts, ...)` of labelled, trusted items of the
@@ -33,6 +34,7 @@ from strategies.synthesis.planning.plan import draw_plan as draw_plan
 from strategies.synthesis.planning.register import SynthesisInfo as SynthesisInfo
 from strategies.synthesis.planning.register import strategy_called as strategy_called
 from strategies.synthesis.planning.trials import trial_plans as trial_plans
+from strategies.synthesis.recipes.augly_image import check_augmenter as check_augmenter
 from strategies.synthesis.recipes.errors import AugmenterMissing as AugmenterMissing
 from strategies.synthesis.recipes.errors import RecipeError as RecipeError
 from strategies.synthesis.recipes.errors import RenderError as RenderError

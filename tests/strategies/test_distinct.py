@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strategies import registry
-from strategies.base import Pool, PoolError, needed
-from strategies.distinct import distinct
+from strategies.base import IntArray, Needs, Pool, PoolError, Selection, needed
+from strategies.distinct import distinct, distinct_by
+from strategies.nearest import positions
 from strategies.pool.margin import margin
 from strategies.pool.mixture import mixture
 from strategies.vectors import unit
@@ -91,3 +92,66 @@ def test_embeddings_are_needed() -> None:
     pool = Pool(np.arange(3), probs=np.full((3, 2), 0.5))
     with pytest.raises(PoolError, match="the pool needs embeddings"):
         distinct(margin, pool, 2, np.random.default_rng(0), distance=0.1)
+
+
+def by_few(
+    info: registry.StrategyInfo, pool: Pool, k: int, distance: float
+) -> tuple[Selection, list[int]]:
+    """Pick without the embeddings in the pool; returns how many were embedded at a time, too."""
+    embedded: list[int] = []
+
+    def embed(ids: IntArray) -> np.ndarray:
+        embedded.append(len(ids))
+        return needed(pool.embeddings)[positions(ids, pool.ids)]
+
+    pending = pool.pending_embeddings
+    asked = needed(pool.embeddings)[:0] if pending is None else pending
+    bare = pool.only(info.needs)
+    assert bare.embeddings is None
+    rng = np.random.default_rng(0)
+    picked = distinct_by(info.function, bare, k, rng, distance=distance, embed=embed, asked=asked)
+    return picked, embedded
+
+
+WITHOUT = [one for one in registry.all("pool") if Needs.EMBEDDINGS not in one.needs]
+
+
+@pytest.mark.parametrize("info", [pytest.param(one, id=one.name) for one in WITHOUT])
+def test_a_strategy_without_embeddings_takes_one_of_each_burst_first(
+    info: registry.StrategyInfo,
+) -> None:
+    pool = bursts()
+    burst = {item: row // 5 for row, item in enumerate(pool.ids.tolist())}
+    selection, _ = by_few(info, pool, 20, distance=0.05)
+    assert len(selection) == 20
+    assert sorted(burst[item] for item in selection.ids.tolist()[:12]) == list(range(12))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 40), st.integers(0, 50), st.floats(0.01, 2), st.integers(0, 9))
+def test_a_ranking_comes_out_the_same_with_few_embeddings(
+    n: int, k: int, distance: float, seed: int
+) -> None:
+    asked = make_pool(n=2, dimension=2, seed=seed + 1).embeddings
+    pool = dataclasses.replace(make_pool(n=n, dimension=2, seed=seed), pending_embeddings=asked)
+    selection, _ = by_few(registry.get("margin"), pool, k, distance)
+    assert len(selection) == min(n, k)
+    order = margin(pool, n, np.random.default_rng(0)).ids
+    vectors = unit(needed(pool.embeddings))[positions(order, pool.ids)]
+    near, kept = [*unit(needed(asked))], []
+    for item, vector in zip(order.tolist(), vectors, strict=True):
+        if all(np.linalg.norm(vector - other) >= distance for other in near):
+            kept.append(item)
+            near.append(vector)
+    others = [item for item in order.tolist() if item not in kept]
+    assert selection.ids.tolist() == [*kept, *others][:k]
+
+
+def test_only_what_is_picked_is_embedded() -> None:
+    pool = make_pool(n=2000, dimension=20)
+    _, embedded = by_few(registry.get("margin"), pool, 50, distance=0.01)
+    assert embedded == [50]
+    crowded = bursts(bursts=4, of=200)
+    selection, embedded = by_few(registry.get("margin"), crowded, 4, distance=0.05)
+    assert len(selection) == 4
+    assert len(embedded) < 12  # twice as many each time, not one copy after the other

@@ -58,6 +58,17 @@ def test_an_unknown_name_lists_the_known_ones_and_the_nearest() -> None:
     assert "Did you mean" not in str(caught.value)
 
 
+def test_a_pool_strategy_is_asked_for_by_name_or_as_a_mixture() -> None:
+    assert registry.get_pool("margin") is registry.get("margin")
+    assert registry.get_pool("margin:1,random:1").name == "margin=1+random=1"
+    with pytest.raises(StrategyError, match="split is a stream strategy and picks from no pool"):
+        registry.get_pool("split")
+    with pytest.raises(registry.UnknownStrategy) as caught:
+        registry.get_pool("balanc")
+    assert "weak_spots" not in str(caught.value)
+    assert "class_balance" in str(caught.value)
+
+
 def test_the_name_must_be_the_name_of_the_file() -> None:
     with pytest.raises(StrategyError, match="must hold the strategy of that name, not margin"):
 

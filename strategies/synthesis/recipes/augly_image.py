@@ -70,6 +70,22 @@ def load() -> Augment:
     return augment
 
 
+def check_augmenter() -> None:
+    """Find out whether pictures can be rendered, without loading AugLy: quick, and cheap.
+
+    Raises
+    ------
+    AugmenterMissing
+        When AugLy or libmagic is not installed; the text names the package.
+    """
+    if importlib.util.find_spec("augly") is None:
+        raise AugmenterMissing("AugLy is not installed. Install the package augly with pip.")
+    try:
+        importlib.import_module("magic")  # what of AugLy's imports needs a system library
+    except ImportError as error:
+        raise AugmenterMissing(_mend(error)) from error
+
+
 def asset(*parts: str) -> str:
     """Return the path of a font, emoji or template that AugLy brings along.
 

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
+import shutil
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from labeller.learning import selection
+from labeller.learning import device, picker, selection
+from labeller.learning.backbones import Recipe
+from labeller.learning.extraction import compute_missing
 from labeller.learning.features import features_of
+from labeller.learning.kept_distances import KeptDistances
 from labeller.learning.predictors import HeadPredictor
 from labeller.learning.saved import load_model
-from labeller.learning.selection import Known, build_pool, candidates, effective
+from labeller.learning.selection import Candidates, Known, Wish, build_pool, candidates
 from labeller.learning.snapshot import take
 from labeller.progress import Silent
-from labeller.project import Project
+from labeller.project import Project, change_settings, open_project
+from store.records import NewEvent, NewQueueEntry
 from store.vectors import VectorFile
 from strategies import registry
 from strategies.base import Needs
+from strategies.nearest import measure
+from strategies.pool import auto
 from tests.labeller.learning.shapes import label, run, shapes
 
 ALL = (
@@ -106,30 +117,210 @@ def test_candidates_are_free_readable_and_outside_the_audit_set(
     assert all(items[i].split != "audit" for i in known.labelled.ids.tolist())
 
 
+def wish(name: str, batch: int = 10, share: float = 0.0, **more: Any) -> Wish:
+    return Wish(registry.get(name), batch, share, **more)
+
+
+def pick(wished: Wish, found: Candidates, known: Known, seed: int = 0) -> list[NewQueueEntry]:
+    entries = selection.choose(wished, found, known, np.random.default_rng(seed), Silent())
+    return [entry for entry in entries if not entry.blind]
+
+
 def test_a_large_pool_is_thinned_for_strategies_with_much_per_item(
     trained: tuple[Project, Known], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project, known = trained
-    monkeypatch.setattr(selection, "HEAVY_ITEMS", 5)
+    monkeypatch.setattr(picker, "HEAVY_ITEMS", 5)
     found = candidates(project, known)
-    for name, most in (("typiclust", 5), ("margin", len(found.free))):
-        rng = np.random.default_rng(0)
-        entries = selection.choose(registry.get(name), 99, 0.0, found, known, rng, Silent())
-        assert sum(not entry.blind for entry in entries) == most
+    for name, shown in (("typiclust", 5), ("margin", len(found.free)), ("bald", 5)):
+        assert len(pick(wish(name, 99), found, known)) == shown
     assert "among 5 of the 24 unlabelled images" in run(project, "typiclust")["message"]
+
+
+def test_only_memory_limits_how_many_k_center_is_shown() -> None:
+    assert picker.most(registry.get("k_center"), 472) == 2**31 // (4 * 472) > 1_000_000
+    assert picker.most(registry.get("k_center"), 2**20) == picker.HEAVY_ITEMS
+    assert picker.most(registry.get("badge"), 472) == picker.HEAVY_ITEMS
+    assert picker.most(registry.get("margin=1+random=1"), 472) == math.inf
+    assert picker.most(registry.get("margin=1+badge=1"), 472) == picker.HEAVY_ITEMS
+
+
+def test_the_pool_knows_the_number_of_classes_before_any_model(
+    trained: tuple[Project, Known],
+) -> None:
+    project, known = trained
+    known = dataclasses.replace(known, model=None, predictions=None, classes=7)
+    found = candidates(project, known)
+    rng = np.random.default_rng(0)
+    pool = build_pool(Needs.EMBEDDINGS, found.free, found.pending, known, rng, Silent())
+    assert pool.classes == 7
+
+
+@pytest.mark.parametrize("name", ["margin", "random", "max_herding", "margin=50+k_center=50"])
+def test_no_two_of_a_batch_are_closer_than_the_distance(
+    trained: tuple[Project, Known], name: str
+) -> None:
+    project, known = trained
+    found = candidates(project, known)
+
+    def closest(entries: list[NewQueueEntry]) -> float:
+        ids = np.array([entry.item_id for entry in entries])
+        likeness = known.embeddings(ids) @ known.embeddings(ids).T
+        np.fill_diagonal(likeness, -1)
+        return float(np.sqrt(2 - 2 * likeness.max()))
+
+    for seed in range(5):
+        apart = pick(wish(name, 4, distance=0.6), found, known, seed)
+        assert len(apart) == 4
+        assert closest(apart) >= 0.6 - 1e-3
+    everything = pick(wish(name, 99, distance=0.6), found, known)
+    assert {entry.item_id for entry in everything} == set(found.free.tolist())
+    assert closest(everything) < 0.6
+
+
+def test_the_setting_keeps_near_duplicates_out_of_a_round(tmp_path: Path, quick: None) -> None:
+    project = shapes(tmp_path / "p", 40, ["train"], audit_share=0.0, distinct_distance=0.0)
+    label(project, range(1, 21))
+    for path in sorted((project.root / "images").iterdir())[20:38]:
+        shutil.copy(project.root / "images" / "0039.png", path)  # the picture of item 40
+
+    def asked(name: str) -> set[int]:
+        run(project, name, 2)
+        with project.store.read() as unit:
+            return {entry.item_id for entry in unit.queue.entries(99)}
+
+    assert 39 not in asked("random")  # two of the 19 copies
+    change_settings(project, distinct_distance=0.3)
+    project = open_project(project.root)
+    for name in ("random", "margin", "typiclust"):
+        assert 39 in asked(name)
+
+
+def undone(project: Project, item: int) -> None:
+    """Take the label of an item back."""
+    with project.store.write() as unit:
+        (event,) = [e for e in unit.labels.history(item) if e.kind == "label"]
+        undo = NewEvent(key=f"undo {item}", kind="undo", undoes=event.key)
+        (result,) = unit.labels.record("anna", "session", "page", [undo], 1.0)
+    assert result.status == "accepted"
+
+
+def test_kept_distances_change_no_pick_whatever_is_labelled_or_undone(
+    tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[int] = []
+
+    def counting(vectors: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        measured.append(len(vectors) * len(centres))
+        return measure(vectors, centres)
+
+    monkeypatch.setattr("strategies.nearest.measure", counting)
+    project = shapes(tmp_path / "p", 60, ["train"])
+    for labelled, taken_back in (([1, 2, 3, 4, 5], []), ([9, 10], []), ([], [3, 4]), ([4], [])):
+        label(project, labelled)
+        for item in taken_back:
+            undone(project, item)
+        features = features_of(project, Recipe("efficientnet_lite0", 64, ("mids", "raw", "hog")))
+        compute_missing(project, features, np.arange(1, 61), device.choose("cpu"), Silent())
+        scaling = features.scaling(np.arange(1, 61))
+        known = Known(features, scaling, take(project).part("train", "valid"))
+        found = candidates(project, known)
+        for distance in (0.0, 0.5):
+            plain = pick(wish("k_center", distance=distance), found, known)
+            measured.clear()
+            kept = pick(wish("k_center", distance=distance, folder=project.vectors), found, known)
+            assert [e.item_id for e in kept] == [e.item_id for e in plain]
+            assert [e.score for e in kept] == pytest.approx([e.score for e in plain])
+    assert measured
+    assert sum(measured) == 0  # the second pick of a round finds everything measured
+    (file,) = project.vectors.glob("nearest-*.npz")
+    other = dataclasses.replace(scaling, spread=2 * scaling.spread)
+    KeptDistances(project.vectors, features, other).pick(
+        build_pool(
+            registry.get("k_center").needs,
+            found.free,
+            found.pending,
+            dataclasses.replace(known, scaling=other),
+            np.random.default_rng(0),
+            Silent(),
+        ),
+        3,
+        np.random.default_rng(0),
+    )
+    (new,) = project.vectors.glob("nearest-*")
+    assert new != file
+
+
+@pytest.mark.parametrize("damage", [b"", b"no archive", b"PK\x03\x04 half"])
+def test_a_damaged_file_of_distances_is_measured_anew(
+    trained: tuple[Project, Known], damage: bytes
+) -> None:
+    project, known = trained
+    found = candidates(project, known)
+    plain = pick(wish("k_center"), found, known)
+    kept = wish("k_center", folder=project.vectors)
+    pick(kept, found, known)
+    (file,) = project.vectors.glob("nearest-*.npz")
+    whole = file.read_bytes()
+    file.write_bytes(damage)
+    assert pick(kept, found, known) == plain
+    assert file.read_bytes() == whole
+    np.savez(file, ids=np.arange(3.0), squared=np.zeros(2), nearest_ids=1, labelled_ids=2)
+    assert pick(kept, found, known) == plain
 
 
 @pytest.mark.parametrize(
     ("name", "has_model", "used"),
     [
         ("margin", True, "margin"),
-        ("margin", False, "typiclust"),
+        ("margin", False, picker.COLD_START),
         ("random", False, "random"),
+        ("random=1+max_herding=1", False, "random=1+max_herding=1"),
+        ("random=1+margin=1", False, picker.COLD_START),
         ("typiclust", True, "typiclust"),
+        ("auto", False, "auto"),
     ],
 )
 def test_without_a_model_a_strategy_that_needs_none_picks(
     name: str, has_model: bool, used: str
 ) -> None:
-    cold = registry.get("typiclust")
-    assert effective(registry.get(name), cold, has_model).name == used
+    assert picker.named(registry.get(name), has_model).name == used
+    assert not registry.get(picker.COLD_START).needs & ~picker.WITHOUT_MODEL
+
+
+@pytest.mark.parametrize(
+    ("has_model", "labels"), [(False, 0), (False, 5), (True, 5), (True, 299), (True, 300)]
+)
+def test_auto_leaves_the_picking_to_another(has_model: bool, labels: int) -> None:
+    chosen = picker.acting(registry.get("auto"), has_model, labels, 3)
+    assert chosen.name == auto.choice(labels if has_model else 0, 3)
+    assert has_model or not chosen.needs & ~picker.WITHOUT_MODEL
+    assert picker.acting(registry.get("entropy"), has_model, labels, 3).name == "entropy"
+
+
+def test_a_round_by_auto_says_who_picked_and_why(tmp_path: Path, quick: None) -> None:
+    project = shapes(tmp_path / "p", 60)
+    first = run(project, "auto", 6)
+    assert first["strategy"] == "auto"
+    assert "auto picked by max_herding (0 labels, margin from 300)" in first["message"]
+    label(project, range(1, 31))
+    second = run(project, "auto", 6)
+    labels = len(take(project).part("train", "valid"))
+    told = f"auto picked by uncertainty_herding ({labels} labels, margin from 300)."
+    assert told in second["message"]
+    with project.store.read() as unit:
+        record = unit.rounds.latest()
+        entries = unit.queue.entries(99)
+    assert record is not None
+    assert record.strategy == "auto"
+    assert {e.strategy for e in entries if not e.blind} == {"uncertainty_herding"}
+
+
+def test_a_round_by_a_mixture_keeps_which_part_picked_what(tmp_path: Path, quick: None) -> None:
+    project = shapes(tmp_path / "p", 60, ["train"], audit_share=0.0)
+    label(project, range(1, 31))
+    result = run(project, "margin:70,typiclust:20,random:10", 10)
+    assert result["strategy"] == "margin=70+typiclust=20+random=10"
+    with project.store.read() as unit:
+        parts = Counter(entry.strategy for entry in unit.queue.entries(99))
+    assert parts == {"margin": 7, "typiclust": 2, "random": 1}

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies import registry
-from strategies.base import Needs, Pool, PoolError, needed
+from strategies.base import Needs, Pool, PoolError, StrategyError, needed
 from strategies.pool.margin import margin
 from strategies.pool.max_herding import max_herding
-from strategies.pool.mixture import mixture, needs_of, quotas
+from strategies.pool.mixture import mixture, needs_of, parse, quotas, written
 from tests.strategies.pools import make_pool
 
 
@@ -98,5 +98,62 @@ def test_what_is_no_mixture_is_refused() -> None:
 
 
 def test_needs_are_those_of_the_parts() -> None:
-    assert needs_of({"random": 1}) == Needs.EMBEDDINGS
-    assert needs_of({"bald": 1, "margin": 1}) == Needs.MC_PROBS | Needs.PROBS | Needs.EMBEDDINGS
+    assert needs_of({"random": 1}) == Needs.NOTHING
+    assert needs_of({"bald": 1, "margin": 1}) == Needs.MC_PROBS | Needs.PROBS
+    assert needs_of({"random": 1, "badge": 1}) == Needs.PROBS | Needs.EMBEDDINGS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "margin=70+typiclust=20+random=10",
+        "margin:70,typiclust:20,random:10",
+        " margin = 70.0 , typiclust: 20 + random=1e1",
+    ],
+)
+def test_a_mixture_is_written_in_one_way_and_read_in_two(text: str) -> None:
+    parts = parse(text)
+    assert parts == {"margin": 70, "typiclust": 20, "random": 10}
+    assert list(parts) == ["margin", "typiclust", "random"]
+    assert written(parts) == "margin=70+typiclust=20+random=10"
+    assert parse(written(parts)) == parts
+
+
+def test_a_written_mixture_is_a_strategy_like_any_other() -> None:
+    info = registry.get("margin:3,random:1")
+    assert (info.name, info.family, info.ordered) == ("margin=3+random=1", "pool", False)
+    assert info.needs == Needs.PROBS
+    assert info.summary == "Pick 75 % by margin and 25 % by random."
+    assert info.reference == registry.get("mixture").reference
+    pool = make_pool(n=300)
+    selection = info(pool.only(Needs.PROBS), 40, np.random.default_rng(0))
+    assert Counter(selection.parts) == {"margin": 30, "random": 10}
+    parts = {"margin": 3.0, "random": 1.0}
+    same = mixture(pool, 40, np.random.default_rng(0), parts=parts)
+    assert selection.ids.tolist() == same.ids.tolist()
+    assert len(info(pool, 0, np.random.default_rng(0))) == 0
+    assert len(info(pool, 999, np.random.default_rng(0))) == 300
+    with pytest.raises(PoolError, match="needs probs"):
+        info(pool.only(Needs.EMBEDDINGS), 3, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("margin=70", "two parts at least, not 'margin=70' alone: write margin=70"),
+        ("margin:70,", "gives '' no share"),
+        ("margin+random=1", "gives 'margin' no share"),
+        ("margin=much+random=1", "gives 'margin' no share"),
+        ("margin=0+random=1", "share of margin in a mixture must be above 0, not 0"),
+        ("margin=-2+random=1", "must be above 0"),
+        ("margin=inf+random=1", "must be above 0"),
+        ("margin=nan+random=1", "must be above 0"),
+        ("margin=1+random=2+margin=3", "names margin twice"),
+        ("margin=1+mixture=1", "cannot be a part of a mixture"),
+        ("margn=1+random=1", "Did you mean 'margin'"),
+        ("split=1+random=1", "Unknown strategy 'split'"),
+    ],
+)
+def test_what_is_written_wrongly_is_refused_with_the_reason(text: str, said: str) -> None:
+    with pytest.raises(StrategyError, match=said):
+        registry.get(text)

@@ -166,15 +166,28 @@ def test_augly_is_imported_at_the_first_picture_and_not_before() -> None:
 )
 def test_what_is_missing_is_named(code: str, text: str) -> None:
     code += (
-        "from strategies.synthesis import AugmenterMissing, render\n"
+        "from strategies.synthesis import AugmenterMissing, check_augmenter, render\n"
         "from tests.strategies.synthesis.makers import picture, plan_of\n"
-        "try:\n"
-        "    render(picture(), plan_of('brightness', factor=0.5))\n"
-        "except AugmenterMissing as error:\n"
-        "    print(error)\n"
+        "for ask in (\n"
+        "    check_augmenter, lambda: render(picture(), plan_of('brightness', factor=0.5))\n"
+        "):\n"
+        "    try:\n"
+        "        ask()\n"
+        "    except AugmenterMissing as error:\n"
+        "        print(error)\n"
     )
     printed = run_python(code)
-    assert text in printed
+    assert printed.count(text) == 2
+
+
+def test_looking_for_the_augmenter_does_not_load_it() -> None:
+    code = (
+        "import sys\n"
+        "from strategies.synthesis import check_augmenter\n"
+        "check_augmenter()\n"
+        "print('augly' in sys.modules)\n"
+    )
+    assert run_python(code).split() == ["False"]
 
 
 def test_render_is_what_the_recipe_paints() -> None:

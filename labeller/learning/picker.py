@@ -1,0 +1,80 @@
+"""Which strategy picks in a round, why, and how many candidates it is shown."""
+
+from __future__ import annotations
+
+import math
+
+from labeller.services.rounds import AUTO, auto_choice
+from strategies import registry
+from strategies.base import Needs
+from strategies.registry import StrategyInfo
+
+COLD_START = "max_herding"
+K_CENTER = "k_center"
+WITHOUT_MODEL = Needs.EMBEDDINGS | Needs.LABELLED
+HEAVY = Needs.EMBEDDINGS | Needs.MC_PROBS
+HEAVY_ITEMS = 50_000  # strategies with more per item than probabilities see so many, drawn evenly
+EMBEDDING_BYTES = 2 << 30  # of memory that the embeddings of a pool may take
+
+
+def named(strategy: StrategyInfo, has_model: bool) -> StrategyInfo:
+    """Return the strategy that a round is named after: without a model one that needs none."""
+    able = has_model or strategy.name == AUTO or not strategy.needs & ~WITHOUT_MODEL
+    return strategy if able else registry.get(COLD_START)
+
+
+def acting(strategy: StrategyInfo, has_model: bool, labels: int, classes: int) -> StrategyInfo:
+    """Return the strategy that picks.
+
+    Parameters
+    ----------
+    strategy : StrategyInfo
+        What the round is named after.
+    has_model : bool
+    labels, classes : int
+        How many labels there are outside the audit set, and how many classes: by these ``auto``
+        leaves the picking to another.
+    """
+    if strategy.name != AUTO:
+        return strategy
+    return registry.get(auto_choice(labels, classes, has_model).name)
+
+
+def told(
+    strategy: StrategyInfo, used: StrategyInfo, lack: str | None, labels: int, classes: int
+) -> list[str]:
+    """Say who picks and why, where that is not what was chosen.
+
+    Parameters
+    ----------
+    strategy, used : StrategyInfo
+        What was chosen, and what the round is named after.
+    lack : str or None
+        What a model lacks.
+    labels, classes : int
+        As for :func:`acting`.
+    """
+    notes = [] if lack is None else [f"No model yet. {lack}"]
+    if used.name == AUTO:
+        choice = auto_choice(labels, classes, lack is None)
+        notes.append(f"auto picked by {choice.name} ({choice.reason}).")
+    elif lack is not None:
+        instead = f" instead of by {strategy.name}" if used != strategy else ""
+        notes.append(f"The queue is picked by {used.name}{instead}.")
+    return notes
+
+
+def most(strategy: StrategyInfo, width: int) -> float:
+    """Return how many candidates a strategy can be shown.
+
+    Parameters
+    ----------
+    strategy : StrategyInfo
+    width : int
+        Length of an embedding.
+    """
+    if not strategy.needs & HEAVY:
+        return math.inf
+    # with its kept distances `k_center` is quick in a pool of any size: only memory is the limit
+    by_memory = EMBEDDING_BYTES // (4 * width) if strategy.name == K_CENTER else 0
+    return max(HEAVY_ITEMS, by_memory)
