@@ -96,7 +96,7 @@ def ours(name: str, data: Inputs) -> Callable[[], np.ndarray]:
         arrays["labelled_embeddings"] = data.vectors[:LABELLED]
         arrays["labelled_classes"] = data.labels
         arrays["labelled_ids"] = data.n + np.arange(LABELLED)
-        arrays["labelled_probs"] = data.probs[:LABELLED]
+        arrays["labelled_probs"] = np.resize(data.probs, (LABELLED, CLASSES))
     if Needs.LOGITS in needs:
         arrays["logits"] = np.log(data.probs)
     if Needs.MC_PROBS in needs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from labeller.learning import device
 from labeller.learning.device import Device
 from labeller.learning.extraction import compute_missing
 from labeller.learning.features import Features, Scaling, open_features
+from labeller.learning.fitting import Labelled
+from labeller.learning.heads import Head, fit_head
 from labeller.learning.images import Ints
 from labeller.learning.snapshot import Labels, Snapshot
 from labeller.progress import Progress
@@ -24,12 +27,30 @@ MOST_POOL = 20_000  # of more labelled images so many, drawn evenly, stand for a
 MOST_TEST = 5_000
 
 
+class Fit(Protocol):
+    """What trains a head: :func:`labeller.learning.heads.fit_head`, or something like it."""
+
+    def __call__(
+        self,
+        train: Labelled,
+        valid: Labelled | None,
+        classes: int,
+        scaling: Scaling,
+        /,
+        *,
+        seed: int,
+        device: Device,
+        progress: Progress,
+    ) -> Head:
+        """Return a head trained on examples, in evaluation mode."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ground:
     """Labelled images that may be picked (`pool`) and that are held out (`test`).
 
     `drawn` says that held-out images had to be drawn from all labels; `data` is a fingerprint of
-    images, labels and features.
+    images, labels and features; `fit` trains the heads.
     """
 
     features: Features
@@ -41,6 +62,7 @@ class Ground:
     device: Device
     data: str
     notes: tuple[str, ...]
+    fit: Fit = fit_head
 
 
 def prepare(project: Project, snapshot: Snapshot, plan: Plan, progress: Progress) -> Ground:
@@ -76,7 +98,9 @@ def prepare(project: Project, snapshot: Snapshot, plan: Plan, progress: Progress
     readable = features.having(wanted)
     pool, test = pool.among(readable), test.among(readable)
     _check(snapshot, pool, test, plan)
-    notes = [f"{len(bad):,} images could not be read and were left out."] if bad else []
+    notes = [features.note] if features.note else []
+    if bad:
+        notes.append(f"{len(bad):,} images could not be read and were left out.")
     if len(wanted) < len(labelled):
         notes.append(
             f"{len(wanted):,} of {len(labelled):,} labelled images, drawn evenly, stand for all."

@@ -17,6 +17,7 @@ from labeller.services.evaluation import class_balance
 from labeller.services.replay_results import RANDOM
 from store.records import JobRecord
 from strategies import registry
+from strategies.base import StrategyError
 
 KIND = "replay"
 FOLDER = "replays"
@@ -78,7 +79,8 @@ def checked(strategies: Sequence[str], budget: int, batch: int, seeds: int) -> P
     Parameters
     ----------
     strategies : sequence of str
-        Names of pool strategies; given twice counts once.
+        Names of pool strategies, or mixtures such as ``margin=70+random=30``; given twice counts
+        once.
     budget : int
         Labels at the end of each run, the first random batch included.
     batch : int
@@ -90,17 +92,10 @@ def checked(strategies: Sequence[str], budget: int, batch: int, seeds: int) -> P
     ReplayError
         When a strategy is unknown or picks from no pool, or a number makes no sense.
     """
-    known = registry.names("pool")
-    names = tuple(dict.fromkeys(strategies))
-    for name in names:
-        if name in registry.names() and name not in known:
-            family = registry.get(name).family
-            raise ReplayError(
-                f"{name} is a {family} strategy. A replay compares pool strategies:"
-                f" {', '.join(known)}."
-            )
-        if name not in known:
-            raise ReplayError(str(registry.UnknownStrategy(name, known)))
+    try:
+        names = tuple(dict.fromkeys(registry.get_pool(name).name for name in strategies))
+    except StrategyError as error:
+        raise ReplayError(str(error)) from error
     if batch < 2:
         raise ReplayError(f"A batch of {batch} cannot be: a model needs at least 2 labels.")
     if budget <= batch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from PIL import Image
 
 from labeller.errors import JobCancelled, ReplayError
-from labeller.learning import replay, replay_ground
+from labeller.learning import replay, replay_ground, replay_run
+from labeller.learning.fitting import Labelled
+from labeller.learning.heads import Head, fit_head
 from labeller.learning.replay_ground import Ground
 from labeller.learning.snapshot import Labels, take
 from labeller.progress import Progress, Silent
@@ -120,10 +123,10 @@ def test_the_audit_set_measures_and_is_never_picked() -> None:
 def test_the_first_batch_has_two_classes_even_of_a_rare_one() -> None:
     pool = Labels(np.arange(100), (np.arange(100) == 7).astype(np.int64))
     for seed in range(20):
-        known = replay.first_batch(pool, 5, np.random.default_rng(seed))
+        known = replay_run.first_batch(pool, 5, np.random.default_rng(seed))
         assert known.sum() == 5
         assert len(set(pool.columns[known])) == 2
-    again = replay.first_batch(pool, 5, np.random.default_rng(19))
+    again = replay_run.first_batch(pool, 5, np.random.default_rng(19))
     assert (again == known).all()
 
 
@@ -138,10 +141,32 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
 @pytest.mark.parametrize("name", registry.names("pool"))
 def test_every_pool_strategy_can_be_replayed(name: str, ground: Ground) -> None:
     plan = replays.checked([name], 8, 6, 1)
-    steps = replay.Steps(Silent(), 0, plan.steps, "")
-    done = replay.replay_one(ground, registry.get(name), plan, 0, steps)
+    steps = replay_run.Steps(Silent(), 0, plan.steps, "")
+    heads = replay_run.Heads(ground, 0, plan.batch)
+    done = replay_run.replay_one(heads, registry.get(name), plan, steps)
     assert done.labels == (6, 8)
     assert len(done.accuracy) == 2
+
+
+@pytest.mark.usefixtures("quick")
+def test_strategies_share_the_heads_of_their_first_batch(ground: Ground) -> None:
+    sizes: list[int] = []
+
+    def fit(train: Labelled, *args: Any, **options: Any) -> Head:
+        sizes.append(len(train))
+        return fit_head(train, *args, **options)
+
+    plan = replays.checked(["margin"], 12, 6, 1)
+    told = replay_run.Steps(Silent(), 0, plan.steps, "")
+    heads = replay_run.Heads(replace(ground, fit=fit), 0, plan.batch)
+    first = replay_run.replay_one(heads, registry.get("margin"), plan, told)
+    assert sorted(sizes) == [4, 6, 8, 12]  # on all labels, and on some of them to calibrate
+    again = replay_run.replay_one(heads, registry.get("margin"), plan, told)
+    assert sorted(sizes) == [4, 6, 8, 8, 12, 12]
+    alone = replay_run.replay_one(
+        replay_run.Heads(ground, 0, plan.batch), registry.get("margin"), plan, told
+    )
+    assert first.accuracy == again.accuracy == alone.accuracy
 
 
 def test_labels_that_do_not_suffice(tmp_path: Path) -> None:
