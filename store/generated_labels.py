@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,10 @@ from sqlalchemy import Select, and_, func, select, update
 
 from store.classes import Classes
 from store.generated import COUNTING
-from store.models import Item, Label, Queue
+from store.generated_arrivals import Arrivals
+from store.models import Item, Label
 from store.models_made import GeneratedDecision, GeneratedRun
+from store.records import Split
 from store.records_made import (
     AuditAnswer,
     AuditKind,
@@ -23,12 +25,12 @@ from store.records_made import (
     Outcome,
     Verdict,
 )
-from store.repository import Repository, as_record, chunks
+from store.repository import as_record, chunks
 
 DECISION = tuple(getattr(GeneratedDecision, name) for name in DecisionRecord.__dataclass_fields__)
 
 
-class GeneratedLabels(Repository):
+class GeneratedLabels(Arrivals):
     """What the runs decided, and the labels that follow from it."""
 
     def decisions(
@@ -92,57 +94,12 @@ class GeneratedLabels(Repository):
             found[targets[class_id]] += number
         return dict(found)
 
-    def arrivals(
-        self, after: int = 0, upto: int | None = None, limit: int = 500
-    ) -> NDArray[np.int64]:
-        """Return one page of the items (n,) that a run may decide, in order of id.
-
-        They are unlabelled, of training or validation, have no place in the queue, and no
-        generated label of a run that counts.
-
-        Parameters
-        ----------
-        after : int
-            The last item of the page before.
-        upto : int, optional
-            The last item to look at.
-        limit : int
-        """
-        query = self._arrivals(select(Item.id), after, upto).order_by(Item.id).limit(limit)
-        return np.fromiter(self._connection.execute(query).scalars(), dtype=np.int64)
-
-    def arrivals_count(self, after: int = 0) -> int:
-        """Count what :meth:`arrivals` lists."""
-        return self._count(self._arrivals(select(func.count(Item.id)), after, None))
-
-    def _arrivals(
-        self, query: Select[*tuple[Any, ...]], after: int, upto: int | None
-    ) -> Select[*tuple[Any, ...]]:
-        """Restrict a query over items to those that a run may decide."""
-        made = (
-            select(GeneratedDecision.item_id)
-            .join(GeneratedRun, GeneratedRun.id == GeneratedDecision.run_id)
-            .where(
-                GeneratedDecision.item_id == Item.id,
-                GeneratedDecision.outcome == "accept",
-                GeneratedRun.verdict.in_(COUNTING),
-            )
-        )
-        query = query.where(
-            Item.id > after,
-            Item.state == "unlabelled",
-            Item.split.in_(["train", "valid"]),
-            ~select(Queue.id).where(Queue.item_id == Item.id).exists(),
-            ~made.exists(),
-        )
-        return query if upto is None else query.where(Item.id <= upto)
-
     def of(self, ids: Sequence[int]) -> dict[int, GeneratedLabel]:
         """Return the generated labels of those of these items that have one and no other label."""
         found: dict[int, GeneratedLabel] = {}
         targets = Classes(self._connection, self._clock).targets()
         for part in chunks([int(item_id) for item_id in ids]):
-            query = self._counting(
+            query = _counting(
                 GeneratedDecision.item_id,
                 GeneratedDecision.class_id,
                 GeneratedDecision.confidence,
@@ -155,27 +112,15 @@ class GeneratedLabels(Repository):
                 found[item_id] = GeneratedLabel(item_id, targets[class_id], *rest)
         return found
 
+    def count(self) -> int:
+        """Count the items that have a generated label and no other."""
+        return self._count(_counting(func.count()))
+
     def ids(self, verdicts: tuple[Verdict, ...] = COUNTING) -> NDArray[np.int64]:
         """Return the items (N,), rising, that have a generated label and no other."""
-        query = self._counting(GeneratedDecision.item_id, verdicts=verdicts)
+        query = _counting(GeneratedDecision.item_id, verdicts=verdicts)
         found = np.fromiter(self._connection.execute(query).scalars(), dtype=np.int64)
         return np.unique(found)
-
-    def _counting(
-        self, *columns: Any, verdicts: tuple[Verdict, ...] = COUNTING
-    ) -> Select[*tuple[Any, ...]]:
-        """Select from the generated labels that count: of no person's item, not rolled back."""
-        return (
-            select(*columns)
-            .select_from(GeneratedDecision)
-            .join(GeneratedRun, GeneratedRun.id == GeneratedDecision.run_id)
-            .outerjoin(Label, Label.item_id == GeneratedDecision.item_id)
-            .where(
-                GeneratedDecision.outcome == "accept",
-                GeneratedRun.verdict.in_(list(verdicts)),
-                Label.item_id.is_(None),
-            )
-        )
 
     def choose_audit(self, run_id: int, ids: Sequence[int], kind: AuditKind) -> int:
         """Mark accepted items to be asked blind; return how many were not marked before.
@@ -224,6 +169,35 @@ class GeneratedLabels(Repository):
             for item_id, made, said, audit in self._connection.execute(query)
         ]
 
+    def arrays(self, split: Split) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return items (N,), rising, and classes (N,), merged ones resolved, of accepted runs.
+
+        Parameters
+        ----------
+        split : {"train", "valid", "audit"}
+            Only items of this split.
+        """
+        targets = Classes(self._connection, self._clock).targets()
+        query = (
+            _counting(GeneratedDecision.item_id, GeneratedDecision.class_id, verdicts=("accepted",))
+            .join(Item, Item.id == GeneratedDecision.item_id)
+            .where(Item.split == split)
+            .order_by(GeneratedDecision.item_id)
+        )
+        rows = [(item, targets[one]) for item, one in self._connection.execute(query)]
+        made = np.array(rows, np.int64).reshape(-1, 2)
+        return made[:, 0].copy(), made[:, 1].copy()
+
+    def asked_blind(self, ids: Sequence[int]) -> set[int]:
+        """Return those of these items that wait for a blind answer."""
+        found: set[int] = set()
+        for part in chunks([int(item_id) for item_id in ids]):
+            query = _counting(GeneratedDecision.item_id).where(
+                GeneratedDecision.item_id.in_(part), GeneratedDecision.audit.is_not(None)
+            )
+            found.update(self._connection.execute(query).scalars())
+        return found
+
     def audit_open(self, run_id: int | None = None) -> NDArray[np.int64]:
         """Return the items (Q,), rising, that wait to be asked blind: of a run, or of all."""
         query = (
@@ -245,7 +219,7 @@ class GeneratedLabels(Repository):
         after = 0
         while True:
             query = (
-                self._counting(
+                _counting(
                     GeneratedDecision.item_id,
                     Item.path,
                     Item.sha256,
@@ -271,3 +245,30 @@ class GeneratedLabels(Repository):
             if len(rows) < batch:
                 return
             after = rows[-1][0]
+
+
+def generated_items(classes: Collection[int] | None = None) -> Select[int]:
+    """Select the items with a generated label and no other, maybe of some classes only.
+
+    Those that are asked blind are of no class: a list by class would give the answer away.
+    """
+    query = _counting(GeneratedDecision.item_id)
+    if classes is not None:
+        known = GeneratedDecision.class_id.in_(list(classes))
+        query = query.where(known, GeneratedDecision.audit.is_(None))
+    return query
+
+
+def _counting(*columns: Any, verdicts: tuple[Verdict, ...] = COUNTING) -> Select[*tuple[Any, ...]]:
+    """Select from the generated labels that count: of no person's item, not rolled back."""
+    return (
+        select(*columns)
+        .select_from(GeneratedDecision)
+        .join(GeneratedRun, GeneratedRun.id == GeneratedDecision.run_id)
+        .outerjoin(Label, Label.item_id == GeneratedDecision.item_id)
+        .where(
+            GeneratedDecision.outcome == "accept",
+            GeneratedRun.verdict.in_(list(verdicts)),
+            Label.item_id.is_(None),
+        )
+    )

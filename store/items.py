@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Select, func, insert, select, tuple_, update
 
 from store.classes import Classes
+from store.generated_labels import generated_items
 from store.models import ClassTally, Item, ItemTally, Label, Queue
 from store.records import Counts, ItemRecord, ItemState, NewItem, Split
 from store.repository import Repository, as_record, chunks
@@ -157,6 +158,7 @@ class Items(Repository):
         class_id: int | None = None,
         split: Split | None = None,
         text: str | None = None,
+        generated: bool = False,
         order: Order = "newest",
         after: int | None = None,
         offset: int = 0,
@@ -172,6 +174,8 @@ class Items(Repository):
             Only items labelled with this class or one merged into it.
         text : str, optional
             Only items whose path contains it, in capitals or not.
+        generated : bool
+            Only items with a generated label and no other; `class_id` is then that label's.
         order : {"newest", "oldest", "path"}
             Order of the list.
         after : int, optional
@@ -179,10 +183,14 @@ class Items(Repository):
         offset, limit : int
             How many to leave out first, and the longest page.
         """
-        query = self._filtered(select(*COLUMNS), state, class_id, split, text)
+        query = self._filtered(select(*COLUMNS), state, class_id, split, text, generated)
         if order == "path":
             query = query.order_by(Item.path, Item.id)
-            if class_id is None and self.page_count(state, None, split) > SORTABLE:
+            if (
+                class_id is None
+                and not generated
+                and self.page_count(state, None, split) > SORTABLE
+            ):
                 index = "ix_item_path" if state is None else "ix_item_state_path_id"
                 query = query.with_hint(Item, f"INDEXED BY {index}", "sqlite")
             if after is not None:
@@ -205,12 +213,12 @@ class Items(Repository):
         class_id: int | None = None,
         split: Split | None = None,
         text: str | None = None,
+        generated: bool = False,
     ) -> int:
-        """Count the items that :meth:`page` lists; only a search by `text` looks at rows."""
-        if text:
-            return self._count(
-                self._filtered(select(func.count(Item.id)), state, class_id, split, text)
-            )
+        """Count what :meth:`page` lists; only `text` and `generated` look at rows."""
+        if text or generated:
+            counted = select(func.count(Item.id))
+            return self._count(self._filtered(counted, state, class_id, split, text, generated))
         if class_id is None:
             query = select(func.sum(ItemTally.items))
             query = query if state is None else query.where(ItemTally.state == state)
@@ -228,6 +236,7 @@ class Items(Repository):
         class_id: int | None,
         split: Split | None,
         text: str | None,
+        generated: bool,
     ) -> Select[*tuple[Any, ...]]:
         """Restrict a query over items."""
         if state is not None:
@@ -236,8 +245,10 @@ class Items(Repository):
             query = query.where(Item.split == split)
         if text:
             query = query.where(Item.path.icontains(text, autoescape=True))
-        if class_id is not None:
-            members = Classes(self._connection, self._clock).members(class_id)
+        members = Classes(self._connection, self._clock).members(class_id) if class_id else None
+        if generated:
+            return query.where(Item.id.in_(generated_items(members)))
+        if members is not None:
             query = query.join(Label, Label.item_id == Item.id).where(Label.class_id.in_(members))
         return query
 

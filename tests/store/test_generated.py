@@ -175,3 +175,77 @@ def test_more_picks_join_the_queue_behind_the_others(store: Store) -> None:
     with store.write() as unit:
         unit.queue.replace([])
         assert unit.queue.append(picks) == 3
+
+
+def test_what_may_pass_in_a_run(store: Store) -> None:
+    ids, cat, dog, model = with_model(store, 20)  # every fifth is of the audit set, all are queued
+    with store.read() as unit:
+        assert unit.generated_labels.arrivals().tolist() == []
+        splits = {item.id: item.split for item in unit.items.many(ids).values()}
+    with store.write() as unit:
+        unit.queue.replace([NewQueueEntry(ids[0], "margin", 0.5)])
+    record(store, label("k", ids[1], dog))
+    free = [i for i in ids[2:] if splits[i] != "audit"]
+    run = run_over(store, model, decisions(free[:2], "accept", cat))
+    run_over(store, model, decisions(free[2:4], "defer", cat) + decisions(free[4:5], "ask", cat))
+    with store.read() as unit:
+        assert unit.generated_labels.arrivals().tolist() == free[2:]
+        assert unit.generated_labels.arrivals(free[3], limit=3).tolist() == free[4:7]
+        assert unit.generated_labels.arrivals(free[3], upto=free[5]).tolist() == free[4:6]
+        assert unit.generated_labels.arrivals_count() == len(free) - 2
+        assert unit.generated_labels.arrivals_count(free[3]) == len(free) - 4
+        assert unit.generated_labels.accepted_by_class(run) == {cat: 2}
+    with store.write() as unit:
+        unit.classes.update(cat, archived=True, merged_into=dog)
+        unit.generated.decide(run, "rolled_back", "ann")
+        assert unit.generated.hold(run).verdict == "rolled_back"
+    with store.read() as unit:
+        assert unit.generated_labels.arrivals().tolist() == free
+        assert unit.generated_labels.accepted_by_class(run) == {dog: 2}
+
+
+def test_an_extra_audit_that_is_drawn_as_well_counts_as_drawn(store: Store) -> None:
+    ids, cat, _, model = with_model(store)
+    run = run_over(store, model, decisions(ids[:4], "accept", cat))
+    with store.write() as unit:
+        assert unit.generated_labels.choose_audit(run, ids[:2], "extra") == 2
+        assert unit.generated_labels.choose_audit(run, ids[1:3], "random") == 1
+        assert unit.generated_labels.choose_audit(run, ids[:4], "extra") == 1
+        assert unit.generated_labels.audit_marked(run) == 4
+        kinds = [one.audit for one in unit.generated_labels.decisions(run)]
+    assert kinds == ["extra", "random", "random", "extra"]
+
+
+def test_picks_of_one_strategy_are_withdrawn_unless_held(store: Store) -> None:
+    ids, *_ = with_model(store)
+    with store.write() as unit:
+        unit.queue.replace([NewQueueEntry(i, "stream_audit", None) for i in ids[:4]])
+        unit.queue.append([NewQueueEntry(ids[5], "margin", 0.5)])
+        (held,) = unit.queue.claim("ann", "s", 1, 60, 1.0)
+        assert unit.queue.withdraw([*ids[:3], ids[5]], "stream_audit") == 2
+        left = [one.item_id for one in unit.queue.entries()]
+    assert held.item_id == ids[0]
+    assert left == [ids[0], ids[3], ids[5]]
+
+
+def test_items_are_listed_by_their_generated_label(store: Store) -> None:
+    ids, cat, dog, model = with_model(store)
+    run = run_over(
+        store, model, decisions(ids[:4], "accept", cat) + decisions(ids[4:6], "accept", dog)
+    )
+    record(store, label("k", ids[0], dog))
+    with store.read() as unit:
+        assert unit.generated_labels.count() == 5
+        newest = [one.id for one in unit.items.page(generated=True)]
+        assert newest == ids[5:0:-1]
+        assert unit.items.page_count(generated=True) == 5
+        by_path = unit.items.page(generated=True, class_id=cat, order="path", after=ids[1])
+        assert [one.id for one in by_path] == ids[2:4]
+        assert unit.items.page_count(generated=True, class_id=dog) == 2
+        assert unit.items.page_count(class_id=dog) == 1  # by a person
+        split = unit.items.page(limit=1, generated=True)[0].split
+        assert unit.items.page_count(generated=True, split=split) >= 1
+        assert unit.items.page_count(generated=True, text="0000005") == 1
+    with store.write() as unit:
+        unit.generated.decide(run, "rolled_back", "ann")
+        assert unit.generated_labels.count() == unit.items.page_count(generated=True) == 0

@@ -172,3 +172,29 @@ def test_mixtures_have_no_picture(store: Store) -> None:
         assert unit.synthetic.max_id() == made
     assert found is not None
     assert (found.path, found.sha256, found.plan["parameters"]["partner"]) == (None, None, ids[1])
+
+
+def test_a_stopped_run_goes_on_under_another_job(store: Store, clock: Clock) -> None:
+    ids, cat, _ = labelled(store)
+    run = begun(store)
+    with store.write() as unit:
+        first, second = (unit.jobs.add("synthesis", {}, exclusive=False).id for _ in range(2))
+        with pytest.raises(Conflict, match="cannot go on: it is running"):
+            unit.synthetic.resume(run, first)
+    with store.write() as unit:
+        unit.synthetic.add(run, children(ids[:1], cat), 1.0, failed=2)
+        unit.synthetic.finish(run, "failed", "killed")
+        clock.now += 5
+        resumed = unit.synthetic.resume(run, second)
+        assert (resumed.state, resumed.job_id, resumed.finished_at) == ("running", second, None)
+        assert (resumed.made, resumed.failed, resumed.error) == (1, 0, None)
+        assert unit.synthetic.by_job(second) == resumed
+        unit.synthetic.add(run, children(ids[1:2], cat, start=1), 1.0)
+        unit.synthetic.finish(run, "done")
+    with store.write() as unit:
+        for job in (first, second):
+            with pytest.raises(Conflict, match="it is done"):
+                unit.synthetic.resume(run, job)
+        with pytest.raises(NotFound):
+            unit.synthetic.resume(99, first)
+    assert spent(store) == 7.0

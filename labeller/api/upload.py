@@ -1,0 +1,92 @@
+"""The upload route: images that join the project, and a stream that follows."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, BinaryIO
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, Field
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException as FormError
+
+from labeller.api.access import Access
+from labeller.api.models import Problem
+from labeller.project import Project
+from labeller.services import uploading, watching
+from store.records import JobRecord
+
+router = APIRouter(tags=["items"])
+FIELD = "images"
+BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": [FIELD],
+                    "properties": {
+                        FIELD: {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "maxItems": uploading.MOST_FILES,
+                        }
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+class ReceivedFile(BaseModel):
+    """One image that arrived; `item` is its number when the project had it already."""
+
+    name: str
+    sha256: str
+    item: int | None
+
+
+class Uploaded(BaseModel):
+    """What arrived; `job` imports it, None while another import is on: it comes next then."""
+
+    files: list[ReceivedFile]
+    job: Annotated[int | None, Field(description="Follow it at `/jobs/{job_id}`.")]
+
+
+@router.post(
+    "/items",
+    status_code=202,
+    response_model=Uploaded,
+    responses={411: {"model": Problem}},
+    openapi_extra=BODY,
+)
+async def upload(request: Request, access: Access) -> dict[str, Any]:
+    """Send images, up to 100 MB and 200 files at a time; they are imported and never replaced.
+
+    The token is checked before the body is read. New items join a stream that follows.
+    """
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise HTTPException(422, f"Send a form (multipart/form-data) with the field `{FIELD}`.")
+    try:
+        async with request.form(max_files=uploading.MOST_FILES, max_fields=10) as form:
+            files = [
+                (one.filename or "", one.file)
+                for one in form.getlist(FIELD)
+                if isinstance(one, UploadFile)
+            ]
+            received, job = await run_in_threadpool(_take_in, access.project, files)
+    except FormError as error:
+        raise HTTPException(422, f"The form cannot be read: {error.detail}") from error
+    return {"files": received, "job": job.id if job else None}
+
+
+def _take_in(
+    project: Project, files: list[tuple[str, BinaryIO]]
+) -> tuple[list[uploading.Received], JobRecord | None]:
+    """Keep what was sent and begin its import, or leave it to the one who watches."""
+    received = uploading.receive(project, files)
+    job = uploading.import_arrivals(project)
+    watching.ensure(project)
+    return received, job

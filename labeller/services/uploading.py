@@ -1,0 +1,134 @@
+"""Images sent through the API: kept in the project until an import has copied them.
+
+Nothing of what was sent is opened here: decoding happens in the processes of the import.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+from typing import BinaryIO
+
+from labeller import jobs
+from labeller.errors import ImportSourceError, JobError
+from labeller.project import Project
+from labeller.services.import_sources import is_candidate, safe_target
+from store.records import JobRecord
+
+FOLDER = "arrivals"
+MOST_FILES = 200
+_CHUNK = 1 << 20
+_BATCHES = 50  # folders in one import
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One file that arrived: the name it is kept under, its hash, and the item it is already."""
+
+    name: str
+    sha256: str
+    item: int | None
+
+
+def receive(project: Project, files: Iterable[tuple[str, BinaryIO]]) -> list[Received]:
+    """Keep files that were sent, all of them or none, for the next import.
+
+    Parameters
+    ----------
+    project : Project
+    files : iterable of (str, binary file)
+        Names as the client gave them, which may be anything, and the bytes.
+
+    Returns
+    -------
+    list of Received
+        In the order of the files.
+
+    Raises
+    ------
+    ImportSourceError
+        When there is none, there are too many, a name is no image's, or they cannot be kept.
+    """
+    folder = project.root / FOLDER
+    hidden = folder / f".{uuid.uuid4().hex}"
+    try:
+        hidden.mkdir(parents=True)
+        kept = [_keep(hidden, place, name, file) for place, (name, file) in enumerate(files)]
+        if not kept:
+            raise ImportSourceError("No image was sent. Send some in the form field `images`.")
+        hidden.rename(folder / hidden.name.lstrip("."))
+    except OSError as error:
+        raise ImportSourceError(
+            f"{folder}: the images cannot be kept ({error.strerror or error}). "
+            f"Free some space and send them again."
+        ) from error
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+    with project.store.read() as unit:
+        known = unit.items.known([digest for _, digest in kept])
+    return [Received(name, digest, known.get(digest)) for name, digest in kept]
+
+
+def _keep(folder: Path, place: int, name: str, file: BinaryIO) -> tuple[str, str]:
+    """Write one file into a folder of its own; return its safe name and its hash."""
+    if place >= MOST_FILES:
+        raise ImportSourceError(f"At most {MOST_FILES} images can be sent at a time.")
+    safe = safe_target([PureWindowsPath(name).name or "image"]).name
+    if is_candidate(safe) is False:
+        raise ImportSourceError(
+            f"{safe}: is no image by its name. Send single images; tables and archives are "
+            f"imported on the Images page."
+        )
+    within = folder / f"{place:04d}"
+    within.mkdir()
+    digest = hashlib.sha256()
+    with (within / safe).open("xb") as target:
+        while piece := file.read(_CHUNK):
+            digest.update(piece)
+            target.write(piece)
+        target.flush()
+        os.fsync(target.fileno())
+    return safe, digest.hexdigest()
+
+
+def import_arrivals(project: Project) -> JobRecord | None:
+    """Submit the import of what arrived; None when nothing waits, or an import is on already.
+
+    Call it again after an import: what waited then is imported next. A folder is deleted when its
+    import is done, so that nothing is lost with a job that is killed.
+    """
+    batches = _waiting(project)[:_BATCHES]
+    sources = [str(file) for one in batches for file in sorted(one.glob("*/*"))]
+    if not sources:
+        return None
+    params = {"sources": sources, "copy": True, "labels": "none", "arrived": True}
+    try:
+        return jobs.submit(project, "import", params)
+    except JobError:  # another import is on
+        return None
+
+
+def waiting(project: Project) -> bool:
+    """Whether something arrived that is not imported yet."""
+    return bool(_waiting(project))
+
+
+def _waiting(project: Project) -> list[Path]:
+    """Return the folders of what arrived, whole ones only."""
+    folder = project.root / FOLDER
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def forget(project: Project, sources: Iterable[Path]) -> None:
+    """Delete files that arrived and have been imported, with their folders."""
+    folder = project.root / FOLDER
+    for batch in {source.parents[1] for source in sources}:
+        if batch.parent == folder:
+            shutil.rmtree(batch, ignore_errors=True)
