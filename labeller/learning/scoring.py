@@ -1,4 +1,4 @@
-"""Measure a trained model on the audit set, once, and keep what it predicted there."""
+"""Measure a trained model on the audit set, and keep what it predicted there."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 
 from labeller.learning.calibration import probabilities
+from labeller.learning.images import Ints
 from labeller.learning.predictors import TrainedModel
 from labeller.learning.saved import save_audit
 from labeller.learning.snapshot import Labels
 from labeller.learning.training import Calibration
 from labeller.progress import Progress
+from labeller.services import audit_files
 from labeller.services.evaluation import audit_metrics, calibration_error
+from store.vectors import VectorFile
 
 
 def score(
@@ -59,3 +62,27 @@ def score(
         "valid_accuracy": calibration.valid_accuracy,
         "valid_n": calibration.valid_n,
     }
+
+
+def keep_audit(folder: Path, predictions: VectorFile, audit_ids: Ints) -> None:
+    """Keep the predictions of the whole audit set beside the model.
+
+    The predictions of all items go when the next model comes; with these, labels that the audit set
+    gets later measure this model too, and any two models are compared on the same items.
+
+    Parameters
+    ----------
+    folder : Path
+        The model's.
+    predictions : VectorFile
+        Calibrated, row = item.
+    audit_ids : array of int, shape (n,)
+        Items of the audit set, labelled or not; those without a prediction are left out.
+
+    Raises
+    ------
+    EvaluationError
+        When they cannot be written.
+    """
+    known = audit_ids[predictions.has(audit_ids)]
+    audit_files.write(folder, known, predictions.read(known))

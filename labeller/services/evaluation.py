@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv
 
 from labeller.project import Project
+from labeller.services.evaluation_scores import wilson
 from store.records import ModelRecord, RoundRecord
 
 Ints = NDArray[np.int64]
@@ -59,41 +59,6 @@ class ClassBalance:
     def total(self) -> int:
         """Labels in all splits."""
         return self.train + self.valid + self.audit
-
-
-def interval(correct: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the exact (Clopper-Pearson) interval of a share.
-
-    Parameters
-    ----------
-    correct : int
-        Successes, 0 to `n`.
-    n : int
-        Trials; with none the share may be anything.
-    confidence : float
-        Chance that such an interval holds the true share, at least.
-
-    Returns
-    -------
-    low, high : float
-        Between 0 and 1.
-
-    Raises
-    ------
-    ValueError
-        When `correct` is not between 0 and `n`.
-
-    References
-    ----------
-    Clopper, C. and Pearson, E. S. The Use of Confidence or Fiducial Limits Illustrated in the Case
-    of the Binomial. Biometrika 26(4), 1934.
-    """
-    if not 0 <= correct <= n:
-        raise ValueError(f"{correct} of {n} is no share.")
-    tail = (1 - confidence) / 2
-    low = float(betaincinv(correct, n - correct + 1, tail)) if correct else 0.0
-    high = float(betaincinv(correct + 1, n - correct, 1 - tail)) if correct < n else 1.0
-    return low, high
 
 
 def confusion(truth: Ints, predicted: Ints, classes: int) -> Ints:
@@ -200,7 +165,7 @@ def audit_metrics(probs: Floats, truth: Ints, class_ids: Sequence[int]) -> dict[
     Returns
     -------
     dict
-        ``accuracy`` (None with ``why`` when n is 0), ``interval`` (95 %, Clopper-Pearson), ``n``,
+        ``accuracy`` (None with ``why`` when n is 0), ``interval`` (95 %, Wilson), ``n``,
         ``log_loss``, ``confusion`` and ``per_class``; JSON values.
     """
     classes = len(class_ids)
@@ -219,7 +184,7 @@ def audit_metrics(probs: Floats, truth: Ints, class_ids: Sequence[int]) -> dict[
     correct = int(np.trace(table))
     return metrics | {
         "accuracy": correct / len(truth),
-        "interval": list(interval(correct, len(truth))),
+        "interval": list(wilson(correct, len(truth))),
         "log_loss": log_loss(probs, truth),
     }
 

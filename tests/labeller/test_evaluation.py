@@ -8,32 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import sklearn.metrics
-from scipy.stats import binomtest
 
 from labeller.project import Project, create_project
 from labeller.services import evaluation
+from labeller.services.evaluation_scores import wilson
 from store.records import NewEvent, NewItem, NewModel, NewQueueEntry, Split
-
-
-@pytest.mark.parametrize(
-    ("correct", "n"), [(0, 1), (1, 1), (0, 60), (51, 60), (60, 60), (838, 1000)]
-)
-def test_intervals_are_those_of_scipy(correct: int, n: int) -> None:
-    exact = binomtest(correct, n).proportion_ci(0.95, "exact")
-    assert evaluation.interval(correct, n) == pytest.approx((exact.low, exact.high), abs=1e-12)
-
-
-def test_the_interval_of_nothing_is_everything_and_of_nonsense_refused() -> None:
-    assert evaluation.interval(0, 0) == (0.0, 1.0)
-    with pytest.raises(ValueError, match="5 of 4"):
-        evaluation.interval(5, 4)
-
-
-def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
-    rng = np.random.default_rng(0)
-    counts = rng.binomial(80, 0.85, 2000)
-    held = [low <= 0.85 <= high for low, high in (evaluation.interval(int(c), 80) for c in counts)]
-    assert np.mean(held) >= 0.95
 
 
 def test_confusion_has_true_rows_and_predicted_columns() -> None:
@@ -87,7 +66,7 @@ def test_audit_metrics() -> None:
     probs = np.array([[0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
     metrics = evaluation.audit_metrics(probs, np.array([0, 1, 1]), [4, 6])
     assert metrics["accuracy"] == pytest.approx(2 / 3)
-    assert metrics["interval"] == list(evaluation.interval(2, 3))
+    assert metrics["interval"] == list(wilson(2, 3))
     assert metrics["confusion"] == [[1, 0], [1, 1]]
     assert metrics["log_loss"] == pytest.approx(-np.log([0.8, 0.7, 0.4]).mean())
 
@@ -105,7 +84,7 @@ def model(accuracy: float | None, n: int = 10) -> NewModel:
     right = round((accuracy or 0) * n)
     metrics: dict[str, Any] = {"accuracy": accuracy, "interval": None, "n": n}
     if accuracy is not None:
-        metrics["interval"] = list(evaluation.interval(right, n))
+        metrics["interval"] = list(wilson(right, n))
     return NewModel("m", "0" * 64, 5, 0, "b", "CPU", (1, 2), {}, metrics, {}, {})
 
 
@@ -124,7 +103,7 @@ def test_the_curve_has_a_point_for_each_audited_model(tmp_path: Path) -> None:
     (point,) = evaluation.learning_curve(project)
     assert (point.labels, point.spent, point.accuracy, point.round) == (20, 15.5, 0.8, 2)
     assert (point.strategy, point.bought_by, point.audited) == ("entropy", "margin", 10)
-    assert (point.low, point.high) == evaluation.interval(8, 10)
+    assert (point.low, point.high) == wilson(8, 10)
 
 
 def test_class_balance_counts_each_split(tmp_path: Path) -> None:
