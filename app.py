@@ -14,7 +14,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from labeller import jobs
 from labeller.api.app import create_api
 from labeller.errors import LabellerError
-from labeller.services import recent
+from labeller.services import recent, watching
 from store.errors import StoreError
 
 
@@ -23,7 +23,9 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     """Open the project that LABELLER_PROJECT names: its errors show before the first page."""
     if folder := os.environ.get("LABELLER_PROJECT"):
         try:
-            jobs.reap(recent.opened(folder))
+            project = recent.opened(folder)
+            jobs.reap(project)
+            watching.ensure(project)
         except (LabellerError, StoreError) as error:
             sys.stderr.write(f"{error}\n")
     yield

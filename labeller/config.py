@@ -31,6 +31,7 @@ class Settings:
     )
     seed: int = _setting(0, "Seed of everything random.", low=0)
     label_price: float = _setting(1.0, "What one label costs of the budget.", low=0)
+    synthetic_price: float = _setting(1.0, "What one synthetic item costs of the budget.", low=0)
     audit_share: float = _setting(
         0.1,
         "Share of the items, and of every queue, that belongs to the audit set.",
@@ -43,11 +44,31 @@ class Settings:
         low=0,
         high=0.9,
     )
-    strategy: str = _setting("margin", "Strategy that the sidebar and `round` begin with.")
+    strategy: str = _setting("auto", "Strategy that the sidebar and `round` begin with.")
+    mixture: str = _setting(
+        "margin=70+typiclust=20+random=10",
+        "Parts of the strategy `mixture`, with their shares of a batch.",
+    )
+    distinct_distance: float = _setting(
+        0.3,
+        "No two images of a batch are closer than this while others are left: the distance between "
+        "embeddings of length one, 0 to 2; 0 switches it off.",
+        low=0,
+        high=2,
+    )
     batch: int = _setting(100, "Labels to ask for in one round.", low=1, high=100_000)
-    backbone: str = _setting("efficientnet_lite0", "Backbone whose features the model learns from.")
+    backbone: str = _setting(
+        "efficientnet_lite0",
+        "Backbone whose features the model learns from: `efficientnet_lite0`, which is packaged, "
+        "`torchvision/NAME` or `timm/NAME`.",
+    )
     training: str = _setting(
         "auto", "How to train: `auto`, `features` (head on cached features) or `fine_tune`."
+    )
+    train_on_generated: bool = _setting(
+        False,
+        "Train on the generated labels of accepted runs too, those of the training split; they "
+        "never validate, calibrate or measure a model.",
     )
     device: str = _setting("auto", "Where to train: `auto`, `cpu` or `cuda`.")
     lease_seconds: int = _setting(
@@ -71,6 +92,11 @@ class Settings:
     )
     workers: int = _setting(
         0, "Processes for decoding images; 0 for one per core.", low=0, high=256
+    )
+    watch_folder: str = _setting(
+        "",
+        "Folder whose new images are imported by themselves while the app or a worker runs; "
+        "empty for none.",
     )
     start_workers: bool = _setting(
         True, "Start job processes on this machine; false when `labeller worker` runs elsewhere."

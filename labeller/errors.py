@@ -27,6 +27,10 @@ class PredictionError(LabellerError):
     """Predictions cannot be made or written."""
 
 
+class CleaningError(LabellerError):
+    """Labels cannot be searched for errors, or a decision about one was refused."""
+
+
 class ImageError(LabellerError):
     """One image cannot be read; `mend` says what would help."""
 
@@ -65,7 +69,7 @@ class SynthesisError(LabellerError):
 
 
 class EvaluationError(LabellerError):
-    """What a model predicted for the audit set cannot be read or kept, or there is no such model."""
+    """What a model predicted for the audit set cannot be read or kept, or that model is gone."""
 
 
 class TrainingDataError(RoundError):
@@ -74,6 +78,10 @@ class TrainingDataError(RoundError):
 
 class BackboneError(LabellerError):
     """A backbone's weights or code are missing; the text names the mend."""
+
+
+class WeightsError(BackboneError):
+    """A backbone's weights are not on this machine and cannot be downloaded."""
 
 
 class JobError(LabellerError):

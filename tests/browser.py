@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -16,7 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.sync_api import Browser, Playwright, sync_playwright
+import pytest
+from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 FLAGS = (
@@ -28,6 +31,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+PATIENCE = 30_000  # milliseconds: a page under load is late, not wrong
 _lent: list[Browser] = []
 
 
@@ -49,7 +53,7 @@ class RunningApp:
         """Return the address of one page, "label" for the labelling card."""
         return f"{self.url}/{name}"
 
-    def start(self, seconds: float = 60) -> None:
+    def start(self, seconds: float = 180) -> None:
         """Start the server and wait until it answers."""
         command = [sys.executable, "-m", "streamlit", "run", "app.py"]
         command += ["--server.port", str(self.port), "--server.headless", "true"]
@@ -80,7 +84,7 @@ class RunningApp:
             return
         if self.process.poll() is None:
             os.kill(self.process.pid, how)
-        self.process.wait(20)
+        self.process.wait(60)
         self.process = None
 
     def stop(self) -> None:
@@ -119,15 +123,31 @@ def start_app(
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody uses now.
+
+    It is none of those that the system gives to outgoing connections, which could take it while
+    the app starts.
+    """
+    while True:
+        port = secrets.choice(range(20_000, 32_000))
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def chromium() -> str | None:
-    """Return the installed Chromium, or None."""
-    return shutil.which("chromium") or shutil.which("chromium-browser")
+    """Return the installed Chromium, or None.
+
+    Raises
+    ------
+    RuntimeError
+        When there is none in a continuous integration, where no test may be left out.
+    """
+    path = os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])
+    found = shutil.which("chromium", path=path) or shutil.which("chromium-browser", path=path)
+    if found is None and os.environ.get("CI"):
+        raise RuntimeError("CI is set and there is no Chromium: `make browser` installs one.")
+    return found
 
 
 @contextmanager
@@ -137,9 +157,12 @@ def shared() -> Iterator[Browser]:
     Playwright's synchronous side can run only once in a thread, and while it runs nothing else may
     use asyncio there: fixtures take it for a module, not for the whole session.
     """
+    if chromium() is None:
+        pytest.skip("no Chromium on this machine")
     if _lent:
         yield _lent[0]
         return
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         _lent.append(launch(playwright))
         try:

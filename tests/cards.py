@@ -19,7 +19,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 from labeller.project import Project, create_project
 from labeller.services import recent
 from store.records import NewItem, NewQueueEntry, Split
-from tests.browser import RunningApp
+from tests.browser import PATIENCE, RunningApp
 
 CLASSES = ("cat", "dog", "horse", "ship")
 BLIND = 4  # every fourth item of a queue with suggestions is of the audit set
@@ -101,7 +101,7 @@ def events_of(project: Project) -> Counter[str]:
 
 
 def until(
-    look: Callable[[], bool], what: str, seconds: float = 20, page: Page | None = None
+    look: Callable[[], bool], what: str, seconds: float = 120, page: Page | None = None
 ) -> None:
     """Wait until `look` says yes; with a `page`, its route handlers run meanwhile."""
     end = time.monotonic() + seconds
@@ -131,7 +131,7 @@ class Card:
 
     def ready(self) -> Card:
         """Wait for an image."""
-        expect(self.page.locator("canvas[data-item]")).to_be_visible(timeout=30_000)
+        expect(self.page.locator("canvas[data-item]")).to_be_visible(timeout=2 * PATIENCE)
         return self
 
     def press(self, *keys: str) -> list[str]:
@@ -150,7 +150,7 @@ def open_card(context: BrowserContext, app: RunningApp, project: Project) -> Car
     """Open a project's labelling page in a new tab."""
     introduce(app, project)
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(PATIENCE)
     page.goto(f"{app.url}/?project={project.id}")
     return Card(page)
 

@@ -8,10 +8,28 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from labeller.api import docs, items, jobs, labels, overview, queue, rounds
+from labeller.api import (
+    docs,
+    items,
+    jobs,
+    labels,
+    overview,
+    predict,
+    queue,
+    rounds,
+    synthetic,
+    upload,
+)
 from labeller.api.limits import Limits
 from labeller.api.models import Problem
-from labeller.errors import BudgetError, JobError, LabellerError, RoundError, TokenError
+from labeller.errors import (
+    BudgetError,
+    JobError,
+    LabellerError,
+    PredictionError,
+    RoundError,
+    TokenError,
+)
 from store.errors import Conflict, JobActive, NotFound, StoreError
 
 SUMMARY = """Claim items, label them, take labels back, follow rounds and jobs.
@@ -38,7 +56,7 @@ def create_api() -> FastAPI:
         redoc_url=None,
         responses={code: {"model": Problem} for code in (400, 401, 413, 422, 503)},
     )
-    for module in (queue, labels, items, rounds, jobs, overview):
+    for module in (queue, labels, items, upload, predict, rounds, jobs, synthetic, overview):
         api.include_router(module.router)
     api.add_middleware(Limits)
     api.add_exception_handler(LabellerError, _labeller_error)
@@ -64,7 +82,7 @@ def _labeller_error(_: Request, error: Exception) -> JSONResponse:
     status, headers = 400, {}
     if isinstance(error, TokenError):
         status, headers = 401, {"WWW-Authenticate": "Bearer"}
-    elif isinstance(error, BudgetError | JobError | RoundError):
+    elif isinstance(error, BudgetError | JobError | PredictionError | RoundError):
         status = 409
     return JSONResponse({"detail": str(error)}, status_code=status, headers=headers)
 

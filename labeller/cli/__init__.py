@@ -11,7 +11,10 @@ from typing import Any
 
 import click
 
+from labeller.cli.evaluation import evaluate_command
+from labeller.cli.models import models_command
 from labeller.cli.output import note
+from labeller.cli.predict import predict_command
 from labeller.cli.projects import (
     demo_command,
     export_command,
@@ -19,10 +22,14 @@ from labeller.cli.projects import (
     init_command,
     label_command,
 )
-from labeller.cli.rounds import queue_command, round_command, status_command, strategies_command
+from labeller.cli.propagate import propagate_command
+from labeller.cli.rounds import queue_command, round_command, status_command
 from labeller.cli.serving import run_command, token_command, worker_command
 from labeller.cli.signals import INTERRUPTED
 from labeller.cli.simulate import simulate_command
+from labeller.cli.strategies import strategies_command
+from labeller.cli.stream import stream_command
+from labeller.cli.synthesis import synthesise_command
 from labeller.errors import ImageError, LabellerError
 
 
@@ -76,13 +83,19 @@ for _command in (
     label_command,
     round_command,
     queue_command,
+    stream_command,
+    propagate_command,
     status_command,
+    evaluate_command,
     export_command,
+    models_command,
+    predict_command,
     run_command,
     demo_command,
     worker_command,
     strategies_command,
     simulate_command,
+    synthesise_command,
     token_command,
 ):
     cli.add_command(_command)

@@ -221,14 +221,19 @@ def label_command(project: Path, labels: Path, annotator: str | None, as_json: b
     type=click.Path(path_type=Path),
     help="A .csv or .jsonl file.",
 )
+@click.option(
+    "--generated",
+    is_flag=True,
+    help="Add the generated labels of accepted runs, with provenance and confidence.",
+)
 @json_option
-def export_command(project: Path, to: Path, as_json: bool) -> None:
+def export_command(project: Path, to: Path, generated: bool, as_json: bool) -> None:
     """Write the current labels to a CSV or JSON Lines file."""
     from labeller.project import open_project
     from labeller.services.exporting import export_labels
 
     opened = open_project(project)
-    rows = export_labels(opened, to)
+    rows = export_labels(opened, to, generated)
     path = to.absolute()
     emit({"path": path, "rows": rows}, as_json, f"{rows:,} labels written to {path}.")
 

@@ -1,4 +1,4 @@
-"""Commands of the loop: round, queue, status, strategies."""
+"""Commands of the loop: round, queue, status."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ POLL_SECONDS = 0.2
 @click.command("round", epilog=example("labeller round birds --strategy margin --batch 50"))
 @project_argument
 @click.option(
-    "--strategy", metavar="NAME", help="How to pick the next items; see `labeller strategies`."
+    "--strategy",
+    metavar="NAME",
+    help="How to pick the next items: a name of `labeller strategies`, or a mixture such as "
+    "margin:70,random:30.",
 )
 @click.option("--batch", metavar="N", type=click.IntRange(min=1), help="How many items to pick.")
 @json_option
@@ -249,6 +252,8 @@ def _status_text(data: dict[str, Any]) -> str:
         f"model    {_model_text(model)}",
         f"rounds   {len(data['rounds'])}",
     ]
+    if data["synthetic"]["items"]:
+        lines.append(f"made     {data['synthetic']['items']:,} synthetic items")
     return "\n".join([*lines, *(_job_line(job) for job in data["jobs"])])
 
 
@@ -268,19 +273,3 @@ def _job_line(job: dict[str, Any]) -> str:
     if job["state"] == "running":
         text += f", {job['stage']} {job['progress']:.0%}"
     return f"{text}. {job['error']}" if job["error"] else text
-
-
-@click.command("strategies", epilog=example("labeller strategies"))
-@json_option
-def strategies_command(as_json: bool) -> None:
-    """List the strategies that `round --strategy` takes."""
-    from strategies import registry
-
-    found = registry.all("pool")
-    data = {
-        "strategies": [
-            {"name": s.name, "summary": s.summary, "reference": s.reference} for s in found
-        ]
-    }
-    rows = [("name", "summary"), *((s.name, s.summary) for s in found)]
-    emit(data, as_json, table(rows))

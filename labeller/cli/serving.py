@@ -81,6 +81,7 @@ def worker_command(
     """
     from labeller import jobs
     from labeller.project import open_project
+    from labeller.services import watching
 
     logging.getLogger("labeller").setLevel(logging.INFO)
     opened = open_project(project)
@@ -90,6 +91,7 @@ def worker_command(
     stop = threading.Event()
     chosen = [kind.strip() for kind in kinds.split(",") if kind.strip()] if kinds else None
     if not once:
+        watching.ensure(opened)
         note(f"Waiting for jobs of {opened.root}; Ctrl-C ends.")
     with handled(lambda *_: stop.set(), signal.SIGTERM, signal.SIGINT):
         count = jobs.serve(opened, once=once, kinds=chosen, stop=stop)

@@ -32,7 +32,7 @@ IMPORTED = "project"  # the folder, in that of the replay, of the project a sour
     default="margin,typiclust",
     show_default=True,
     metavar="A,B,C",
-    help="Strategies to compare; random is always among them.",
+    help="Strategies to compare, mixtures as margin=70+random=30; random is always among them.",
 )
 @click.option(
     "--budget",

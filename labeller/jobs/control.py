@@ -245,10 +245,13 @@ def finish(
 
 
 def _end_round(unit: Unit, job_id: int, state: EndState, error: str | None) -> None:
-    """End the round that a job did not bring to its end."""
+    """End the round, or the synthesis run, that a job did not bring to its end."""
     round_ = unit.rounds.by_job(job_id)
     if round_ is not None and round_.state == "running":
         unit.rounds.finish(round_.id, state, error=error)
+    synthesis = unit.synthetic.by_job(job_id)
+    if synthesis is not None and state != "done":
+        unit.synthetic.finish(synthesis.id, state, error)
 
 
 def _reason(project: Project, job_id: int, how: str) -> str:

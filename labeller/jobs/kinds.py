@@ -8,5 +8,10 @@ from __future__ import annotations
 KINDS: dict[str, str] = {
     "import": "labeller.services.importing:run_import_job",
     "round": "labeller.learning.round_job:run_round_job",
+    "stream": "labeller.learning.stream_job:run_stream_job",
+    "propagation": "labeller.learning.propagation_job:run_propagation_job",
     "replay": "labeller.learning.replay:run_replay_job",
+    "export_model": "labeller.learning.export_job:run_export_job",
+    "cleaning": "labeller.learning.cleaning_job:run_cleaning_job",
+    "synthesis": "labeller.learning.synthesis_job:run_synthesis_job",
 }

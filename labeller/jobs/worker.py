@@ -53,11 +53,11 @@ def run(
         return None
     log.info("job %d (%s) starts", job.id, job.kind)
     progress = JobProgress(project, job, plan, on_stuck=lambda: _give_up(project, job, progress))
-    with _signals(progress):
+    with _signals(progress):  # until the end is written: a signal that comes late spoils nothing
         state, result, error = _outcome(project, job, progress)
-    if not progress.lost:
-        with project.store.write() as unit:
-            control.finish(unit, job.id, state, result=result, error=error)
+        if not progress.lost:
+            with project.store.write() as unit:
+                control.finish(unit, job.id, state, result=result, error=error)
     ended = control.get(project, job.id)
     log.info("job %d (%s): %s %s", job.id, job.kind, ended.state, ended.error or "")
     return ended

@@ -7,18 +7,18 @@ It is the tag of the vector file, so that another recipe is computed anew, never
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from torch import Tensor, nn
 
-from labeller.errors import BackboneError
-from labeller.learning import hog, lite0
+from labeller.errors import BackboneError, WeightsError
+from labeller.learning import backbone_hubs, hog, lite0
+from labeller.services.backbone_names import FINEST, KNOWN, input_size, possible
 
-VERSION = 1  # of the features themselves: raise it when the same recipe gives other numbers
-TINY = 48
-SMALL = 112
-MEDIUM = 176
+VERSION = 2  # of the features themselves: raise it when the same recipe gives other numbers
+TINY = 64  # up to this input, pixels and edges say what a network of photos misses
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +26,30 @@ class Recipe:
     """What the features of a project are made of.
 
     `size` is the side in pixels to which images are resized; `parts` are pieces of a vector in
-    their order: ``mids``, ``final``, ``raw``, ``hog``.
+    their order: ``mids``, ``final``, ``raw``, ``hog``. `weights` is the start of the weights'
+    SHA-256, empty for the packaged backbone, which has but one.
     """
 
     backbone: str
     size: int
     parts: tuple[str, ...]
+    weights: str = ""
 
     @property
     def tag(self) -> str:
         """Identity of the recipe, kept in the vector file."""
-        return f"{self.backbone}@{self.size}:{'+'.join(self.parts)} v{VERSION}"
+        return f"{self.name}@{self.size}:{'+'.join(self.parts)} v{VERSION}"
 
     @property
     def file(self) -> str:
         """Name of the vector file."""
-        return f"features-{self.backbone}-{self.size}-{'-'.join(self.parts)}-v{VERSION}.f16"
+        name = self.name.replace("/", "-")
+        return f"features-{name}-{self.size}-{'-'.join(self.parts)}-v{VERSION}.f16"
+
+    @property
+    def name(self) -> str:
+        """The backbone with its weights, where it has more than one."""
+        return f"{self.backbone}-{self.weights}" if self.weights else self.backbone
 
 
 class Trunk(Protocol):
@@ -58,15 +66,19 @@ class Backbone:
     """One entry of the registry.
 
     `widths` are the lengths of its own parts; `load` makes the trunk for features, `network` a
-    fresh, trainable copy for fine-tuning.
+    fresh, trainable copy for fine-tuning. `own` is the side in pixels that it was made for, and
+    `fixed` says that it takes no other.
     """
 
     name: str
-    summary: str
     widths: dict[str, int]
     digest: str
     load: Callable[[], Trunk]
     network: Callable[[], nn.Module]
+    own: int = FINEST
+    fixed: bool = False
+    tiny: tuple[str, ...] = field(default=("mids", "raw", "hog"))
+    weights: str = ""
 
     def recipe(self, side: float) -> Recipe:
         """Choose the recipe for images whose median longest side is `side` pixels.
@@ -74,10 +86,13 @@ class Backbone:
         On images of 28 pixels mid-level features with pixels and edges were best by far, on photos
         mid-level and final features are level; see `docs/benchmarks.md`.
         """
-        if side <= TINY:
-            return Recipe(self.name, 64, ("mids", "raw", "hog"))
-        size = 96 if side <= SMALL else 128 if side <= MEDIUM else 224
-        return Recipe(self.name, size, ("mids", "final"))
+        size = input_size(side, self.own, self.fixed)
+        tiny = input_size(side) <= TINY
+        parts = self.tiny if tiny else ("mids", "final")
+        return Recipe(self.name, size, tuple(p for p in parts if self._has(p)), self.weights)
+
+    def _has(self, part: str) -> bool:
+        return part in self.widths or part in ("raw", "hog")
 
     def width(self, recipe: Recipe) -> int:
         """Return the length of a vector of the recipe."""
@@ -98,28 +113,65 @@ class Backbone:
         return columns["final"] if "final" in columns else columns["mids"]
 
 
-BACKBONES: dict[str, Backbone] = {
-    lite0.NAME: Backbone(
-        name=lite0.NAME,
-        summary="EfficientNet-Lite0, ImageNet weights packaged, works offline (4.7 M parameters).",
-        widths=lite0.WIDTHS,
-        digest=lite0.SHA256,
-        load=lite0.Lite0,
-        network=lite0.network,
-    )
-}
-
-
 def get(name: str) -> Backbone:
-    """Return the backbone called `name`.
+    """Return the backbone called `name`; its weights are fetched when they are not here yet.
 
     Raises
     ------
     BackboneError
-        When there is none; the text lists those there are.
+        When there is none; the text says how they are called.
+    WeightsError
+        When its weights are nowhere; the text says how to bring them.
     """
-    if name not in BACKBONES:
+    if name == lite0.NAME:
+        return Backbone(lite0.NAME, lite0.WIDTHS, lite0.SHA256, lite0.Lite0, lite0.network)
+    if not possible(name):
         raise BackboneError(
-            f"backbone = {name!r} is unknown. Set it to one of: {', '.join(BACKBONES)}."
+            f"backbone = {name!r} is unknown. Set it to one of {', '.join(KNOWN)}, or to any "
+            "other torchvision/NAME or timm/NAME."
         )
-    return BACKBONES[name]
+    shape = backbone_hubs.shape(name)
+    digest = backbone_hubs.digest(name)
+    return Backbone(
+        name,
+        dict(shape.widths),
+        digest,
+        partial(backbone_hubs.Pooled, name, digest),
+        partial(backbone_hubs.network, name, digest),
+        own=shape.size,
+        fixed=shape.fixed,
+        tiny=("mids", "final", "raw", "hog"),
+        weights=digest[:16],
+    )
+
+
+def of(recipe: Recipe) -> Backbone:
+    """Return the backbone of a recipe, as :func:`get` does, with the weights of that recipe.
+
+    Raises
+    ------
+    BackboneError
+        Also when its weights are no longer those.
+    """
+    found = get(recipe.backbone)
+    if recipe.weights != found.weights:
+        raise BackboneError(
+            f"{recipe.backbone}: its weights here begin with SHA-256 {found.weights}, the model "
+            f"was made with {recipe.weights}. Put those back, or start a round to train another."
+        )
+    return found
+
+
+def usable(name: str) -> tuple[Backbone, str]:
+    """Return the backbone called `name`, or the packaged one and why, when its weights are missing.
+
+    Raises
+    ------
+    BackboneError
+        When there is no such backbone.
+    """
+    try:
+        return get(name), ""
+    except WeightsError as error:
+        note = f"NOT the backbone of the settings: {lite0.NAME} took its place. {error}"
+        return get(lite0.NAME), note

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -11,12 +12,15 @@ import torch
 from torch import Tensor
 
 from labeller.learning import backbones, hog
+from labeller.learning.backbone_onnx import fastest
 from labeller.learning.backbones import Recipe, Trunk
 from labeller.learning.device import Device
 from labeller.learning.features import Features, Floats
 from labeller.learning.images import Bytes, Ints, Unreadable, decoded, gathered
 from labeller.progress import Progress
 from labeller.project import Project
+from labeller.services import extraction_cost
+from labeller.services.extraction_cost import Rate
 
 STAGE = "features"
 WRITE_PIXELS = 1_024 * 64 * 64  # per write, which waits for the disk: a second or two of work
@@ -65,18 +69,25 @@ def compute_missing(
     """
     missing = features.file.missing(ids)
     if not len(missing):
+        if features.note:
+            progress.update(STAGE, 1, 1, features.note)
         return []
-    progress.update(STAGE, 0, len(missing), "Loading the backbone")
-    trunk = features.backbone.load()
-    trunk.module.to(device.torch)
+    progress.update(STAGE, 0, len(missing), features.note or "Loading the backbone")
+    trunk, engine = fastest(project, features.backbone, features.recipe, missing, device)
     bad: list[Unreadable] = []
-    done = 0
+    done, started = 0, time.monotonic()
+    progress.update(STAGE, 0, len(missing), features.note, engine=engine)
     for part in _computed(project, features.recipe, trunk, missing, device, progress):
         features.file.write(np.concatenate(part.ids), np.concatenate(part.rows))
         bad += part.bad
         done += part.seen
-        progress.update(STAGE, done, len(missing), _message(bad), unreadable=listed(bad))
+        message = " ".join(filter(None, [features.note, _message(bad)]))
+        progress.update(STAGE, done, len(missing), message, unreadable=listed(bad))
         progress.check()
+    if done >= extraction_cost.LEAST:
+        rate = done / max(time.monotonic() - started, 1e-6)
+        kept = Rate(features.file.path.name, features.recipe.size, rate, device.text)
+        extraction_cost.keep(project, features.backbone.name, kept)
     return bad
 
 

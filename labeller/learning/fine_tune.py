@@ -15,10 +15,13 @@ from fastai.torch_core import L, TensorImage
 from torch import Tensor, nn
 
 from labeller.learning import backbones, lite0
+from labeller.learning.backbone_network import Network
 from labeller.learning.backbones import Recipe
 from labeller.learning.device import Device, reproducible
 from labeller.learning.fitting import Labelled, Report, absent_classes, learner
-from labeller.learning.images import Ints, decoded
+from labeller.learning.images import decoded
+from labeller.learning.snapshot import Labels
+from labeller.learning.synthetic import Synthetic, squares
 from labeller.progress import Progress
 from labeller.project import Project
 
@@ -52,7 +55,7 @@ class FineTuned(nn.Module):
     Parameters
     ----------
     trunk : nn.Module
-        EfficientNet-Lite0.
+        EfficientNet-Lite0, or a network of torchvision or timm.
     classes : int
         C
     dropout : float
@@ -64,14 +67,25 @@ class FineTuned(nn.Module):
     def __init__(self, trunk: nn.Module, classes: int, dropout: float) -> None:
         super().__init__()
         self.register_buffer("absent", torch.zeros(classes))
-        trunk._fc = nn.Identity()
+        if not isinstance(trunk, Network):
+            trunk._fc = nn.Identity()
         for norm in (layer for layer in trunk.modules() if isinstance(layer, nn.BatchNorm2d)):
             norm.momentum = NORM_MOMENTUM
         self.trunk = trunk
-        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(lite0.WIDTHS["final"], classes))
+        width = trunk.width if isinstance(trunk, Network) else lite0.WIDTHS["final"]
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, classes))
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Turn images (n, 3, s, s) from 0 to 1 into what the trunk was trained on."""
+        if isinstance(self.trunk, Network):
+            return self.trunk.scaled(images)
+        return lite0.scaled(images)
 
     def pooled(self, images: Tensor) -> Tensor:
-        """Return what the last layer sees, (n, 1280)."""
+        """Return what the last layer sees, (n, d)."""
+        if isinstance(self.trunk, Network):
+            found: Tensor = self.trunk(images)["final"]
+            return found
         x = lite0.normalised(images) if images.dtype == torch.uint8 else images
         x = lite0.stem(self.trunk, x.contiguous(memory_format=torch.channels_last))
         for block in cast(nn.ModuleList, self.trunk._blocks):
@@ -86,6 +100,9 @@ class FineTuned(nn.Module):
 
 def split(model: FineTuned) -> L:
     """Return the parameters in three groups: first blocks, last blocks, new layer."""
+    if isinstance(model.trunk, Network):
+        own = list(model.trunk.parameters())
+        return L([L(own[: len(own) // 2]), L(own[len(own) // 2 :]), L(model.head.parameters())])
     blocks = list(cast(nn.ModuleList, model.trunk._blocks))
     half = len(blocks) // 2
     early = [model.trunk._conv_stem, model.trunk._bn0, *blocks[:half]]
@@ -156,7 +173,7 @@ def fine_tune(
             valid,
             torch.zeros_like(model.absent),
             device.torch,
-            augment=_augmentation(recipe.size),
+            augment=_augmentation(recipe.size, model.normalised),
             callbacks=[Report(progress, epochs + 1), *([MixedPrecision()] if device.cuda else [])],
             splitter=split,
             wd=config.decay,
@@ -165,7 +182,9 @@ def fine_tune(
     return model.eval()
 
 
-def _augmentation(size: int) -> Callable[[Tensor], Tensor]:
+def _augmentation(
+    size: int, normalised: Callable[[Tensor], Tensor] = lite0.scaled
+) -> Callable[[Tensor], Tensor]:
     """Return what makes bytes (n, s, s, 3) into altered, normalised images (n, 3, s, s)."""
     from fastai.data.core import Pipeline
     from fastai.vision.augment import aug_transforms
@@ -174,41 +193,53 @@ def _augmentation(size: int) -> Callable[[Tensor], Tensor]:
 
     def augment(pixels: Tensor) -> Tensor:
         images = pixels.permute(0, 3, 1, 2).float() / 255.0
-        altered: Tensor = alter(TensorImage(images)).as_subclass(Tensor)
-        return (altered * 255.0 - 127.0) / 128.0
+        return normalised(alter(TensorImage(images)).as_subclass(Tensor))
 
     return augment
 
 
 def load_images(
-    project: Project, ids: Ints, columns: Ints, size: int, file: Path, progress: Progress
+    project: Project,
+    labels: Labels,
+    size: int,
+    file: Path,
+    progress: Progress,
+    synthetic: Synthetic | None = None,
 ) -> Labelled:
     """Decode images once into a file that training reads from.
 
     Parameters
     ----------
     project : Project
-    ids, columns : array of int, shape (n,)
-        Items and their classes.
+    labels : Labels
+        n items and their classes.
     size : int
         Side of the images in pixels.
     file : Path
         Where the pixels are kept, memory-mapped, n · size · size · 3 bytes.
     progress : Progress
+    synthetic : Synthetic, optional
+        Pictures that come behind.
 
     Returns
     -------
     Labelled
-        Images as bytes (m, size, size, 3), m ≤ n: unreadable ones are left out.
+        Images as bytes (m, size, size, 3); unreadable ones are left out.
     """
-    column = dict(zip(ids.tolist(), columns.tolist(), strict=True))
+    column = dict(zip(labels.ids.tolist(), labels.columns.tolist(), strict=True))
+    total = len(labels) + (0 if synthetic is None else len(synthetic))
     pixels = np.lib.format.open_memmap(
-        file, mode="w+", dtype=np.uint8, shape=(len(ids), size, size, 3)
+        file, mode="w+", dtype=np.uint8, shape=(total, size, size, 3)
     )
     kept: list[int] = []
-    with closing(decoded(project, ids, size)) as parts:
+    with closing(decoded(project, labels.ids, size)) as parts:
         for part in parts:
             progress.check()
             pixels[len(kept) : len(kept) + len(part.ids)] = part.pixels
             kept += [column[i] for i in part.ids.tolist()]
+    if synthetic is not None:
+        paths = [one.path or "" for one in synthetic.records]
+        for rows, made in squares(project, paths, size, progress):
+            pixels[len(kept) : len(kept) + len(rows)] = made
+            kept += synthetic.columns[rows].tolist()
     return Labelled(torch.from_numpy(pixels[: len(kept)]), torch.tensor(kept, dtype=torch.int64))

@@ -31,7 +31,7 @@ class TensorLoader(DataLoader):  # type: ignore[misc]
     Parameters
     ----------
     x : Tensor, shape (n, ...)
-    y : Tensor of int64, shape (n,)
+    y : Tensor of int64, shape (n,), or of float32, shape (n, C)
     batch : int
         Rows per batch.
     train : bool
@@ -121,7 +121,7 @@ class Report(Callback):  # type: ignore[misc]
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Inputs `x` (n, ...) with their classes `y` (n,) as columns."""
+    """Inputs `x` (n, ...) with their classes `y`: columns (n,), or shares of all (n, C)."""
 
     x: Tensor
     y: Tensor
@@ -133,6 +133,24 @@ class Labelled:
     def first(self, n: int) -> Labelled:
         """Return at most `n` of them."""
         return Labelled(self.x[:n], self.y[:n])
+
+
+def joined(own: Labelled, x: Tensor, shares: Tensor) -> Labelled:
+    """Return examples with others behind; classes become shares where any of those are mixed.
+
+    Parameters
+    ----------
+    own : Labelled
+        With columns (n,).
+    x : Tensor, shape (m, ...)
+    shares : Tensor of float32, shape (m, C)
+        Rows sum to one.
+    """
+    inputs = torch.cat([own.x, x])
+    if bool((shares.amax(1) == 1).all()):
+        return Labelled(inputs, torch.cat([own.y, shares.argmax(1)]))
+    columns = functional.one_hot(own.y, shares.shape[1]).to(shares.dtype)
+    return Labelled(inputs, torch.cat([columns, shares]))
 
 
 def batch_size(n: int) -> int:
@@ -185,7 +203,8 @@ def learner(
         return functional.cross_entropy(logits.float() + absent, y)
 
     def accuracy(logits: Tensor, y: Tensor) -> Tensor:
-        return ((logits.float() + absent).argmax(1) == y).float().mean()
+        truth = y if y.ndim == 1 else y.argmax(1)
+        return ((logits.float() + absent).argmax(1) == truth).float().mean()
 
     size = batch_size(len(train))
     measured = valid if valid is not None and len(valid) else train.first(MEASURED)
@@ -212,7 +231,7 @@ def learner(
 def absent_classes(y: Tensor, classes: int) -> Tensor:
     """Return what is added to the logits (C,): a large negative number where no example is."""
     present = torch.zeros(classes, dtype=torch.bool)
-    present[y] = True
+    present[y if y.ndim == 1 else (y > 0).any(0)] = True
     return torch.where(present, 0.0, -1e4)
 
 

@@ -97,7 +97,7 @@ def fit_head(
     Parameters
     ----------
     train : Labelled
-        Features (n, d) and their columns; n is at least 2.
+        Features (n, d) and their columns, or shares of the classes; n is at least 2.
     valid : Labelled, optional
         What progress reports; training does not depend on it.
     classes : int

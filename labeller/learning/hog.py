@@ -5,8 +5,6 @@ Many images at once in torch; scikit-image's `hog` takes one at a time and holds
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -20,6 +18,9 @@ RAW_WIDTH = 16 * 16 + 2 * 8 * 8
 
 _EPS = 1e-5
 _CLIP = 0.2
+# Degrees. Edges of drawn pictures lie at exactly 45, 90 or 180: where two orientations meet, the
+# last digit would decide, and that differs between torch, ONNX and a GPU.
+_NUDGE = 1e-3
 # ITU-R BT.601, as JPEG uses it
 _LUMA = (0.299, 0.587, 0.114)
 _BLUE = (-0.168736, -0.331264, 0.5)
@@ -82,18 +83,25 @@ def hog(grey: Tensor) -> Tensor:
     down, across = torch.zeros_like(grey), torch.zeros_like(grey)
     down[:, 1:-1] = grey[:, 2:] - grey[:, :-2]
     across[:, :, 1:-1] = grey[:, :, 2:] - grey[:, :, :-2]
-    strength = torch.hypot(across, down)
-    angle = torch.remainder(torch.rad2deg(torch.atan2(down, across)), 180.0)
+    strength = torch.sqrt(across * across + down * down)  # hypot has no name in ONNX
+    # Where nothing changes the angle is 0; ONNX, which divides, would find none.
+    level = torch.where(strength == 0, 1.0, across)
+    angle = torch.remainder(torch.rad2deg(torch.atan2(down, level)) + _NUDGE, 180.0)
     which = torch.clamp((angle * (ORIENTATIONS / 180.0)).long(), max=ORIENTATIONS - 1)
-    votes = torch.zeros(len(grey), ORIENTATIONS, SIDE, SIDE, device=grey.device)
+    votes = torch.zeros(grey.shape[0], ORIENTATIONS, SIDE, SIDE, device=grey.device)
     votes.scatter_(1, which[:, None], strength[:, None])
     cells = functional.avg_pool2d(votes, CELL).permute(0, 2, 3, 1)
     blocks = cells.unfold(1, BLOCK, 1).unfold(2, BLOCK, 1).permute(0, 1, 2, 4, 5, 3)
-    flat = blocks.reshape(len(grey), -1, BLOCK * BLOCK * ORIENTATIONS)
+    flat = blocks.reshape(grey.shape[0], -1, BLOCK * BLOCK * ORIENTATIONS)
     flat = torch.clamp(_unit(flat), max=_CLIP)
     return _unit(flat).flatten(1)
 
 
 def _unit(blocks: Tensor) -> Tensor:
-    """Divide by the length of the last axis, kept away from zero."""
-    return blocks / torch.sqrt((blocks * blocks).sum(-1, keepdim=True) + math.pow(_EPS, 2))
+    """Divide by the length of the last axis, kept away from zero.
+
+    In units of `_EPS`, so that what is added is 1: ONNX's exporter drops a number as small as its
+    square.
+    """
+    scaled = blocks / _EPS
+    return scaled / torch.sqrt((scaled * scaled).sum(-1, keepdim=True) + 1)

@@ -65,6 +65,11 @@ def normalised(pixels: Tensor) -> Tensor:
     return ((pixels.float() - 127.0) / 128.0).permute(0, 3, 1, 2)
 
 
+def scaled(images: Tensor) -> Tensor:
+    """Turn images (n, 3, s, s) from 0 to 1 into what the network was trained on."""
+    return (images * 255.0 - 127.0) / 128.0
+
+
 def stem(module: nn.Module, x: Tensor) -> Tensor:
     """Run the first convolution of the network."""
     found: Tensor = module._swish(module._bn0(module._conv_stem(x)))  # type: ignore[operator]

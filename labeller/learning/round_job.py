@@ -12,21 +12,33 @@ from typing import Any
 import numpy as np
 
 from labeller.errors import JobLost, RoundError
-from labeller.learning import device, saved, selection, tidy
+from labeller.learning import device, energy, picker, saved, selection, tidy
+from labeller.learning import snapshot as snapshots
+from labeller.learning.ablation import ablate
+from labeller.learning.calibration import probabilities
 from labeller.learning.device import Device
 from labeller.learning.extraction import compute_missing
 from labeller.learning.features import Features, Scaling, open_features
+from labeller.learning.images import Ints
 from labeller.learning.predictors import TrainedModel
-from labeller.learning.scoring import score
-from labeller.learning.selection import Known
+from labeller.learning.scoring import keep_audit, score
+from labeller.learning.selection import Known, Wish
 from labeller.learning.snapshot import Labels, Snapshot, lacking, take, without_examples
 from labeller.learning.stopwatch import Stopwatch, versions
-from labeller.learning.training import Calibration, Setup, calibrate, train, training_mode
+from labeller.learning.synthetic import Synthetic, described, gather, ready
+from labeller.learning.training import (
+    Calibration,
+    Mode,
+    Setup,
+    calibrate,
+    train,
+    training_mode,
+)
 from labeller.progress import Progress
 from labeller.project import Project
+from labeller.services import ablations, energies, rounds, streams_audit
 from store.records import JobRecord, ModelRecord, NewModel, NewQueueEntry, RoundRecord
 from store.vectors import VectorFile
-from strategies import registry
 from strategies.registry import StrategyInfo
 
 
@@ -56,7 +68,7 @@ def run_round_job(project: Project, job: JobRecord, progress: Progress) -> dict[
         With what went wrong and its mend; the round is then marked by whoever ends the job.
     """
     watch = Stopwatch(progress, {"start": max(0.0, time.time() - job.created_at)})
-    strategy = registry.get(str(job.params.get("strategy") or project.settings.strategy))
+    strategy = rounds.chosen(project, str(job.params.get("strategy") or project.settings.strategy))
     batch = int(job.params.get("batch") or project.settings.batch)
     chosen = device.choose(project.settings.device)
     training_mode(project.settings.training, chosen, 0)  # a wrong setting is said at once
@@ -65,7 +77,7 @@ def run_round_job(project: Project, job: JobRecord, progress: Progress) -> dict[
     if not len(snapshot.ids):
         raise RoundError("There are no images yet. Import some, then start a round.")
     possible = lacking(snapshot, snapshot.part("train")) is None
-    expected = selection.effective(strategy, registry.get(selection.COLD_START), possible)
+    expected = picker.named(strategy, possible)
     with project.store.write() as unit:
         record = unit.rounds.start(expected.name, batch, job.id, snapshot.labels, snapshot.spent)
     work = project.models / f".round-{record.number:04d}"
@@ -144,6 +156,8 @@ class _Round:
     def _features(self) -> tuple[Features, Scaling]:
         """Compute what is missing, and the scale of the pool; the audit set has no say in it."""
         features = open_features(self.project, self.snapshot.ids)
+        if features.note:
+            self.notes.append(features.note)
         bad = compute_missing(self.project, features, self.snapshot.ids, self.device, self.progress)
         self.unreadable = len(bad)
         if bad:
@@ -166,23 +180,62 @@ class _Round:
         mode, why = training_mode(self.project.settings.training, self.device, len(labels))
         classes = self.snapshot.class_ids
         setup = Setup(self.project, features, scaling, len(classes), self.device, self.work)
+        synthetic = self._synthetic(setup, mode, readable)
+        generated = self._generated(features)
+        examples = labels.plus(generated)
         with self.watch.stage("train", training=mode, why=why):
-            predictor = train(setup, mode, labels, valid, self.progress)
+            predictor = train(setup, mode, examples, valid, self.progress, synthetic)
         with self.watch.stage("calibrate"):
-            calibration = calibrate(setup, predictor, labels, valid, self.progress)
+            calibration = calibrate(setup, predictor, labels, valid, self.progress, synthetic)
         model = TrainedModel(predictor, classes, calibration.temperature)
         with self.watch.stage("evaluate"):
             audit = self.snapshot.part("audit").among(readable)
             metrics = self._metrics(model, calibration, audit, labels)
+        if synthetic is not None:
+            with self.watch.stage("ablate"):
+                metrics[ablations.KEY] = ablate(
+                    setup, mode, examples, valid, synthetic, model, audit, self.progress
+                )
         config = {
             "training": mode,
             "why": why,
             "labels_at": self.snapshot.at,
             **predictor.settings(),
+            **described(synthetic),
+            **snapshots.described(generated),
         }
         with self.watch.stage("predict"):
-            path, predictions, predicted = self._predict(model, metrics, config)
+            predictions, known, predicted = self._predict(model)
+            found = energy.familiarity(calibration, labels, known, audit.ids)
+            metrics[energies.KEY] = found.to_json()
+            path = self._write(model, predictions, metrics, config)
         return _Finished(model, metrics, config, features, path, predictions, predicted)
+
+    def _generated(self, features: Features) -> Labels:
+        """Return the generated labels to learn from: none unless the setting says so."""
+        made = self.snapshot.generated
+        found = made.among(features.having(made.ids))
+        if len(found):
+            self.notes.append(f"{len(found):,} generated labels were trained on as well.")
+        return found
+
+    def _synthetic(self, setup: Setup, mode: Mode, readable: Ints) -> Synthetic | None:
+        """Return the synthetic items to learn from; most projects have none, and wait for none."""
+        people = self.snapshot.part("train").among(readable)
+        found = gather(self.project, self.snapshot.class_ids, people)
+        if found is None:
+            return None
+        features = None if mode == "fine_tune" else setup.features
+        with self.watch.stage("synthetic"):
+            used = ready(
+                self.project, found, people, setup.classes, features, self.device, self.progress
+            )
+        if used.left_out:
+            self.notes.append(
+                f"{used.left_out:,} synthetic items could not be learned from: unreadable, without "
+                f"their parent, or mixtures while fine-tuning."
+            )
+        return used if len(used) else None
 
     def _metrics(
         self, model: TrainedModel, calibration: Calibration, audit: Labels, labels: Labels
@@ -200,26 +253,33 @@ class _Round:
             "missing_classes": [one.id for one in missing],
         }
 
-    def _predict(
-        self, model: TrainedModel, metrics: Mapping[str, Any], config: Mapping[str, Any]
-    ) -> tuple[Path, VectorFile, int]:
-        """Predict every item that can be read, and write the model under its final name."""
-        ids = self.snapshot.ids
-        file = VectorFile.open(
-            self.project.vectors / f"{tidy.PREDICTIONS}{self.name}.f32",
-            len(model.class_ids),
-            "float32",
-            self.name,
-        )
+    def _predict(self, model: TrainedModel) -> tuple[VectorFile, VectorFile, int]:
+        """Predict every item that can be read; return probabilities, energies, and how many."""
+        ids, path = self.snapshot.ids, self.project.vectors / f"{tidy.PREDICTIONS}{self.name}.f32"
+        file = VectorFile.open(path, len(model.class_ids), "float32", self.name)
+        kept = VectorFile.open(energies.path_of(path), 1, "float32", self.name)
         done = 0
-        for part, probs in model.probs(ids, self.progress):
-            file.write(part, probs)
+        for part, logits in model.predictor.logits(ids, self.progress):
+            file.write(part, probabilities(logits, model.temperature))
+            kept.write(part, energy.calibrated(logits, model.temperature)[:, None])
             done += len(part)
             self.progress.update("predict", done, len(ids))
+        return file, kept, done
+
+    def _write(
+        self,
+        model: TrainedModel,
+        predictions: VectorFile,
+        metrics: Mapping[str, Any],
+        config: Mapping[str, Any],
+    ) -> Path:
+        """Write the model under its final name."""
+        audit_ids = np.setdiff1d(self.snapshot.ids, self.snapshot.pool_ids)
+        keep_audit(self.work, predictions, audit_ids)
         saved.save(self.work, model, {"metrics": dict(metrics), **config, **self._about()})
         final = self.project.models / self.name
         saved.publish(self.work, final)
-        return final, file, done
+        return final
 
     def _about(self) -> dict[str, Any]:
         return {
@@ -237,27 +297,26 @@ class _Round:
         lack: str | None,
     ) -> tuple[StrategyInfo, list[NewQueueEntry]]:
         """Pick from what is unlabelled now."""
-        cold_start = registry.get(selection.COLD_START)
-        used = selection.effective(self.strategy, cold_start, finished is not None)
-        if lack is not None:
-            instead = f" instead of by {self.strategy.name}" if used != self.strategy else ""
-            self.notes.append(f"No model yet. {lack} The queue is picked by {used.name}{instead}.")
         model = finished.model if finished else None
         predictions = finished.predictions if finished else None
         readable = (predictions or features.file).has(self.snapshot.label_ids)
         labelled = self.snapshot.part("train", "valid").among(self.snapshot.label_ids[readable])
-        known = Known(features, scaling, labelled, model, predictions)
+        classes = len(self.snapshot.classes)
+        known = Known(features, scaling, labelled, model, predictions, classes)
+        used = picker.named(self.strategy, finished is not None)
+        acting = picker.acting(used, finished is not None, len(labelled), classes)
+        self.notes += picker.told(self.strategy, used, lack, len(labelled), classes)
         found = selection.candidates(self.project, known)
-        if selection.thinned(used, found):
+        if limit := selection.thinned(acting, found, known):
             self.notes.append(
-                f"{used.name} chose among {selection.HEAVY_ITEMS:,} of the {len(found.free):,} "
-                f"unlabelled images, drawn at random."
+                f"{acting.name} chose among {limit:,} of the {len(found.free):,} unlabelled "
+                f"images, drawn at random."
             )
         settings = self.project.settings
+        wish = Wish.of(settings, acting, self.record.batch, self.project.vectors)
         rng = np.random.default_rng([settings.seed, self.record.number])
-        entries = selection.choose(
-            used, self.record.batch, settings.audit_share, found, known, rng, self.progress
-        )
+        entries = selection.choose(wish, found, known, rng, self.progress)
+        entries = streams_audit.mixed_in(self.project, entries, rng)
         if not entries:
             self.notes.append("No unlabelled image is left to ask for.")
         return used, entries
@@ -296,7 +355,7 @@ class _Round:
             label_hash=about["label_hash"],
             labels=self.snapshot.labels,
             seed=about["seed"],
-            backbone=self.project.settings.backbone,
+            backbone=finished.features.backbone.name,
             device=about["device"],
             class_ids=finished.model.class_ids,
             config=finished.config,

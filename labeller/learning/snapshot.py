@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +14,7 @@ from numpy.typing import NDArray
 from labeller.learning.images import Ints
 from labeller.project import Project
 from store.records import ClassRecord, Split
+from store.store import Unit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +33,12 @@ class Labels:
         kept = np.isin(self.ids, ids, assume_unique=True)
         return Labels(self.ids[kept], self.columns[kept])
 
+    def plus(self, other: Labels) -> Labels:
+        """Return these labels and others."""
+        return Labels(
+            np.concatenate([self.ids, other.ids]), np.concatenate([self.columns, other.columns])
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
@@ -36,7 +46,8 @@ class Snapshot:
 
     `ids` (N,) are all items, `pool_ids` those outside the audit set. `classes` are those in use,
     in their order: the columns of all predictions. `labels` counts all current labels;
-    `label_hash` names those of training and validation.
+    `label_hash` names those of training and validation. `generated` are no labels: accepted
+    predictions of training items, when the setting says to train on them.
     """
 
     at: float
@@ -49,6 +60,7 @@ class Snapshot:
     label_hash: str
     labels: int
     spent: float
+    generated: Labels
 
     @property
     def class_ids(self) -> tuple[int, ...]:
@@ -86,7 +98,25 @@ def take(project: Project) -> Snapshot:
             label_hash=unit.labels.set_hash(),
             labels=len(ids),
             spent=unit.budget.get().spent,
+            generated=_generated(unit, column, project.settings.train_on_generated),
         )
+
+
+def _generated(unit: Unit, column: Mapping[int, int], wanted: bool) -> Labels:
+    """Return accepted generated labels of the training split whose class is in use."""
+    if not wanted:
+        return Labels(np.empty(0, np.int64), np.empty(0, np.int64))
+    ids, class_ids = unit.generated_labels.arrays("train")
+    columns = np.array([column.get(int(c), -1) for c in class_ids], np.int64)
+    return Labels(ids[columns >= 0], columns[columns >= 0])
+
+
+def described(generated: Labels) -> dict[str, Any]:
+    """Return what a model's description says of the generated labels that it learned from."""
+    if not len(generated):
+        return {}
+    digest = hashlib.sha256(np.stack([generated.ids, generated.columns]).tobytes()).hexdigest()
+    return {"generated": len(generated), "generated_digest": digest}
 
 
 def lacking(snapshot: Snapshot, train: Labels) -> str | None:

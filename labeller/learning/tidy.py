@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from labeller.project import Project
+from labeller.services import energies
 from store.store import Unit
 
 PREDICTIONS = "predictions-"
@@ -35,10 +36,12 @@ def leftovers(project: Project) -> list[Path]:
         if folder.is_dir() and folder.name not in folders:
             shutil.rmtree(folder, ignore_errors=True)
             gone.append(folder)
-    for file in project.vectors.glob(f"{PREDICTIONS}*"):
-        if file.name.removesuffix(BITS) not in files:
-            file.unlink(missing_ok=True)
-            gone.append(file)
+    files |= {energies.path_of(Path(name)).name for name in files}
+    for prefix in (PREDICTIONS, energies.PREFIX):
+        for file in project.vectors.glob(f"{prefix}*"):
+            if file.name.removesuffix(BITS) not in files:
+                file.unlink(missing_ok=True)
+                gone.append(file)
     return gone
 
 
@@ -70,6 +73,7 @@ def delete_vectors(project: Project, files: list[str], recipe_file: str) -> None
         Name of the vector file to keep.
     """
     doomed = [project.file(file) for file in files]
+    doomed += [energies.path_of(file) for file in doomed]
     doomed += [
         file
         for file in project.vectors.glob(f"{FEATURES}*")

@@ -15,11 +15,12 @@ from labeller.learning.calibration import fit_temperature
 from labeller.learning.device import Device
 from labeller.learning.features import Features, Floats, Scaling
 from labeller.learning.fine_tune import FineTuneConfig, fine_tune, load_images
-from labeller.learning.fitting import Labelled
+from labeller.learning.fitting import Labelled, joined
 from labeller.learning.heads import Head, fit_head
 from labeller.learning.images import Ints
 from labeller.learning.predictors import FineTunedPredictor, HeadPredictor, Predictor
 from labeller.learning.snapshot import Labels
+from labeller.learning.synthetic import Synthetic
 from labeller.progress import Progress
 from labeller.project import Project
 
@@ -95,7 +96,14 @@ def training_mode(setting: str, device: Device, examples: int) -> tuple[Mode, st
     return "fine_tune", f"a GPU and at least {FINE_TUNE_LABELS:,} training labels"
 
 
-def train(setup: Setup, mode: Mode, labels: Labels, valid: Labels, progress: Progress) -> Predictor:
+def train(
+    setup: Setup,
+    mode: Mode,
+    labels: Labels,
+    valid: Labels,
+    progress: Progress,
+    synthetic: Synthetic | None = None,
+) -> Predictor:
     """Train a model.
 
     Parameters
@@ -107,6 +115,8 @@ def train(setup: Setup, mode: Mode, labels: Labels, valid: Labels, progress: Pro
     valid : Labels
         What progress reports on.
     progress : Progress
+    synthetic : Synthetic, optional
+        What else to learn from; with features unless the mode is ``fine_tune``.
 
     Returns
     -------
@@ -120,13 +130,18 @@ def train(setup: Setup, mode: Mode, labels: Labels, valid: Labels, progress: Pro
         When the work should stop.
     """
     if mode == "fine_tune":
-        return _fine_tuned(setup, labels, valid, progress)
-    head = _head(setup, labels, valid, progress)
+        return _fine_tuned(setup, labels, valid, progress, synthetic)
+    head = _head(setup, labels, valid, progress, synthetic)
     return HeadPredictor(setup.features, head, setup.device)
 
 
 def calibrate(
-    setup: Setup, model: Predictor, labels: Labels, valid: Labels, progress: Progress
+    setup: Setup,
+    model: Predictor,
+    labels: Labels,
+    valid: Labels,
+    progress: Progress,
+    synthetic: Synthetic | None = None,
 ) -> Calibration:
     """Fit the temperature on what the model was not trained on.
 
@@ -141,6 +156,8 @@ def calibrate(
     labels, valid : Labels
         Of training and validation.
     progress : Progress
+    synthetic : Synthetic, optional
+        What else the model learned from; a fold learns from those of its own labels.
 
     Returns
     -------
@@ -153,7 +170,7 @@ def calibrate(
     parts = [(logits[seen], truth[seen])]
     source = "validation"
     if seen.sum() < FEW and model.kind == "features":
-        folds = list(_crossed(setup, labels, progress))
+        folds = list(_crossed(setup, labels, progress, synthetic))
         parts += folds
         source = "validation and training folds" if seen.any() and folds else source
         source = "training folds" if not seen.any() and folds else source
@@ -171,9 +188,15 @@ def calibrate(
     )
 
 
-def _head(setup: Setup, labels: Labels, valid: Labels, progress: Progress) -> Head:
+def _head(
+    setup: Setup,
+    labels: Labels,
+    valid: Labels,
+    progress: Progress,
+    synthetic: Synthetic | None = None,
+) -> Head:
     return fit_head(
-        _labelled(setup, labels),
+        _examples(setup, labels, synthetic),
         _labelled(setup, valid),
         setup.classes,
         setup.scaling,
@@ -183,11 +206,13 @@ def _head(setup: Setup, labels: Labels, valid: Labels, progress: Progress) -> He
     )
 
 
-def _fine_tuned(setup: Setup, labels: Labels, valid: Labels, progress: Progress) -> Predictor:
+def _fine_tuned(
+    setup: Setup, labels: Labels, valid: Labels, progress: Progress, synthetic: Synthetic | None
+) -> Predictor:
     recipe, config = setup.features.recipe, FineTuneConfig()
     images, others = (
-        load_images(setup.project, part.ids, part.columns, recipe.size, setup.work / name, progress)
-        for name, part in (("train.npy", labels), ("valid.npy", valid))
+        load_images(setup.project, part, recipe.size, setup.work / name, progress, synthetic=more)
+        for name, part, more in (("train.npy", labels, synthetic), ("valid.npy", valid, None))
     )
     model = fine_tune(
         images,
@@ -207,6 +232,14 @@ def _labelled(setup: Setup, labels: Labels) -> Labelled:
     return Labelled(features, torch.from_numpy(labels.columns))
 
 
+def _examples(setup: Setup, labels: Labels, synthetic: Synthetic | None) -> Labelled:
+    """Return what a head learns from: labelled items, and synthetic ones behind."""
+    own = _labelled(setup, labels)
+    if synthetic is None or synthetic.vectors is None or synthetic.targets is None:
+        return own
+    return joined(own, torch.from_numpy(synthetic.vectors), torch.from_numpy(synthetic.targets))
+
+
 def _logits(setup: Setup, model: Predictor, ids: Ints, progress: Progress) -> tuple[Ints, Floats]:
     """Return readable items and their logits."""
     parts = list(model.logits(ids, progress))
@@ -215,7 +248,9 @@ def _logits(setup: Setup, model: Predictor, ids: Ints, progress: Progress) -> tu
     return np.concatenate([i for i, _ in parts]), np.concatenate([x for _, x in parts])
 
 
-def _crossed(setup: Setup, labels: Labels, progress: Progress) -> Iterator[tuple[Floats, Ints]]:
+def _crossed(
+    setup: Setup, labels: Labels, progress: Progress, synthetic: Synthetic | None
+) -> Iterator[tuple[Floats, Ints]]:
     """Yield logits and truth of each fold of the training labels, from a head that missed it."""
     fold = np.random.default_rng(setup.seed).permutation(len(labels)) % FOLDS
     nobody = Labels(labels.ids[:0], labels.columns[:0])
@@ -225,9 +260,9 @@ def _crossed(setup: Setup, labels: Labels, progress: Progress) -> Iterator[tuple
         outside &= np.isin(labels.columns, rest.columns)
         if len(np.unique(rest.columns)) < 2 or not outside.any():
             continue
-        model = HeadPredictor(
-            setup.features, _head(setup, rest, nobody, Quiet(progress)), setup.device
-        )
+        known = None if synthetic is None else synthetic.within(rest.ids)
+        head = _head(setup, rest, nobody, Quiet(progress), known)
+        model = HeadPredictor(setup.features, head, setup.device)
         _, logits = _logits(setup, model, labels.ids[outside], progress)
         yield logits, labels.columns[outside]
 

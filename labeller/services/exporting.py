@@ -13,8 +13,10 @@ from typing import Any
 
 from labeller.errors import ExportError
 from labeller.project import Project
-from labeller.services.tables import guarded
+from labeller.services.tables import GENERATED, PROPAGATION, guarded
 from store.records import ExportRow
+from store.records_made import GeneratedRow
+from store.store import Unit
 
 COLUMNS = (
     "path",
@@ -28,11 +30,12 @@ COLUMNS = (
     "round",
     "group",
 )
+GENERATED_COLUMNS = (*COLUMNS, "confidence", "run")
 FORMATS = {".csv": "csv", ".jsonl": "jsonl"}
 _ROWS = 500
 
 
-def export_labels(project: Project, to: Path) -> int:
+def export_labels(project: Project, to: Path, generated: bool = False) -> int:
     """Write the current labels to a file, which appears whole or not at all.
 
     The columns are path, sha256, class, annotator, time (ISO 8601, UTC), strategy, split,
@@ -41,11 +44,19 @@ def export_labels(project: Project, to: Path) -> int:
     harmless by :func:`~labeller.services.tables.guarded`, which importing takes back; JSON Lines
     holds every value as it is.
 
+    Generated labels come after the others, when they are asked for: those of accepted runs, of
+    images that no person labelled. Their provenance is ``generated`` or, from a label propagation,
+    ``propagation``; their annotator names the model or label spreading, their round is that of the
+    model, and the columns confidence and run are added.
+    What reads labels refuses them, so that they do not become a person's unnoticed.
+
     Parameters
     ----------
     project : Project
     to : Path
         A ``.csv`` or ``.jsonl`` file; replaced when it exists.
+    generated : bool
+        Whether to add the generated labels.
 
     Returns
     -------
@@ -64,7 +75,7 @@ def export_labels(project: Project, to: Path) -> int:
         )
     temporary = to.with_name(f".{to.name}.{os.getpid()}")
     try:
-        rows = _write(project, kind, temporary)
+        rows = _write(project, kind, temporary, generated)
         temporary.replace(to)
     except OSError as error:
         raise ExportError(f"{to}: cannot be written ({error.strerror or error}).") from error
@@ -74,13 +85,15 @@ def export_labels(project: Project, to: Path) -> int:
     return rows
 
 
-def export_text(project: Project, format: str) -> Iterator[bytes]:
+def export_text(project: Project, format: str, generated: bool = False) -> Iterator[bytes]:
     """Yield an export piece by piece, for a download.
 
     Parameters
     ----------
     project : Project
     format : {"csv", "jsonl"}
+    generated : bool
+        Whether to add the generated labels of accepted runs.
 
     Yields
     ------
@@ -94,13 +107,13 @@ def export_text(project: Project, format: str) -> Iterator[bytes]:
     """
     if format not in FORMATS.values():
         raise ExportError(f"{format}: labels are exported as csv or jsonl.")
-    return (text for text, _ in _pieces(project, format))
+    return (text for text, _ in _pieces(project, format, generated))
 
 
-def _write(project: Project, kind: str, path: Path) -> int:
+def _write(project: Project, kind: str, path: Path, generated: bool) -> int:
     total = 0
     with path.open("wb") as file:
-        for text, rows in _pieces(project, kind):
+        for text, rows in _pieces(project, kind, generated):
             file.write(text)
             total += rows
         file.flush()
@@ -108,30 +121,41 @@ def _write(project: Project, kind: str, path: Path) -> int:
     return total
 
 
-def _pieces(project: Project, kind: str) -> Iterator[tuple[bytes, int]]:
+def _pieces(project: Project, kind: str, generated: bool) -> Iterator[tuple[bytes, int]]:
     """Yield encoded lines with the number of labels in them, all of one moment."""
+    columns = GENERATED_COLUMNS if generated else COLUMNS
     write = _csv if kind == "csv" else _jsonl
     if kind == "csv":
-        yield _csv([dict(zip(COLUMNS, COLUMNS, strict=True))]), 0
+        yield _csv([dict(zip(columns, columns, strict=True))]), 0
     with project.store.read() as unit:
         part: list[dict[str, Any]] = []
-        for row in unit.labels.export():
-            part.append(_cells(project, row))
+        for row in _rows(project, unit, generated):
+            part.append({name: row.get(name) for name in columns})
             if len(part) == _ROWS:
                 yield write(part), len(part)
                 part = []
         yield write(part), len(part)
 
 
+def _rows(project: Project, unit: Unit, generated: bool) -> Iterator[dict[str, Any]]:
+    """Yield the labels that people gave, then those that were generated."""
+    for row in unit.labels.export():
+        yield _cells(project, row)
+    if generated:
+        rounds = {one.id: one.number for one in unit.rounds.all()}
+        numbers = {model.id: rounds.get(model.round_id) for model in unit.models.all()}
+        for made in unit.generated_labels.export():
+            yield _generated_cells(project, made, numbers[made.model_id])
+
+
 def _cells(project: Project, row: ExportRow) -> dict[str, Any]:
     """Return a row's values under the names of the columns."""
-    time = datetime.fromtimestamp(row.at, UTC).isoformat(timespec="milliseconds")
     return {
         "path": str(project.file(row.path)),
         "sha256": row.sha256,
         "class": row.class_name,
         "annotator": row.annotator,
-        "time": time.replace("+00:00", "Z"),
+        "time": _time(row.at),
         "strategy": row.strategy,
         "split": row.split,
         "provenance": row.source,
@@ -140,13 +164,34 @@ def _cells(project: Project, row: ExportRow) -> dict[str, Any]:
     }
 
 
+def _generated_cells(project: Project, row: GeneratedRow, number: int | None) -> dict[str, Any]:
+    """Return the values of a generated label; `number` is its model's round."""
+    return {
+        "path": str(project.file(row.path)),
+        "sha256": row.sha256,
+        "class": row.class_name,
+        "annotator": f"{'model' if row.kind == 'stream' else row.strategy} of round {number}",
+        "time": _time(row.at),
+        "strategy": row.strategy,
+        "split": row.split,
+        "provenance": PROPAGATION if row.kind == "propagation" else GENERATED,
+        "round": number,
+        "group": row.group,
+        "confidence": round(row.confidence, 6),
+        "run": row.run_id,
+    }
+
+
+def _time(at: float) -> str:
+    time = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return time.replace("+00:00", "Z")
+
+
 def _csv(rows: Iterable[dict[str, Any]]) -> bytes:
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
     for row in rows:
-        writer.writerow(
-            guarded(cell) if isinstance(cell, str) else cell for cell in map(row.get, COLUMNS)
-        )
+        writer.writerow(guarded(cell) if isinstance(cell, str) else cell for cell in row.values())
     return buffer.getvalue().encode("utf-8")
 
 

@@ -21,7 +21,7 @@ from labeller.services.import_sources import (
 )
 from store.records import ImportProblem
 
-OWN_FOLDERS = ("thumbnails", "vectors", "models", "synthetic", "logs")
+OWN_FOLDERS = ("thumbnails", "vectors", "models", "synthetic", "logs", "exports")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from labeller.errors import ImportSourceError, JobCancelled
 from labeller.progress import Progress
 from labeller.project import Project
-from labeller.services import rounds
+from labeller.services import rounds, streams
 from labeller.services.import_report import ImportReport, notes_on
 from labeller.services.import_sources import (
     Candidate,
@@ -243,7 +243,9 @@ class Import:
         writer.finish(cancelled)
         with self._project.store.read() as unit:
             queue, counts = unit.queue.counts(), unit.items.count()
-        if counts.unlabelled and not queue.waiting + queue.leased:
+        streams.follow_arrivals(self._project)
+        empty = not queue.waiting + queue.leased
+        if counts.unlabelled and empty and not streams.followed(self._project):
             rounds.first_queue(self._project)
         return ImportReport(
             import_id=import_id,

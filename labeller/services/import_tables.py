@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from labeller.errors import ImportSourceError
 from labeller.services.import_sources import Candidate, Survey, Tick, safe_target, shown
-from labeller.services.tables import BadRow, Row, TableError, read_table
+from labeller.services.tables import NOBODY, BadRow, Row, TableError, read_table
 from store.records import ImportProblem, Split
 
 COLUMNS = {
@@ -17,6 +17,7 @@ COLUMNS = {
     "group": ("group",),
     "split": ("split",),
     "key": ("key", "id"),
+    "provenance": ("provenance",),
 }
 SPLITS: dict[str, Split] = {
     "train": "train",
@@ -84,9 +85,9 @@ class TableSource:
             return self._problem(line, f"group {group!r} is in {whole} further up, here in {split}")
         full = os.path.normpath(self.path.parent / row["path"])
         key = row.get("key") or row["path"]
-        return Candidate(
-            shown(full), full, self._target(full), row.get("label") or None, group, whole, key=key
-        )
+        given = row.get("provenance") not in NOBODY  # else no person gave it
+        label = (row.get("label") or None) if given else None
+        return Candidate(shown(full), full, self._target(full), label, group, whole, key=key)
 
     def _target(self, full: str) -> PurePosixPath:
         """Keep the folders of what lies beside the table; of the rest only the name."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from labeller.progress import Progress, Silent
 from labeller.project import Project
+from labeller.services import uploading
 from labeller.services.import_report import ImportReport
 from labeller.services.import_run import Import
 from labeller.services.import_sources import Labels
@@ -69,5 +70,7 @@ def run_import_job(project: Project, job: JobRecord, progress: Progress) -> dict
         progress=progress,
         labels=params.get("labels", "auto"),
     )
+    if params.get("arrived") and not report.cancelled:
+        uploading.forget(project, [Path(source) for source in params["sources"]])
     result = asdict(report)
     return result | {name: result[name][:LISTED] for name in ("problems", "conflicts", "notes")}

@@ -14,7 +14,7 @@ from labeller.project import Project
 from labeller.services.budget import amount
 from labeller.services.class_names import class_ids, class_name
 from labeller.services.path_lookup import items_by_path
-from labeller.services.tables import BadRow, Row, TableError, read_table
+from labeller.services.tables import NOBODY, BadRow, Row, TableError, read_table
 from store.records import BudgetRecord, EventResult, NewEvent
 from store.store import Unit
 
@@ -23,6 +23,7 @@ COLUMNS = {
     "sha256": ("sha256", "hash"),
     "class": ("class", "label"),
     "annotator": ("annotator",),
+    "provenance": ("provenance",),
 }
 NEEDED = (("path", "sha256"), ("class",))
 LISTED = 20
@@ -143,6 +144,8 @@ def _checked(project: Project, unit: Unit, path: Path, annotator: str) -> list[_
             problems.append((line, f"names the same image as line {lines[found]}"))
         else:
             lines[found] = line
+        if row.get("provenance") in NOBODY:
+            problems.append((line, "is a generated label, which no person gave: leave it out"))
         if class_id is None:
             problems.append((line, _no_class(row["class"], classes)))
         elif isinstance(found, int):

@@ -65,19 +65,24 @@ class Predictor:
     def __init__(self, project: Project, model_id: int | None = None) -> None:
         with project.store.read() as unit:
             model = unit.models.in_use() if model_id is None else unit.models.get(model_id)
-            targets = unit.classes.targets()
-            names = {one.id: one.name for one in unit.classes.all(archived=True)}
         if model is None:
             raise PredictionError(
                 f"{project.name} has no model yet. Label some images, then start a round."
             )
         self.model: ModelRecord = model
-        merged = [targets[class_id] for class_id in model.class_ids]
+        self.refresh(project)
+        config = {"project": str(project.root), "model": model.id}
+        self._pool = Pool(COMMAND, 1, config, start_seconds=START_SECONDS, depth=DEPTH)
+
+    def refresh(self, project: Project) -> None:
+        """Take the classes as they are now: renamed, or merged into others."""
+        with project.store.read() as unit:
+            targets = unit.classes.targets()
+            names = {one.id: one.name for one in unit.classes.all(archived=True)}
+        merged = [targets[class_id] for class_id in self.model.class_ids]
         kept = list(dict.fromkeys(merged))
         self.classes: tuple[str, ...] = tuple(names[class_id] for class_id in kept)
         self._columns = np.array([kept.index(class_id) for class_id in merged])
-        config = {"project": str(project.root), "model": model.id}
-        self._pool = Pool(COMMAND, 1, config, start_seconds=START_SECONDS, depth=DEPTH)
 
     def __enter__(self) -> Self:
         """Nothing to do: the process runs."""

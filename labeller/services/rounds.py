@@ -6,6 +6,7 @@ No torch here: a queue without a model is made at once, everything else is left 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,17 @@ from labeller.errors import RoundError
 from labeller.project import Project
 from store.records import JobRecord, NewQueueEntry
 from strategies import registry
+from strategies.base import StrategyError
+from strategies.pool import auto
+from strategies.registry import StrategyInfo
 
 Ints = NDArray[np.int64]
 
 KIND = "round"
 AUDIT = "audit"
+AUTO = "auto"
+MIXTURE = "mixture"
+MARGIN = "margin"  # what auto ends with
 RANDOM = "random"
 MOST_BATCH = 100_000
 
@@ -33,7 +40,8 @@ def start_round(
     ----------
     project : Project
     strategy : str, optional
-        How to pick the next items; the project's setting when not given.
+        How to pick the next items: a name, or a mixture such as ``margin=70+random=30``; the
+        project's setting when not given.
     batch : int, optional
         How many to pick, audit items included; the project's setting when not given.
 
@@ -51,15 +59,79 @@ def start_round(
     """
     name = project.settings.strategy if strategy is None else strategy
     size = project.settings.batch if batch is None else batch
-    known = registry.names("pool")
-    if name not in known:
-        raise RoundError(f"{name!r} is no strategy. Choose one of: {', '.join(known)}.")
+    info = chosen(project, name)
     if not 1 <= size <= MOST_BATCH:
         raise RoundError(f"A batch of {size} cannot be. Ask for 1 to {MOST_BATCH:,} items.")
     with project.store.read() as unit:
         if not unit.items.count().items:
             raise RoundError("There are no images yet. Import some, then start a round.")
-    return jobs.submit(project, KIND, {"strategy": name, "batch": size})
+    return jobs.submit(project, KIND, {"strategy": info.name, "batch": size})
+
+
+def chosen(project: Project, name: str) -> StrategyInfo:
+    """Return the strategy that a name stands for in this project.
+
+    Parameters
+    ----------
+    project : Project
+        Its setting ``mixture`` says what the strategy of that name is made of.
+    name : str
+        Of a pool strategy, or a mixture such as ``margin=70+random=30``.
+
+    Raises
+    ------
+    RoundError
+        When there is no such strategy, or the mixture is none.
+    """
+    try:
+        return registry.get_pool(project.settings.mixture if name == MIXTURE else name)
+    except registry.UnknownStrategy as error:
+        known = ", ".join(registry.names("pool"))
+        raise RoundError(f"{error.name!r} is no strategy. Choose one of: {known}.") from error
+    except StrategyError as error:
+        raise RoundError(str(error)) from error
+
+
+def offered(project: Project) -> list[str]:
+    """Return the strategies to choose from, the project's own mixture as it is written."""
+    names = [*registry.names("pool")]
+    for name in (MIXTURE, project.settings.strategy):
+        try:
+            written = chosen(project, name).name
+        except RoundError:  # the settings page says what is wrong with it
+            continue
+        if written not in names:
+            names.insert(names.index(MIXTURE), written)
+    return [name for name in names if name != MIXTURE]
+
+
+@dataclass(frozen=True, slots=True)
+class AutoChoice:
+    """What ``auto`` picks by now: `name`, with so many `labels`; margin from `switch` on."""
+
+    name: str
+    labels: int
+    switch: int
+
+    @property
+    def reason(self) -> str:
+        """Say why, as part of a sentence."""
+        told = f"{self.labels:,} label{'' if self.labels == 1 else 's'}"
+        return f"{told}, {MARGIN} from {self.switch:,}"
+
+
+def auto_choice(labels: int, classes: int, has_model: bool = True) -> AutoChoice:
+    """Say what ``auto`` picks by with so many labels outside the audit set.
+
+    Parameters
+    ----------
+    labels, classes : int
+        How many there are.
+    has_model : bool
+        Whether the round has a model; without one it covers the pool.
+    """
+    name = auto.choice(labels if has_model else 0, classes)
+    return AutoChoice(name, labels, auto.MANY * classes)
 
 
 def first_queue(project: Project) -> int:
@@ -77,6 +149,7 @@ def first_queue(project: Project) -> int:
     settings = project.settings
     with project.store.read() as unit:  # ids of a million items are no work for a write
         free = unit.items.ids(state="unlabelled", split=("train", "valid"))
+        free = np.setdiff1d(free, unit.generated_labels.ids(), assume_unique=True)
         audit = unit.items.ids(state="unlabelled", split="audit")
     with project.store.write() as unit:
         counts = unit.queue.counts()

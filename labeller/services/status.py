@@ -38,6 +38,7 @@ def status(project: Project) -> dict[str, Any]:
         by_class = unit.labels.counts_by_class()
         classes = unit.classes.all()
         metrics = {m.round_id: m.metrics for m in unit.models.all()}
+        made = [run for run in unit.synthetic.runs() if run.state != "deleted" and run.made]
     return {
         "name": project.name,
         "path": str(project.root),
@@ -57,6 +58,7 @@ def status(project: Project) -> dict[str, Any]:
             "done": queue.done,
             "total": queue.total,
         },
+        "synthetic": {"items": sum(run.made for run in made), "runs": len(made)},
         "model": model_json(model, numbers, rounds.behind(project)) if model else None,
         "jobs": [job_json(job) for job in listed.values()],
         "rounds": [round_json(r, metrics.get(r.id, {}).get("accuracy")) for r in all_rounds],

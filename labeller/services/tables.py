@@ -12,6 +12,10 @@ from labeller.errors import LabellerError
 
 Row = dict[str, str]
 
+GENERATED = "generated"  # the provenances of labels that no person gave
+PROPAGATION = "propagation"
+NOBODY = frozenset({GENERATED, PROPAGATION})
+
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?\Z")
 

@@ -4,46 +4,26 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import get_args
 
 import streamlit as st
 
 from labeller.errors import LabellerError
 from labeller.project import Project
-from labeller.services import labelling, recent
+from labeller.services import generated_marks, labelling, recent
+from labeller.services.generated_marks import Mark
 from labeller.services.labelling import Act
+from labeller.ui import browse_filters, session, view
 from labeller.ui import item as item_dialog
-from labeller.ui import session, view
+from labeller.ui.browse_filters import Filters
 from labeller.ui.grid import Tile, grid
 from labeller.ui.text import escape_markdown
 from store.errors import StoreError
-from store.records import ClassRecord, Counts, EventKind, ItemRecord, ItemState, Split
+from store.records import ClassRecord, EventKind, ItemRecord
 from store.store import Unit
 
 PAGE = 60
-SIZES = {"S": 96, "M": 136, "L": 220}
-STATES: dict[ItemState | None, str] = {
-    None: "All",
-    "unlabelled": "Unlabelled",
-    "labelled": "Labelled",
-    "skipped": "Skipped",
-    "flagged": "Flagged",
-}
-ORDERS = {"newest": "Newest first", "oldest": "Oldest first", "path": "By path"}
 NO_REFUND = "The history keeps it; the budget is not refunded."
 _RESET = "browse_reset"
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """Which images to show."""
-
-    state: ItemState | None
-    class_id: int | None
-    split: Split | None
-    text: str | None
-    order: str
 
 
 def show(project: Project) -> None:
@@ -57,8 +37,9 @@ def _show(root: str) -> None:
     with project.store.read() as unit:
         classes = {record.id: record for record in unit.classes.all()}
         counts = unit.items.count()
-    filters, pixels = _filters(counts, classes)
-    kinds = (filters.state, filters.class_id, filters.split, filters.text)
+        generated = unit.generated_labels.count()
+    filters, pixels = browse_filters.draw(counts, generated, classes)
+    kinds = (filters.state, filters.class_id, filters.split, filters.text, filters.generated)
     with project.store.read() as unit:
         total = unit.items.page_count(*kinds)
     if not total:
@@ -73,7 +54,8 @@ def _show(root: str) -> None:
             offset=(page - 1) * PAGE,
             limit=PAGE,
         )
-        tiles = [_tile(project, unit, item, classes) for item in items]
+        made = generated_marks.marks(unit, [item.id for item in items])
+        tiles = [_tile(project, unit, item, classes, made.get(item.id)) for item in items]
     choice = grid(
         project,
         session.annotator(),
@@ -88,57 +70,14 @@ def _show(root: str) -> None:
         item_dialog.show(project, choice.opened)
 
 
-def _filters(counts: Counts, classes: dict[int, ClassRecord]) -> tuple[Filters, int]:
-    """Draw the filters and return what is chosen, with the least width of a tile."""
-    numbers = {None: counts.items} | {s: getattr(counts, s) for s in STATES if s}
-    state = st.pills(
-        "State",
-        list(STATES),
-        default=None,
-        format_func=lambda s: f"{STATES[s]} {numbers[s]:,}",
-        key="browse_state",
-        label_visibility="collapsed",
-    )
-    row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
-    text = row.text_input(
-        "Find",
-        key="browse_text",
-        icon=":material/search:",
-        placeholder="part of the path",
-        live=True,
-        width=220,
-    )
-    class_id = row.selectbox(
-        "Class",
-        [0, *classes],
-        format_func=lambda i: classes[i].name if i else "All classes",
-        key="browse_class",
-        width=170,
-    )
-    split = row.selectbox(
-        "Split",
-        ["", *get_args(Split)],
-        format_func=lambda s: s or "All splits",
-        key="browse_split",
-        help="The audit set measures the model: it is never trained on.",
-        width=130,
-    )
-    order = row.selectbox(
-        "Order", list(ORDERS), format_func=ORDERS.__getitem__, key="browse_order", width=150
-    )
-    size = row.segmented_control("Size", list(SIZES), default="M", required=True, key="browse_size")
-    return (
-        Filters(state, class_id or None, split or None, text.strip() or None, order),
-        SIZES[size or "M"],
-    )
-
-
 def _nothing(filters: Filters) -> None:
     """Say that no image matches, and how to see some."""
     with st.container(border=True, horizontal_alignment="center"):
         st.markdown(
             "No image matches these filters."
-            if any((filters.state, filters.class_id, filters.split, filters.text))
+            if any(
+                (filters.state, filters.generated, filters.class_id, filters.split, filters.text)
+            )
             else "No images yet: import some above."
         )
 
@@ -155,7 +94,13 @@ def _page_number(filters: Filters, total: int) -> int:
         return st.pagination(pages, key=f"browse_page_{hash(filters)}_{pages}")
 
 
-def _tile(project: Project, unit: Unit, item: ItemRecord, classes: dict[int, ClassRecord]) -> Tile:
+def _tile(
+    project: Project,
+    unit: Unit,
+    item: ItemRecord,
+    classes: dict[int, ClassRecord],
+    mark: Mark | None,
+) -> Tile:
     """Turn an item into a thumbnail with its label, or what else it is."""
     label = unit.labels.current(item.id) if item.state == "labelled" else None
     known = classes.get(label.class_id) if label else None
@@ -167,7 +112,7 @@ def _tile(project: Project, unit: Unit, item: ItemRecord, classes: dict[int, Cla
         height=item.height,
         label=label.class_name if label else None,
         colour=known.colour if known else None,
-        note=item.state if item.state in ("skipped", "flagged") else None,
+        note=mark.short if mark else item.state if item.state in ("skipped", "flagged") else None,
     )
 
 

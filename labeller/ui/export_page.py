@@ -28,7 +28,8 @@ def show(project: Project) -> None:
     with project.store.read() as unit:
         counts = unit.items.count()
         latest = unit.labels.recent(limit=1)
-    if not counts.labelled:
+        accepted = sum(run.accepted for run in unit.generated.all() if run.verdict == "accepted")
+    if not counts.labelled and not accepted:
         with st.container(border=True):
             st.markdown("**Nothing to export yet.** Labels appear here as soon as there are some.")
             st.page_link("pages/label.py", label="Label images", icon=":material/ads_click:")
@@ -45,24 +46,39 @@ def show(project: Project) -> None:
         help="CSV opens in a spreadsheet; JSON Lines holds every value exactly as it is.",
     )
     kind = kind or "csv"
+    generated = bool(accepted) and _generated()
     name = f"{file_stem(project.name)}.{kind}"
     st.download_button(
         f"Download {name}",
-        lambda: export_file(project, kind),
+        lambda: export_file(project, kind, generated),
         file_name=name,
         mime="text/csv" if kind == "csv" else "application/jsonl",
         type="primary",
         icon=":material/download:",
-        key=f"export_{kind}",
+        key=f"export_{kind}_{generated}",
         on_click="ignore",
     )
     st.markdown("**First rows**")
     try:
-        st.code(preview(project, kind), language="json" if kind == "jsonl" else None)
+        st.code(preview(project, kind, generated), language="json" if kind == "jsonl" else None)
     except (LabellerError, StoreError) as error:
         st.error(escape_markdown(str(error)), icon=":material/error:")
     st.markdown("**The same on the command line**")
-    st.code(f"labeller export {shlex.quote(str(project.root))} --to {name}", language="bash")
+    option = " --generated" if generated else ""
+    st.code(
+        f"labeller export {shlex.quote(str(project.root))} --to {name}{option}", language="bash"
+    )
+
+
+def _generated() -> bool:
+    """Ask whether generated labels come along."""
+    return st.checkbox(
+        "Add generated labels",
+        key="export_generated",
+        help="Those of accepted runs, of images that no person labelled. Their provenance is "
+        "`generated`, and the columns confidence and run are added. Reading the file again never "
+        "makes a person's labels of them.",
+    )
 
 
 def _summary(project: Project, counts: Counts, stamp: int) -> None:
@@ -77,7 +93,7 @@ def _summary(project: Project, counts: Counts, stamp: int) -> None:
         f"audit {counts.labelled_audit:,}"
     )
     sources = ""
-    if counts.labelled <= _COUNT_SOURCES_UP_TO:
+    if 0 < counts.labelled <= _COUNT_SOURCES_UP_TO:
         numbers = _sources(str(project.root), stamp)
         sources = "; " + ", ".join(f"{n:,} {SOURCES.get(s, s)}" for s, n in numbers.items())
     st.caption(f"{splits}{sources}")
@@ -91,19 +107,19 @@ def _sources(root: str, stamp: int) -> dict[str, int]:
         return dict(Counter(row.source for row in unit.labels.export()).most_common())
 
 
-def preview(project: Project, kind: str) -> str:
+def preview(project: Project, kind: str, generated: bool = False) -> str:
     """Return the first lines of an export."""
-    pieces = exporting.export_text(project, kind)
+    pieces = exporting.export_text(project, kind, generated)
     text = next(pieces, b"")
     while text.count(b"\n") < _PREVIEW and (more := next(pieces, None)) is not None:
         text += more
     return "\n".join(text.decode("utf-8").splitlines()[:_PREVIEW])
 
 
-def export_file(project: Project, kind: str) -> BinaryIO:
+def export_file(project: Project, kind: str, generated: bool = False) -> BinaryIO:
     """Return the whole export as an open temporary file, written piece by piece."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - Streamlit reads and closes it
-    for piece in exporting.export_text(project, kind):
+    for piece in exporting.export_text(project, kind, generated):
         file.write(piece)
     file.seek(0)
     return file

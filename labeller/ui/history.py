@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from labeller.project import Project
-from labeller.services import evaluation
+from labeller.services import ablations, evaluation
 from labeller.ui import plots, round_details, view
 from labeller.ui.text import escape_markdown
 from store.records import ClassRecord, ModelRecord, RoundRecord
@@ -20,6 +20,7 @@ STATE_TITLES = {
     "failed": "Failed",
     "cancelled": "Cancelled",
 }
+_JOBS = 1_000  # of so many latest jobs the messages are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Past:
     splits: dict[str, dict[int, int]]
     items: int
     retraining: bool
+    messages: dict[int, str]
 
     def model_of(self, record: RoundRecord) -> ModelRecord | None:
         """Return the model that a round trained."""
@@ -43,8 +45,10 @@ def gather(project: Project) -> Past:
     """Read it in one transaction."""
     with project.store.read() as unit:
         everything = unit.classes.all(archived=True)
+        rounds = tuple(unit.rounds.all())
+        jobs = {job.id: job for job in unit.jobs.all(_JOBS)}
         return Past(
-            rounds=tuple(unit.rounds.all()),
+            rounds=rounds,
             models={model.round_id: model for model in unit.models.all()},
             names={record.id: record.name for record in everything},
             classes=tuple(record for record in everything if not record.archived),
@@ -53,6 +57,11 @@ def gather(project: Project) -> Past:
             },
             items=unit.items.count().items,
             retraining=bool(unit.jobs.active("round")),
+            messages={
+                record.id: str((jobs[record.job_id].result or {}).get("message") or "")
+                for record in rounds
+                if record.job_id in jobs
+            },
         )
 
 
@@ -198,8 +207,13 @@ def _details(past: Past, record: RoundRecord, dark: bool) -> None:
             f"**Round {record.number}** did not end: {escape_markdown(record.error)}",
             icon=":material/error:",
         )
+    if message := past.messages.get(record.id):
+        st.caption(escape_markdown(message))
     model = past.model_of(record)
     names = ["Stages"] if model is None else ["Confusion matrix", "Per class", "Stages", "Model"]
+    bought = ablations.of(model) if model else None
+    if bought:
+        names.append("Synthetic items")
     # Without the round in its key a tab would keep the plot of the round before.
     tabs = dict(zip(names, st.tabs(names, key=f"round_tabs_{record.id}"), strict=True))
     with tabs["Stages"]:
@@ -212,6 +226,9 @@ def _details(past: Past, record: RoundRecord, dark: bool) -> None:
         round_details.per_class(past.names, record, model)
     with tabs["Model"]:
         round_details.model_facts(model)
+    if bought:
+        with tabs["Synthetic items"]:
+            round_details.ablation(bought, past.names, f"round_{record.id}", dark)
 
 
 def _balance(past: Past) -> None:

@@ -12,6 +12,7 @@ import streamlit as st
 from labeller import jobs
 from labeller.errors import LabellerError
 from labeller.project import Project
+from labeller.services import watching
 from labeller.services.tables import guarded
 from labeller.ui import creation, picker, uploads, view
 from labeller.ui.text import escape_markdown
@@ -42,8 +43,18 @@ def panel(project: Project, empty: bool) -> None:
         "Import images", icon=":material/add_photo_alternate:", expanded=empty, key="lb_import"
     ):
         _form(project)
+    _watched(project)
     if records:
         _reports(project, records)
+
+
+def _watched(project: Project) -> None:
+    """Say which folder is watched, or why it cannot be."""
+    folder, wrong = watching.folder_of(project), watching.problem(project)
+    if wrong:
+        st.warning(escape_markdown(wrong), icon=":material/folder_off:")
+    elif folder is not None:
+        st.caption(f"New images in {escape_markdown(str(folder))} come in by themselves.")
 
 
 def _running(job: JobRecord) -> None:

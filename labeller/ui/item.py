@@ -9,7 +9,8 @@ import streamlit as st
 
 from labeller.errors import ImageError, LabellerError
 from labeller.project import Project
-from labeller.services import labelling, thumbnails
+from labeller.services import generated_marks, labelling, thumbnails
+from labeller.services.generated_marks import Mark
 from labeller.services.labelling import Act
 from labeller.ui import session, view
 from labeller.ui.text import escape_markdown
@@ -35,13 +36,14 @@ def _body(project: Project, item_id: int) -> None:
         label = unit.labels.current(item_id)
         history = unit.labels.history(item_id)
         names = {record.id: record.name for record in unit.classes.all(archived=True)}
+        mark = generated_marks.marks(unit, [item_id]).get(item_id)
     if item is None:
         return
     left, right = st.columns([3, 2], gap="medium")
     with left:
         _image(project, item)
     with right:
-        st.markdown(_facts(project, item, label))
+        st.markdown(_facts(project, item, label, mark))
         st.markdown("**History**")
         if not history:
             st.caption("Nothing happened to this image yet.")
@@ -63,11 +65,12 @@ def _image(project: Project, item: ItemRecord) -> None:
         )
 
 
-def _facts(project: Project, item: ItemRecord, label: LabelRecord | None) -> str:
+def _facts(project: Project, item: ItemRecord, label: LabelRecord | None, mark: Mark | None) -> str:
     """Return the facts about an item as Markdown; no prediction, so that the audit stays blind."""
     state = f"**{escape_markdown(label.class_name)}**" if label else item.state.capitalize()
     rows = [
         ("Label", state),
+        ("Generated", _generated(mark)) if mark else None,
         (
             "Size",
             f"{item.width:,} × {item.height:,} · {item.format} · {view.size(item.bytes)}",
@@ -78,6 +81,12 @@ def _facts(project: Project, item: ItemRecord, label: LabelRecord | None) -> str
         ("SHA-256", f":small[{item.sha256[:16]}…]"),
     ]
     return "  \n".join(f":gray[{row[0]}] {row[1]}" for row in rows if row)
+
+
+def _generated(mark: Mark) -> str:
+    """Return a generated label as Markdown."""
+    name = f"**{escape_markdown(mark.class_name)}** " if mark.class_name else ""
+    return f"{name}:small[{mark.long}]"
 
 
 def _line(event: EventRecord, names: dict[int, str], now: float) -> str:

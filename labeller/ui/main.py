@@ -6,19 +6,33 @@ from pathlib import Path
 
 import streamlit as st
 
+from labeller.services import watching
 from labeller.ui import session, sidebar
 
 HERE = Path(__file__).parent
 ABOUT = "An active-learning workbench for labelling images: your labels, where they teach the most."
-PAGES = {
-    "label": ("Label", "ads_click"),
-    "images": ("Images", "photo_library"),
-    "rounds": ("Rounds", "trending_up"),
-    "replay": ("Replay", "replay"),
-    "classes": ("Classes", "sell"),
-    "export": ("Export", "download"),
-    "settings": ("Settings", "tune"),
+# Pages without a section have their own place in the bar; the others share a menu.
+SECTIONS = {
+    "": {
+        "label": ("Label", "ads_click"),
+        "images": ("Images", "photo_library"),
+        "review": ("Review", "rule"),
+        "rounds": ("Rounds", "trending_up"),
+        "evaluation": ("Evaluation", "fact_check"),
+    },
+    "Strategies": {
+        "stream": ("Stream", "stream"),
+        "synthesis": ("Synthesis", "auto_awesome"),
+        "replay": ("Replay", "replay"),
+    },
+    "Project": {
+        "models": ("Models", "deployed_code"),
+        "classes": ("Classes", "sell"),
+        "export": ("Export", "download"),
+        "settings": ("Settings", "tune"),
+    },
 }
+PAGES = {name: page for pages in SECTIONS.values() for name, page in pages.items()}
 FIRST = "label"
 
 
@@ -37,6 +51,7 @@ def show() -> None:
     if project is None:
         _navigation_without_project().run()
         return
+    watching.ensure(project)
     pages = {
         name: st.Page(
             _file(name),
@@ -49,7 +64,9 @@ def show() -> None:
         for name, (title, icon) in PAGES.items()
     }
     alias = st.Page(_file(FIRST), title=PAGES[FIRST][0], url_path=FIRST, visibility="hidden")
-    chosen = st.navigation([*pages.values(), alias], position="top")
+    shown = {title: [pages[name] for name in names] for title, names in SECTIONS.items()}
+    shown[""].append(alias)
+    chosen = st.navigation(shown, position="top")
     target = FIRST if chosen is alias else session.pop_target()
     if target:
         st.switch_page(pages[target])

@@ -51,7 +51,7 @@ def learning_curve(points: Sequence[CurvePoint], dark: bool) -> Figure:
         y=[*high, *reversed(low)],
         mode="lines",
         fill="toself",
-        fillcolor=f"rgba({', '.join(map(str, _rgb(line)))}, 0.18)",
+        fillcolor=f"rgba({', '.join(map(str, rgb(line)))}, 0.18)",
         line={"width": 0},
         hoverinfo="skip",
         name="95 % interval",
@@ -77,7 +77,7 @@ def learning_curve(points: Sequence[CurvePoint], dark: bool) -> Figure:
     figure.update_yaxes(title="Audit accuracy (%)", range=_y_range(low, high), ticksuffix=" ")
     span = [0, 2 * x[0] or 1] if len(x) == 1 else None
     figure.update_xaxes(title="Labels", range=span, tickformat=",d")
-    return _laid_out(figure, 340)
+    return laid_out(figure, 340)
 
 
 def replay_curves(result: Mapping[str, Any], dark: bool) -> Figure:
@@ -97,7 +97,7 @@ def replay_curves(result: Mapping[str, Any], dark: bool) -> Figure:
             y=[100 * high for _, high in bounds] + [100 * low for low, _ in reversed(bounds)],
             mode="lines",
             fill="toself",
-            fillcolor=f"rgba({', '.join(map(str, _rgb(ink)))}, {alpha:.3f})",
+            fillcolor=f"rgba({', '.join(map(str, rgb(ink)))}, {alpha:.3f})",
             line={"width": 0},
             hoverinfo="skip",
             legendgroup=name,
@@ -117,7 +117,7 @@ def replay_curves(result: Mapping[str, Any], dark: bool) -> Figure:
         )
     figure.update_yaxes(title="Accuracy (%)", ticksuffix=" ")
     figure.update_xaxes(title="Labels", tickformat=",d")
-    return _laid_out(figure, 430)
+    return laid_out(figure, 430)
 
 
 def next_ink(number: int, dark: bool) -> str:
@@ -132,7 +132,7 @@ def confusion(matrix: Sequence[Sequence[int]], names: Sequence[str], dark: bool)
     counts = np.asarray(matrix, dtype=float)
     rows = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, rows, out=np.zeros_like(counts), where=rows > 0)
-    labels = _unique([literal(name) for name in names])
+    labels = unique([literal(name) for name in names])
     few = len(labels) <= _MOST_NUMBERS
     figure = go.Figure(
         go.Heatmap(
@@ -156,14 +156,14 @@ def confusion(matrix: Sequence[Sequence[int]], names: Sequence[str], dark: bool)
     )
     figure.update_yaxes(title="True", autorange="reversed", showgrid=False, type="category")
     figure.update_xaxes(title="Predicted", showgrid=False, type="category", tickangle=-40)
-    return _laid_out(figure, max(320, 150 + _ROW * len(labels)))
+    return laid_out(figure, max(320, 150 + _ROW * len(labels)))
 
 
 def balance(names: Sequence[str], splits: Mapping[str, Sequence[int]]) -> Figure:
     """Draw the labels of each class as bars, parted by split."""
     import plotly.graph_objects as go
 
-    labels = _unique([literal(name) for name in names])
+    labels = unique([literal(name) for name in names])
     figure = go.Figure(
         [
             go.Bar(
@@ -180,7 +180,7 @@ def balance(names: Sequence[str], splits: Mapping[str, Sequence[int]]) -> Figure
     figure.update_layout(barmode="stack", bargap=0.25, legend_traceorder="normal")
     figure.update_yaxes(autorange="reversed", type="category")
     figure.update_xaxes(title="Labels", tickformat=",d")
-    return _laid_out(figure, max(240, 120 + _ROW * len(labels)))
+    return laid_out(figure, max(240, 120 + _ROW * len(labels)))
 
 
 def timings(seconds: Mapping[str, float]) -> Figure:
@@ -201,10 +201,10 @@ def timings(seconds: Mapping[str, float]) -> Figure:
     )
     figure.update_yaxes(autorange="reversed", type="category")
     figure.update_xaxes(title="Seconds")
-    return _laid_out(figure, max(200, 90 + 30 * len(stages)))
+    return laid_out(figure, max(200, 90 + 30 * len(stages)))
 
 
-def _laid_out(figure: Figure, height: int) -> Figure:
+def laid_out(figure: Figure, height: int) -> Figure:
     """Give a figure its height, narrow margins, a legend below, and drags that scroll the page."""
     figure.update_layout(
         height=height,
@@ -236,7 +236,7 @@ def _y_range(low: Sequence[float], high: Sequence[float]) -> list[float]:
     return [max(0.0, bottom - air), min(100.5, top + air)]
 
 
-def _unique(names: Sequence[str]) -> list[str]:
+def unique(names: Sequence[str]) -> list[str]:
     """Tell names apart that cutting made equal: an axis would put them in one row."""
     seen: dict[str, int] = {}
     result = []
@@ -246,5 +246,6 @@ def _unique(names: Sequence[str]) -> list[str]:
     return result
 
 
-def _rgb(colour: str) -> tuple[int, int, int]:
+def rgb(colour: str) -> tuple[int, int, int]:
+    """Return red, green and blue of ``#rrggbb``, 0 to 255."""
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)

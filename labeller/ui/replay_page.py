@@ -11,14 +11,13 @@ import streamlit as st
 
 from labeller.errors import LabellerError, ReplayError
 from labeller.project import Project
-from labeller.services import replay_files, replays
+from labeller.services import replay_files, replays, rounds
 from labeller.services.replay_files import Past
 from labeller.services.replays import Labelled, Plan
 from labeller.ui import plots, session, view
 from labeller.ui.text import escape_markdown
 from store.errors import StoreError
 from store.records import JobRecord
-from strategies import registry
 
 _ERROR = "replay_error"
 VERDICTS = {
@@ -69,7 +68,7 @@ def _form(project: Project, found: Labelled, active: JobRecord | None) -> None:
     with st.container(border=True, key="lb_replay"):
         names = st.multiselect(
             "Strategies",
-            registry.names("pool"),
+            rounds.offered(project),
             default=list(first.strategies),
             format_func=view.strategy_title,
             key=f"replay_strategies_{project.id}",

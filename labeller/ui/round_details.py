@@ -1,4 +1,4 @@
-"""What the rounds page shows of one round: confusion matrix, classes, stages, model."""
+"""What the rounds page shows of one round: confusion matrix, classes, stages, model, synthesis."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from labeller.ui import plots, view
+from labeller.services.ablations import Ablation
+from labeller.ui import plots, synthesis_plots, view
 from labeller.ui.text import escape_markdown
 from store.records import ModelRecord, RoundRecord
 
@@ -84,6 +85,7 @@ def model_facts(model: ModelRecord) -> None:
         "Backbone": model.backbone,
         "Device": model.device,
         "Trained on": view.count(int(metrics.get("train_n") or model.labels), "label"),
+        "And on": view.count(int(model.config.get("generated") or 0), "generated label"),
         "Validated on": view.count(int(metrics.get("valid_n") or 0), "label"),
         "Valid accuracy": _share(metrics.get("valid_accuracy")),
         "Log loss": _decimals(metrics.get("log_loss")),
@@ -93,8 +95,55 @@ def model_facts(model: ModelRecord) -> None:
         "Seed": str(model.seed),
         "Label set": f"{model.label_hash[:16]}…",
     }
+    if not model.config.get("generated"):
+        del facts["And on"]
     st.markdown(
         "  \n".join(f":gray[{name}] {escape_markdown(text)}" for name, text in facts.items())
+    )
+
+
+def ablation(found: Ablation, names: Mapping[int, str], key: str, dark: bool) -> None:
+    """Show what synthetic items brought a model: the same training with and without them."""
+    st.markdown(ablation_line(found))
+    if found.with_synthetic is None:
+        return
+    st.plotly_chart(
+        synthesis_plots.ablation(found, dark),
+        theme="streamlit",
+        config=plots.CONFIG,
+        key=f"ablation_{key}_{dark}",
+        alt="Audit accuracy with and without synthetic items, with 95 % intervals",
+    )
+    with st.expander("Per class", icon=":material/category:"):
+        st.dataframe(
+            [
+                {
+                    "Class": names.get(one.class_id, f"class {one.class_id}"),
+                    "Audit items": one.n,
+                    "Right without": one.without,
+                    "Right with": one.with_synthetic,
+                }
+                for one in found.classes
+            ],
+            hide_index=True,
+            key=f"ablation_classes_{key}",
+        )
+
+
+def ablation_line(found: Ablation) -> str:
+    """Say in a line or two what an ablation shows."""
+    items = view.count(found.synthetic, "synthetic item")
+    if found.difference is None or found.low is None or found.high is None:
+        return f"Trained with {items}. {found.why or 'Nothing was measured.'}"
+    points, low, high = (
+        f"{100 * value:+.1f}".replace("-", "−")
+        for value in (found.difference, found.low, found.high)
+    )
+    verdict = {"better": "better with them", "worse": "worse with them"}.get(found.verdict)
+    return (
+        f"**{points} points** (95 %: {low} to {high}) with {items}, p = {found.p_value:.2g}: "
+        f"**{verdict or found.verdict}**.  \n:gray[Of {view.count(found.n, 'audit image')}, "
+        f"{found.gained:,} only right with them, {found.lost:,} only right without.]"
     )
 
 

@@ -14,25 +14,37 @@ from labeller.config import FILE, Settings
 from labeller.errors import LabellerError
 from labeller.project import Project, change_settings
 from labeller.services import budget
+from labeller.services.backbone_names import KNOWN
 from labeller.services.budget import amount
-from labeller.ui import session, view
+from labeller.ui import backbone_change, mixture_editor, session, view
 from labeller.ui.text import escape_markdown
 from store.errors import StoreError
+from store.records import LedgerRecord
 from strategies import registry
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Project": ("name", "label_price"),
-    "Rounds": ("strategy", "batch", "training", "device", "backbone", "seed"),
+    "Project": ("name", "label_price", "synthetic_price"),
+    "Rounds": (
+        "strategy",
+        "batch",
+        "distinct_distance",
+        "training",
+        "train_on_generated",
+        "device",
+        "backbone",
+        "seed",
+    ),
     "Splits": ("audit_share", "valid_share"),
     "Labelling": ("key_interval_ms", "lease_seconds"),
-    "Images": ("card_pixels", "thumbnail_pixels", "max_image_pixels"),
+    "Images": ("watch_folder", "card_pixels", "thumbnail_pixels", "max_image_pixels"),
     "Machine": ("workers", "start_workers", "token_hours"),
 }
 FIXED = ("id", "database")
+ELSEWHERE = (mixture_editor.SETTING,)  # settings with an editor of their own
 NOTES = {
     "Splits": "Shares hold for images imported from now on: an image keeps the split it has, so "
     "that what was audited stays audited.",
-    "Project": "The price counts for labels given from now on.",
+    "Project": "Prices count for labels given and synthetic items made from now on.",
 }
 LEDGER = {"set": "Budget set", "spend": "Label", "refund": "Undo"}
 _LEDGER_ROWS = 200
@@ -44,6 +56,7 @@ def choices(name: str) -> tuple[str, ...] | None:
         "strategy": registry.names("pool"),
         "training": ("auto", "features", "fine_tune"),
         "device": ("auto", "cpu", "cuda"),
+        backbone_change.SETTING: tuple(KNOWN),
     }.get(name)
 
 
@@ -55,7 +68,8 @@ def title(name: str) -> str:
 def groups() -> dict[str, tuple[str, ...]]:
     """Return every setting that can be changed, by group; ones nobody grouped come last."""
     grouped = {name for names in GROUPS.values() for name in names}
-    rest = tuple(f.name for f in fields(Settings) if f.name not in grouped and f.name not in FIXED)
+    done = {*grouped, *FIXED, *ELSEWHERE}
+    rest = tuple(f.name for f in fields(Settings) if f.name not in done)
     return GROUPS | ({"Other": rest} if rest else {})
 
 
@@ -69,6 +83,8 @@ def show(project: Project) -> None:
     for number, (name, names) in enumerate(listed):
         with right if number < 3 else left:
             _group(project, name, names)
+            if name == "Rounds":
+                mixture_editor.show(project)
     with right:
         _token(project)
     st.caption(
@@ -119,17 +135,21 @@ def _ledger(project: Project) -> None:
     if not lines:
         st.caption("Nothing spent yet.")
         return
-    rows = [
-        {
-            "When": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(line.at)),
-            "What": LEDGER[line.kind],
-            "Amount": line.note if line.note else amount(line.amount),
-        }
-        for line in lines
-    ]
+    rows = [ledger_row(line) for line in lines]
     st.dataframe(rows, hide_index=True, height="auto" if len(rows) < 8 else 300, key="ledger")
     if len(lines) == _LEDGER_ROWS:
         st.caption(f"The latest {_LEDGER_ROWS} lines.")
+
+
+def ledger_row(line: LedgerRecord) -> dict[str, str]:
+    """Return a line of the ledger: what it was for, and how much; a limit may be none at all."""
+    limit = line.note if line.kind == "set" else None
+    bought = None if line.kind == "set" else line.note
+    return {
+        "When": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(line.at)),
+        "What": bought or LEDGER[line.kind],
+        "Amount": limit or amount(line.amount),
+    }
 
 
 def _group(project: Project, name: str, names: tuple[str, ...]) -> None:
@@ -142,6 +162,8 @@ def _group(project: Project, name: str, names: tuple[str, ...]) -> None:
             values = {each: _field(project.settings, each) for each in names}
             if st.form_submit_button("Save", icon=":material/check:"):
                 _save(project, values)
+        if backbone_change.SETTING in names:
+            backbone_change.ask(project, _write)
 
 
 def _field(settings: Settings, name: str) -> Any:
@@ -160,9 +182,14 @@ def _field(settings: Settings, name: str) -> Any:
         return st.toggle(title(name), value=value, **common)
     if options := choices(name):
         listed = list(options) if value in options else [*options, value]
-        shown = view.strategy_title if name == "strategy" else str
+        shown = {"strategy": view.strategy_title, backbone_change.SETTING: backbone_change.shown}
         return st.selectbox(
-            title(name), listed, index=listed.index(value), format_func=shown, **common
+            title(name),
+            listed,
+            index=listed.index(value),
+            format_func=shown.get(name, str),
+            accept_new_options=name == backbone_change.SETTING,
+            **common,
         )
     if isinstance(value, int):
         return st.number_input(title(name), meta["low"], meta["high"], value, step=1, **common)
@@ -173,7 +200,7 @@ def _field(settings: Settings, name: str) -> Any:
             None if low is None else float(low),
             None if high is None else float(high),
             value,
-            step=0.05 if high is not None and high < 1 else 1.0,
+            step=0.05 if high is not None and high <= 2 else 1.0,
             format="%g",
             **common,
         )
@@ -191,6 +218,17 @@ def _save(project: Project, values: dict[str, Any]) -> None:
     if not changes:
         st.caption("Nothing was changed.")
         return
+    try:
+        held = backbone_change.held(project, changes)
+    except LabellerError as error:
+        st.error(escape_markdown(str(error)), icon=":material/error:")
+        return
+    if not held:
+        _write(project, changes)
+
+
+def _write(project: Project, changes: dict[str, Any]) -> None:
+    """Write changed settings and begin the page anew."""
     try:
         change_settings(project, **changes)
     except (LabellerError, OSError) as error:

@@ -147,22 +147,34 @@ def _running(project: Project, job: JobRecord) -> None:
 
 def _strategy(project: Project, now: facts.Facts) -> str:
     """Let the person choose how the next images are picked, and say what the choice does."""
-    infos = {info.name: info for info in registry.all("pool")}
-    names = list(infos)
-    first = project.settings.strategy if project.settings.strategy in infos else names[0]
+    names = rounds.offered(project)
+    first = _first(project, names)
     strategy = st.selectbox(
         "Strategy",
         names,
         index=names.index(first),
-        format_func=view.strategy_title,
+        format_func=view.short_strategy_title,
         key=f"strategy_{project.id}",
-        help="How the next images are chosen.",
+        help="How the next images are chosen. The settings page makes mixtures.",
     )
-    info = infos[strategy]
-    modelless = now.model is None and bool(info.needs & ~WITHOUT_MODEL)
-    instead = " Without a model: images that cover the pool." if modelless else ""
-    st.caption(escape_markdown(info.summary) + instead, help=escape_markdown(info.reference))
+    info = registry.get(strategy)
+    text = info.summary
+    if strategy == rounds.AUTO:
+        labels = now.counts.labelled_train + now.counts.labelled_valid
+        text = view.auto_line(rounds.auto_choice(labels, now.classes))
+    elif now.model is None and info.needs & ~WITHOUT_MODEL:
+        text += " Without a model: images that cover the pool."
+    st.caption(escape_markdown(text), help=escape_markdown(info.reference))
     return strategy
+
+
+def _first(project: Project, names: list[str]) -> str:
+    """Return the strategy that the project begins with, or one that there is."""
+    try:
+        name = rounds.chosen(project, project.settings.strategy).name
+    except LabellerError:
+        return names[0]
+    return name if name in names else names[0]
 
 
 def _offer(project: Project, now: facts.Facts) -> None:

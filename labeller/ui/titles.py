@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-KIND_TITLES = {"round": "Retraining", "import": "Importing", "replay": "Replaying"}
+KIND_TITLES = {
+    "round": "Retraining",
+    "import": "Importing",
+    "replay": "Replaying",
+    "stream": "Streaming",
+    "propagation": "Labelling the rest",
+    "synthesis": "Making new items",
+    "cleaning": "Searching doubtful labels",
+    "export_model": "Exporting the model",
+}
 STAGES = ("features", "train", "calibrate", "evaluate", "predict", "select", "queue")
 STAGE_TITLES = {
     "features": "Reading images",
@@ -13,6 +22,16 @@ STAGE_TITLES = {
     "select": "Picking the next batch",
     "queue": "Replacing the queue",
     "replay": "Picking, training, measuring",
+    "stream": "Letting images pass",
+    "graph": "Spreading labels",
+    "propagate": "Labelling the rest",
+    "plan": "Planning",
+    "trials": "Trying recipes on the model",
+    "synthesis": "Rendering new items",
+    "synthetic": "Reading synthetic items",
+    "ablate": "Training once without synthetic items",
+    "export": "Writing files",
+    "compare": "Comparing near-duplicates",
     "start": "Starting",
     "count": "Counting images",
     "import": "Importing images",
@@ -33,5 +52,20 @@ STRATEGY_TITLES = {
 
 
 def strategy_title(name: str) -> str:
-    """Return a strategy's name as its paper writes it; others as ``Least confidence``."""
+    """Return a strategy's name as its paper writes it; others as ``Least confidence``.
+
+    A written mixture becomes ``Mixture: Margin 70, Random 30``.
+    """
+    if "=" in name:
+        parts = (part.partition("=") for part in name.split("+"))
+        return "Mixture: " + ", ".join(
+            f"{strategy_title(part)} {share}" for part, _, share in parts
+        )
     return STRATEGY_TITLES.get(name) or name.replace("_", " ").capitalize()
+
+
+def short_strategy_title(name: str) -> str:
+    """Return the title where there is little room: of a mixture ``Mixture 70 : 30``."""
+    if "=" not in name:
+        return strategy_title(name)
+    return "Mixture " + " : ".join(part.partition("=")[2] for part in name.split("+"))

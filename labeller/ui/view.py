@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from labeller.services.budget import amount
+from labeller.services.rounds import AutoChoice
 from labeller.ui.titles import KIND_TITLES as KIND_TITLES
 from labeller.ui.titles import STAGE_TITLES as STAGE_TITLES
 from labeller.ui.titles import STAGES
+from labeller.ui.titles import short_strategy_title as short_strategy_title
 from labeller.ui.titles import strategy_title as strategy_title
 from store.records import BudgetRecord, JobRecord, ModelRecord
 
@@ -210,6 +212,11 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
 
 
+def auto_line(choice: AutoChoice) -> str:
+    """Say what ``auto`` picks by now, and why."""
+    return f"auto: now {choice.name} ({choice.reason})"
+
+
 def gain(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> str:
     """Write what a round changed in audit accuracy, in points, with its 95 % half-width.
 
@@ -250,6 +257,22 @@ def finished_line(job: JobRecord) -> str:
         model = f" Audit accuracy {percent(score)}." if score is not None else ""
         number = f"Round {result['round']}" if result.get("round") is not None else "The round"
         return f"{number} is done: {queued} in the new queue.{model}"
+    if job.kind == "stream" and result:
+        asked, accepted, deferred = (int(result[n]) for n in ("asked", "accepted", "deferred"))
+        return (
+            f"Stream: {count(accepted, 'label')} generated, {count(asked, 'question')} for you, "
+            f"{deferred:,} left in the pool. {result['reason'] or ''}".rstrip()
+        )
+    if job.kind == "propagation" and result:
+        labels, images = int(result["accepted"]), int(result["passed"])
+        return f"Labelled the rest: {count(labels, 'label')} for {count(images, 'image')}."
+    if job.kind == "synthesis" and result:
+        made = count(int(result["made"]), "item")
+        return f"Synthesis: {made} made. {result['message']}".rstrip()
+    if job.kind == "export_model" and result:
+        return f"Model {result['model']} is exported: {count(len(result['files']), 'file')}."
+    if job.kind == "cleaning" and result:
+        return f"Search done: {count(int(result['label_errors']), 'likely label error')}."
     return f"{job.kind.capitalize()} is done."
 
 

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page
 
 from tests import browser as browsers
-
-SLOW = 30_000  # milliseconds: a page under load is late, not wrong
+from tests.browser import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +24,7 @@ def page(chromium: Browser) -> Iterator[Page]:
     """A fresh window of 1440 by 900 pixels."""
     context = chromium.new_context(viewport={"width": 1440, "height": 900})
     opened = context.new_page()
-    opened.set_default_timeout(SLOW)
-    expect.set_options(timeout=SLOW)
+    opened.set_default_timeout(PATIENCE)
     yield opened
     context.close()
 

@@ -11,8 +11,11 @@ from typing import Any
 
 from labeller.errors import JobCancelled, TrainingDataError
 from labeller.jobs import JobProgress
+from labeller.jobs import progress as beating
 from labeller.project import Project
 from store.records import JobRecord
+
+NAP = 0.05  # seconds of a step
 
 
 def nap(project: Project, job: JobRecord, progress: JobProgress) -> dict[str, Any]:
@@ -20,14 +23,15 @@ def nap(project: Project, job: JobRecord, progress: JobProgress) -> dict[str, An
     steps = int(job.params.get("steps", 20))
     for step in range(steps):
         progress.check()
-        time.sleep(0.05)
+        time.sleep(NAP)
         progress.update("nap", step + 1, steps, f"step {step + 1}", loss=1 / (step + 1))
     print("had a good nap", flush=True)
     return {"steps": steps, "pid": os.getpid()}
 
 
 def stubborn(project: Project, job: JobRecord, progress: JobProgress) -> dict[str, Any]:
-    """Never look whether to stop."""
+    """Never look whether to stop; for this kind alone, patience is short."""
+    beating.GRACE_SECONDS = 2.0
     progress.update("deaf", 0, None)
     time.sleep(600)
     return {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from labeller.cli import main
-from labeller.jobs import kinds, processes, progress
+from labeller.jobs import kinds, processes
 from labeller.project import Project
 from tests.labeller.job_kinds import KINDS
 
@@ -19,5 +19,4 @@ def command(project: Project, job_id: int) -> list[str]:
 if __name__ == "__main__":
     kinds.KINDS.update(KINDS)
     processes.command = command
-    progress.GRACE_SECONDS = 2.0
     main()

@@ -12,15 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from labeller.errors import ExportError
+from labeller.errors import ExportError, LabelFileError
 from labeller.project import Project, create_project
-from labeller.services import classes
-from labeller.services.exporting import COLUMNS, export_labels, export_text
+from labeller.services import classes, streams
+from labeller.services.exporting import COLUMNS, GENERATED_COLUMNS, export_labels, export_text
 from labeller.services.importing import import_sources
 from labeller.services.label_files import label_from_csv
 from labeller.services.tables import guarded, unguarded
 from store.records import NewEvent, NewItem, NewQueueEntry
 from tests.labeller.pictures import folder_of, photo, write
+from tests.labeller.streaming import do_jobs, fixed, pool, say
 
 
 @pytest.fixture
@@ -222,3 +223,40 @@ def test_thousands_stream(project: Project, tmp_path: Path) -> None:
     assert export_labels(project, tmp_path / "x.csv") == 3_000
     assert len((tmp_path / "x.csv").read_text().splitlines()) == 3_001
     assert len(list(export_text(project, "csv"))) > 5
+
+
+def test_generated_labels_come_with_their_provenance_and_stay_no_labels(tmp_path: Path) -> None:
+    project = pool(tmp_path / "p", [0.96, 0.99, 0.97, 0.98], [0, 1, 2, 0], budget=9)
+    say(project, 3, 1)
+    streams.start(project, fixed())
+    do_jobs(project)
+    say(project, 1, 2)  # a person's label takes the place of the generated one
+    path = tmp_path / "out.jsonl"
+    assert export_labels(project, path, generated=True) == 2  # an open run is no accepted one
+    streams.decide(project, 1, "accepted", "ann")
+    assert export_labels(project, path) == 2
+    assert export_labels(project, path, generated=True) == 4
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert all(tuple(row) == GENERATED_COLUMNS for row in rows)
+    assert [row["provenance"] for row in rows] == ["page", "page", "generated", "generated"]
+    assert [row["confidence"] for row in rows[:2]] == [None, None]
+    second = rows[2]
+    assert second["path"].endswith("00001.png")
+    assert (second["class"], second["annotator"]) == ("b", "model of round 0")
+    assert (second["strategy"], second["round"], second["run"]) == ("fixed_threshold", 0, 1)
+    assert second["confidence"] == pytest.approx(0.99)
+    table = tmp_path / "out.csv"
+    assert export_labels(project, table, generated=True) == 4
+    assert b"".join(export_text(project, "csv", generated=True)) == table.read_bytes()
+    with pytest.raises(LabelFileError, match="line 4: is a generated label, which no person gave"):
+        label_from_csv(project, table, "ann")
+    streams.decide(project, 1, "rolled_back", "ann")
+    assert export_labels(project, path, generated=True) == 2
+
+
+def test_an_imported_table_brings_no_generated_labels(tmp_path: Path) -> None:
+    made = create_project(tmp_path / "project", ["cat", "dog"], workers=1)
+    folder_of(tmp_path / "photos", 2)
+    lines = b"path,class,provenance\nphotos/0.jpg,cat,page\nphotos/1.jpg,dog,generated\n"
+    report = import_sources(made, [write(tmp_path / "list.csv", lines)])
+    assert (report.added, report.labelled) == (2, 1)

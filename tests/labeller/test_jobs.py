@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from labeller.jobs import control, kinds, processes, worker
 from labeller.jobs.pace import Estimate, Pace
 from labeller.project import Project, change_settings, create_project
 from store.records import JobRecord
-from tests.labeller.job_kinds import KINDS
+from tests.labeller.job_kinds import KINDS, NAP
 from tests.labeller.job_process import command
 
 ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 120.0  # seconds: what a busy machine may take for a process to start and to end
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
 
 def until(project: Project, job_id: int, holds: Callable[[JobRecord], bool]) -> JobRecord:
     """Wait until a job's row is as wanted."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         job = control.get(project, job_id)
         if holds(job):
@@ -68,25 +70,31 @@ def insert(project: Project, kind: str = "nap", **params: Any) -> JobRecord:
 
 
 def test_a_job_runs_in_its_own_process_and_group_and_tells_how_far_it_is(project: Project) -> None:
-    job = jobs.submit(project, "nap", {"steps": 40})
+    job = jobs.submit(project, "nap", {"steps": 60})
     assert job.state == "waiting"
     seen = until(project, job.id, lambda job: job.detail.get("eta") is not None)
     assert seen.pid is not None
+    assert seen.started_at is not None
+    assert seen.heartbeat_at is not None
     assert os.getpgid(seen.pid) == seen.pid != os.getpgrp()
     assert 0 < seen.progress < 1
-    assert seen.detail["rate"] == pytest.approx(20, rel=0.5)
-    assert 0 < seen.detail["eta"] < 4
-    assert seen.detail["loss"] == pytest.approx(1 / seen.detail["done"])
+    steps = seen.detail["done"]
+    rate = seen.detail["rate"]  # a step sleeps 0.05 s; a busy machine adds to that
+    assert (steps - 1) / (seen.heartbeat_at - seen.started_at) <= rate <= 1 / NAP
+    assert 0 <= seen.detail["eta"] <= (60 - steps) / rate
+    assert seen.detail["loss"] == pytest.approx(1 / steps)
     done = ended(project, job.id)
     assert (done.state, done.error, done.progress) == ("done", None, 1.0)
-    assert done.result == {"steps": 40, "pid": done.pid}
-    assert done.detail["stages"]["nap"] == pytest.approx(2, rel=0.5)
+    assert done.result == {"steps": 60, "pid": done.pid}
+    assert done.started_at is not None
+    assert done.finished_at is not None
+    assert 59 * NAP <= done.detail["stages"]["nap"] <= done.finished_at - done.started_at
     assert "had a good nap" in (project.logs / f"job-{job.id}.log").read_text()
 
 
 def test_the_ended_process_leaves_no_zombie(project: Project) -> None:
     job = ended(project, jobs.submit(project, "nap", {"steps": 1}).id)
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE
     while any(child.pid == job.pid for child in psutil.Process().children()):
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -127,7 +135,7 @@ def test_a_job_that_never_looks_is_ended_by_force(project: Project, kind: str, s
     jobs.cancel(project, job.id)
     assert ended(project, job.id).state == "cancelled"
     assert pid is not None
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE
     while psutil.pid_exists(pid):
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -164,6 +172,22 @@ def test_sigterm_ends_a_job_cleanly_as_failed(project: Project) -> None:
     stopped = ended(project, job.id)
     assert stopped.state == "failed"
     assert "SIGTERM" in (stopped.error or "")
+
+
+def test_a_signal_that_comes_after_the_work_does_not_spoil_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = control.finish
+
+    def interrupted(*given: Any, **more: Any) -> bool:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return finish(*given, **more)
+
+    monkeypatch.setattr(control, "finish", interrupted)
+    insert(project, "nap", steps=1)
+    done = jobs.run(project)
+    assert done is not None
+    assert (done.state, done.error) == ("done", None)
 
 
 def test_expected_errors_are_said_and_faults_are_logged(project: Project) -> None:
@@ -215,7 +239,7 @@ def test_children_of_a_killed_job_do_not_outlive_it(project: Project) -> None:
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     ended(project, job.id)
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE
     while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -268,7 +292,7 @@ def test_a_reaped_job_learns_that_it_lost_its_row(project: Project) -> None:
         progress.check()
         with project.store.write() as unit:
             unit.jobs.finish(job.id, "failed", error="reaped")
-        end = time.monotonic() + 10
+        end = time.monotonic() + PATIENCE
         while not progress.lost:
             assert time.monotonic() < end
             time.sleep(0.02)
@@ -290,15 +314,20 @@ def test_progress_writes_at_most_four_times_a_second(
         write()
 
     monkeypatch.setattr(progress, "_write", counted)
-    began = time.monotonic()
+    end = time.monotonic() + PATIENCE
+    updates = 0
     with progress.beating():
-        while time.monotonic() - began < 2:
-            progress.update("count", int(1e6 * (time.monotonic() - began)), 2_000_000)
+        while len(writes) < 5:
+            assert time.monotonic() < end
+            updates += 1
+            progress.update("count", updates, None)
             progress.check()
-    assert 3 <= len(writes) <= 2 * 4 + 1
+    gaps = [later - earlier for earlier, later in pairwise(writes[:5])]
+    assert min(gaps) >= 0.25
+    assert updates > 100
     row = control.get(project, job.id)
     assert row.stage == "count"
-    assert row.detail["done"] > 1.8e6  # the last state is written although it was throttled
+    assert row.detail["done"] == updates  # the last state is written although it was throttled
 
 
 def test_losses_that_diverged_reach_the_row_as_null(project: Project) -> None:
@@ -315,7 +344,7 @@ def test_two_workers_race_for_one_job_and_one_gets_it(project: Project) -> None:
     for _ in range(3):
         job = jobs.submit(idle, "nap", {"steps": 2})
         racers = [processes.spawn(idle, job.id) for _ in range(2)]
-        assert [racer.wait(30) for racer in racers] == [0, 0]
+        assert [racer.wait(PATIENCE) for racer in racers] == [0, 0]
         done = control.get(idle, job.id)
         assert done.state == "done"
         assert done.pid in [racer.pid for racer in racers]
@@ -333,7 +362,7 @@ def test_an_external_worker_takes_what_waits_and_survives_a_crash(project: Proje
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=True,
     )
     assert '"jobs": 3' in done.stdout
@@ -350,7 +379,7 @@ def test_an_external_worker_passes_sigterm_on_and_ends(project: Project) -> None
     thread.start()
     running(idle, job.id, "nap")
     stop.set()
-    thread.join(30)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
     assert "SIGTERM" in (ended(idle, job.id).error or "")
 
@@ -377,10 +406,12 @@ def test_a_job_is_run_in_this_process_too(project: Project) -> None:
 
 def test_the_next_job_plans_with_the_stages_of_the_last(project: Project) -> None:
     insert(project, "nap", steps=10)
-    jobs.run(project)
+    last = jobs.run(project)
+    assert last is not None
     job = insert(project, "nap", steps=1)
     _, plan = worker._claim(project, job.id, None)
-    assert plan["nap"] == pytest.approx(0.5, rel=0.5)
+    assert plan == last.detail["stages"]
+    assert plan["nap"] >= 9 * NAP
 
 
 def test_pace_without_a_plan_covers_the_stage() -> None:

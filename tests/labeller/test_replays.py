@@ -142,6 +142,7 @@ def test_a_plan_always_has_random_and_knows_its_points() -> None:
     [
         (["margn"], (20, 5, 1), "Did you mean 'margin'"),
         (["fixed_threshold"], (20, 5, 1), "is a stream strategy"),
+        (["margin:70", "random:30"], (20, 5, 1), "plus signs where commas part one strategy"),
         (["margin"], (20, 20, 1), "leaves nothing to pick"),
         (["margin"], (20, 1, 1), "at least 2 labels"),
         (["margin"], (20, 5, 0), "0 seeds"),
@@ -152,6 +153,12 @@ def test_plans_that_cannot_be_are_refused(
 ) -> None:
     with pytest.raises(ReplayError, match=text):
         replays.checked(strategies, *numbers)
+
+
+def test_a_mixture_is_compared_like_any_other() -> None:
+    plan = replays.checked(["margin:70+random:30", "margin=70+random=30", "margin"], 20, 5, 1)
+    assert plan.strategies == ("margin=70+random=30", "margin", "random")
+    assert replays.plan_of(replays.written(plan)) == plan
 
 
 def test_labels_that_do_not_suffice_are_refused() -> None:

@@ -13,6 +13,8 @@ from labeller.errors import JobError, RoundError
 from labeller.project import Project, create_project
 from labeller.services import rounds
 from store.records import NewEvent, NewItem, NewModel, NewQueueEntry, Split
+from strategies import registry
+from strategies.pool import auto
 
 
 def project_of(root: Path, splits: list[Split], **settings: Any) -> Project:
@@ -44,10 +46,49 @@ def test_a_round_becomes_a_job_with_the_projects_defaults(tmp_path: Path) -> Non
         rounds.start_round(project, "random", 3)
 
 
+def test_a_mixture_is_a_strategy_like_any_other(tmp_path: Path) -> None:
+    project = project_of(tmp_path / "p", ["train"], strategy="mixture", mixture="random:3,bald:1")
+    job = rounds.start_round(project)
+    assert job.params["strategy"] == "random=3+bald=1"
+    other = project_of(tmp_path / "q", ["train"])
+    assert rounds.start_round(other, "margin:70,random:30").params["strategy"] == (
+        "margin=70+random=30"
+    )
+
+
+def test_what_is_offered_holds_the_project_s_own_mixture(tmp_path: Path) -> None:
+    project = project_of(tmp_path / "p", [], strategy="margin:1,random:1", mixture="badge:1,bald:3")
+    offered = rounds.offered(project)
+    assert {"badge=1+bald=3", "margin=1+random=1"} <= set(offered)
+    assert set(registry.names("pool")) - {"mixture"} <= set(offered)
+    assert "mixture" not in offered
+    assert len(set(offered)) == len(offered)
+    wrong = project_of(tmp_path / "q", [], strategy="luck", mixture="margin=70")
+    assert rounds.offered(wrong) == [name for name in registry.names("pool") if name != "mixture"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "has_model"),
+    [(0, 10, True), (37, 10, True), (999, 10, True), (1000, 10, True), (50, 3, False)],
+)
+def test_what_auto_does_now_can_be_told_before_the_round(
+    labels: int, classes: int, has_model: bool
+) -> None:
+    choice = rounds.auto_choice(labels, classes, has_model)
+    assert choice.name == auto.choice(labels if has_model else 0, classes)
+    assert choice.reason == f"{labels:,} labels, margin from {auto.MANY * classes:,}"
+    assert auto.choice(choice.switch - 1, classes) != "margin"
+    assert auto.choice(choice.switch, classes) == "margin"
+
+
 @pytest.mark.parametrize(
     ("strategy", "batch", "said"),
     [
         ("magic", 10, r"'magic' is no strategy\. Choose one of: .*margin"),
+        ("split", 10, "split is a stream strategy and picks from no pool"),
+        ("margin=70+luck=3", 10, "'luck' is no strategy"),
+        ("margin=70", 10, "two parts at least"),
+        ("margin=70+random=0", 10, "must be above 0"),
         ("margin", 0, "A batch of 0 cannot be"),
         ("margin", 100_001, "1 to 100,000"),
     ],

@@ -58,12 +58,12 @@ def test_a_folder_is_replayed_stopped_and_finished(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    end = time.monotonic() + 90
+    end = time.monotonic() + 200
     while not list(Path("out/runs").glob("*.json")) and time.monotonic() < end:
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=200)
     assert (process.returncode, stdout) == (130, ""), stderr
     assert "Finished runs are kept" in stderr
     assert "Traceback" not in stderr

@@ -80,7 +80,7 @@ def open_app(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
     def run(project: Project | None = None, page: str | None = None) -> AppTest:
         if project is not None:
             monkeypatch.setenv("LABELLER_PROJECT", str(project.root))
-        app = AppTest.from_file(str(MAIN), default_timeout=30).run()
+        app = AppTest.from_file(str(MAIN), default_timeout=120).run()
         return app.switch_page(f"pages/{page}.py").run() if page else app
 
     return run

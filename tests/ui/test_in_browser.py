@@ -23,7 +23,18 @@ from tests.browser import ROOT, RunningApp
 from tests.ui.conftest import images
 from tests.ui.test_view import NASTY, as_shown
 
-PAGES = ("label", "images", "rounds", "classes", "export", "settings")
+PAGES = (
+    "label",
+    "images",
+    "rounds",
+    "evaluation",
+    "stream",
+    "synthesis",
+    "replay",
+    "classes",
+    "export",
+    "settings",
+)
 MEGABYTES = 300
 
 
@@ -126,7 +137,7 @@ def test_class_names_are_shown_letter_by_letter(app: RunningApp, page: Page) -> 
     heading = page.get_by_test_id("stHeading").nth(1)
     for row, name in enumerate(NASTY[:3]):
         page.mouse.click(box["x"] + 15, box["y"] + 36 * (row + 1.5))
-        expect(heading).to_have_text(as_shown(escape_markdown(name)), timeout=10_000)
+        expect(heading).to_have_text(as_shown(escape_markdown(name)))
     assert page.locator("script", has_text="alert(1)").count() == 0
 
 
@@ -154,7 +165,7 @@ def literal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     yield f"http://localhost:{port}"
     server.terminate()
-    server.wait(20)
+    server.wait(60)
 
 
 def test_escaped_text_is_literal_everywhere(literal: str, page: Page) -> None:
@@ -184,7 +195,7 @@ def test_a_ticking_job_leaves_the_page_alone_and_ends_in_a_toast(
     with project.store.write() as unit:
         unit.jobs.claim(host(), os.getpid(), job_id=job.id)
     side = page.get_by_test_id("stSidebar")
-    expect(side.get_by_text("Retraining")).to_be_visible(timeout=10_000)
+    expect(side.get_by_text("Retraining")).to_be_visible()
     settle(page)
     page.evaluate(
         """() => {
@@ -200,7 +211,7 @@ def test_a_ticking_job_leaves_the_page_alone_and_ends_in_a_toast(
         detail = {"epoch": epoch, "epochs": 9, "loss": 1 / epoch, "losses": [1.0] * epoch}
         with project.store.write() as unit:
             unit.jobs.beat(job.id, epoch / 10, "train", "", detail)
-        expect(side.get_by_text(f"epoch {epoch}/9")).to_be_visible(timeout=5_000)
+        expect(side.get_by_text(f"epoch {epoch}/9")).to_be_visible()
         box = cancel.bounding_box()
         places.add(box and (box["x"], box["y"]))
     assert page.evaluate("() => window.touched") == 0

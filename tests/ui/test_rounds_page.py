@@ -11,8 +11,10 @@ from streamlit.testing.v1 import AppTest
 
 from labeller.project import Project, create_project
 from labeller.services import evaluation, labelling
+from labeller.services.evaluation_scores import wilson
 from labeller.services.labelling import Act
 from labeller.ui import history, plots
+from labeller.ui.text import escape_markdown
 from store.records import NewModel
 
 Run = Callable[..., AppTest]
@@ -20,7 +22,7 @@ Run = Callable[..., AppTest]
 
 def add_round(project: Project, labels: int, correct: int, n: int, strategy: str = "margin") -> int:
     """Store a round with a model that got `correct` of `n` audit items right."""
-    low, high = evaluation.interval(correct, n)
+    low, high = wilson(correct, n)
     metrics: dict[str, Any] = {
         "accuracy": correct / n,
         "interval": [low, high],
@@ -137,3 +139,18 @@ def test_balance_and_timings() -> None:
     figure = plots.balance(["a", "b"], {"train": [5, 1], "valid": [1, 0], "audit": [0, 2]})
     assert [list(bar.x) for bar in figure.data] == [[5, 1], [1, 0], [0, 2]]
     assert list(plots.timings({"train": 2.0, "other": 1.0}).data[0].y) == ["Training", "Other"]
+
+
+def test_a_round_shows_what_its_job_said(open_app: Run, project: Project) -> None:
+    told = "auto picked by uncertainty_herding (37 labels, margin from 200)."
+    with project.store.write() as unit:
+        job = unit.jobs.add("round", {}, exclusive=False)
+        record = unit.rounds.start("auto", 6, job.id, 4, 4.0)
+        unit.rounds.finish(record.id, "done", queued=6)
+    with project.store.write() as unit:
+        unit.jobs.claim("here", 1, job_id=job.id)
+    with project.store.write() as unit:
+        unit.jobs.finish(job.id, "done", result={"message": told})
+    app = open_app(project, "rounds")
+    assert not app.exception
+    assert escape_markdown(told) in [caption.value for caption in app.caption]

@@ -10,10 +10,11 @@ from streamlit.testing.v1 import AppTest
 
 from labeller import tokens
 from labeller.config import Settings, load_settings
-from labeller.project import Project
+from labeller.project import Project, change_settings
 from labeller.services import budget, labelling
 from labeller.services.labelling import Act
 from labeller.ui import settings_page
+from labeller.ui.text import escape_markdown
 
 Run = Callable[..., AppTest]
 
@@ -28,7 +29,9 @@ def save(app: AppTest, form: str) -> AppTest:
 def test_every_setting_but_the_fixed_ones_can_be_changed(open_app: Run, project: Project) -> None:
     shown = [name for names in settings_page.groups().values() for name in names]
     assert sorted(shown) == sorted(
-        f.name for f in fields(Settings) if f.name not in settings_page.FIXED
+        f.name
+        for f in fields(Settings)
+        if f.name not in (*settings_page.FIXED, *settings_page.ELSEWHERE)
     )
     app = open_app(project, "settings")
     assert not app.exception
@@ -64,6 +67,71 @@ def test_what_the_environment_sets_cannot_be_changed_here(
     assert "LABELLER\\_BATCH" in field.help
     save(app, "settings_Rounds")
     assert load_settings(project.root, {}).batch == 6
+
+
+def mixture(app: AppTest) -> list[tuple[object, object]]:
+    """Return the rows of the mixture's editor."""
+    assert not app.exception
+    names = [w.value for w in app.selectbox if str(w.key).startswith("mixture_strategy_")]
+    shares = [w.value for w in app.number_input if str(w.key).startswith("mixture_share_")]
+    return list(zip(names, shares, strict=True))
+
+
+def keys(app: AppTest, start: str) -> list[str]:
+    return [
+        w.key for w in (*app.selectbox, *app.number_input, *app.button) if w.key and start in w.key
+    ]
+
+
+def test_a_mixture_is_made_row_by_row(open_app: Run, project: Project) -> None:
+    app = open_app(project, "settings")
+    assert mixture(app) == [("margin", 70.0), ("typiclust", 20.0), ("random", 10.0)]
+    assert app.button(key="mixture_save").disabled
+    app.button(key="mixture_add").click().run()
+    assert len(mixture(app)) == 4
+    app.selectbox(key=keys(app, "mixture_strategy_")[3]).set_value("badge").run()
+    app.number_input(key=keys(app, "mixture_share_")[0]).set_value(30.0).run()
+    app.button(key=keys(app, "mixture_drop_")[1]).click().run()
+    assert mixture(app) == [("margin", 30.0), ("random", 10.0), ("badge", 10.0)]
+    told = "Pick 60 % by margin, 20 % by random and 20 % by badge."
+    assert any(caption.value == escape_markdown(told) for caption in app.caption)
+    app.button(key="mixture_save").click().run()
+    assert load_settings(project.root, {}).mixture == "margin=30+random=10+badge=10"
+    assert app.toast[0].value == "Saved: Mixture."
+    assert mixture(app) == [("margin", 30.0), ("random", 10.0), ("badge", 10.0)]
+    assert app.button(key="mixture_save").disabled
+    app.button(key=keys(app, "mixture_drop_")[2]).click().run()
+    assert app.button(key=keys(app, "mixture_drop_")[0]).disabled  # two parts at least
+
+
+def test_what_is_no_mixture_is_said_and_cannot_be_saved(open_app: Run, project: Project) -> None:
+    app = open_app(project, "settings")
+    app.selectbox(key=keys(app, "mixture_strategy_")[2]).set_value("margin").run()
+    assert "names margin twice" in app.error[0].value
+    assert app.button(key="mixture_save").disabled
+    app.selectbox(key=keys(app, "mixture_strategy_")[2]).set_value("random").run()
+    assert not app.error
+    app.number_input(key=keys(app, "mixture_share_")[1]).set_value(0.0).run()
+    assert "share of typiclust in a mixture must be above 0" in app.error[0].value
+    assert app.button(key="mixture_save").disabled
+
+
+def test_a_mixture_written_wrongly_by_hand_can_be_mended(open_app: Run, project: Project) -> None:
+    change_settings(project, mixture="margin=much")
+    app = open_app(project, "settings")
+    assert escape_markdown("gives 'margin' no share") in app.warning[0].value
+    app.button(key="mixture_save").click().run()
+    assert load_settings(project.root, {}).mixture == "margin=70+typiclust=20+random=10"
+    assert not app.warning
+
+
+def test_a_mixture_of_the_environment_is_shown_as_it_is(
+    open_app: Run, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LABELLER_MIXTURE", "badge=1+random=1")
+    app = open_app(project, "settings")
+    assert not mixture(app)
+    assert app.code[0].value == "badge=1+random=1"
 
 
 def test_a_file_that_cannot_be_written_is_said_in_place(

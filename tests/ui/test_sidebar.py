@@ -11,10 +11,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from labeller.jobs.processes import host
-from labeller.project import Project
-from labeller.services import budget, classes, labelling, recent
+from labeller.project import Project, change_settings
+from labeller.services import budget, classes, labelling, recent, rounds
 from labeller.services.labelling import Act
-from labeller.ui import session
+from labeller.ui import session, view
+from labeller.ui.text import escape_markdown
 from store.records import JobRecord, NewModel
 
 Run = Callable[..., AppTest]
@@ -52,7 +53,9 @@ def add_model(project: Project, **metrics: Any) -> None:
         unit.rounds.finish(record.id, "done", model_id=made.id, queued=0)
 
 
-@pytest.mark.parametrize("page", [None, "images", "rounds", "classes", "export", "settings"])
+@pytest.mark.parametrize(
+    "page", [None, "images", "rounds", "stream", "replay", "classes", "export", "settings"]
+)
 def test_it_stands_on_every_page(open_app: Run, project: Project, page: str | None) -> None:
     app = open_app(project, page)
     assert "100 left" in texts(app)
@@ -86,9 +89,47 @@ def test_only_pool_strategies_are_offered_with_what_they_do(
     app = open_app(project, "export")
     choice = app.sidebar.selectbox(key=f"strategy_{project.id}")
     assert {"Margin", "Random", "Entropy", "Least confidence"} <= set(choice.options)
-    assert choice.value == "margin"
+    assert choice.value == "auto"
     choice.set_value("random").run()
     assert any("random" in caption.value.lower() for caption in app.sidebar.caption)
+
+
+def test_the_project_s_mixture_is_offered_and_says_its_shares(
+    open_app: Run, project: Project
+) -> None:
+    change_settings(project, strategy="mixture", mixture="margin=3+random=1")
+    app = open_app(project, "export")
+    choice = app.sidebar.selectbox(key=f"strategy_{project.id}")
+    assert choice.value == "margin=3+random=1"
+    assert "Mixture 3 : 1" in choice.options
+    assert escape_markdown("Pick 75 % by margin and 25 % by random.") in texts(app)
+    app.sidebar.button(key="retrain").click().run()
+    with project.store.read() as unit:
+        (job,) = unit.jobs.active()
+    assert job.params["strategy"] == "margin=3+random=1"
+
+
+def test_auto_says_what_it_does_now_and_when_that_changes(open_app: Run, project: Project) -> None:
+    app = open_app(project, "export")
+    app.sidebar.selectbox(key=f"strategy_{project.id}").set_value("auto").run()
+    first = view.auto_line(rounds.auto_choice(0, 2))
+    assert escape_markdown(first) in texts(app)
+    with project.store.read() as unit:
+        trained = unit.items.ids(split=("train", "valid")).tolist()[:3]
+    labelling.record(
+        project, "anna", "s", "page", [Act(f"a{n}", "label", n, "cat") for n in trained]
+    )
+    second = view.auto_line(rounds.auto_choice(3, 2))
+    assert second != first
+    assert second == "auto: now uncertainty_herding (3 labels, margin from 200)"
+    assert escape_markdown(second) in texts(app.run())
+
+
+def test_a_strategy_that_is_none_gives_way_to_one_that_is(open_app: Run, project: Project) -> None:
+    change_settings(project, strategy="luck", mixture="margin=1")
+    app = open_app(project, "export")
+    choice = app.sidebar.selectbox(key=f"strategy_{project.id}")
+    assert choice.value == choice.options[0].lower()
 
 
 def test_retrain_enters_a_job_with_the_choice_and_is_then_off(

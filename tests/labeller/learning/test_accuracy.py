@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from benchmarks import accuracy
-from labeller.services import demo, evaluation
+from labeller.services import demo
+from labeller.services.evaluation_scores import wilson
 from store.records import NewEvent
 from tests.labeller.learning.shapes import run
 
@@ -22,7 +23,7 @@ def test_random_labels_are_worth_at_least_what_was_measured() -> None:
     for labels, measured in accuracy.MEASURED.items():
         found, _ = accuracy.accuracies(rows, classes, pool, labels, 3)
         right = round(statistics.median(found) * accuracy.TEST)
-        low, high = evaluation.interval(right, accuracy.TEST)
+        low, high = wilson(right, accuracy.TEST)
         assert high >= max(measured), f"{labels} labels: {low:.3f} to {high:.3f}"
 
 

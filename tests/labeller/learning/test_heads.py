@@ -20,7 +20,7 @@ from labeller.learning.fitting import Labelled, TensorLoader, batch_size
 from labeller.learning.heads import Head, HeadConfig, dropping, fit_head
 from labeller.learning.images import square
 from labeller.progress import Progress, Silent
-from labeller.services.evaluation import interval
+from labeller.services.evaluation_scores import wilson
 from tests.labeller.learning.shapes import Told
 
 CPU = device.choose("cpu")
@@ -144,5 +144,5 @@ def test_500_labels_are_worth_what_was_measured() -> None:
     )
     with torch.inference_mode():
         right = int((head(x[500:]).argmax(1) == columns[500:]).sum())
-    low, high = interval(right, 800)
+    low, high = wilson(right, 800)
     assert high >= LITE0_500, f"{right / 800:.3f} ({low:.3f} to {high:.3f})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import time
 import zipfile
 from collections.abc import Mapping
 from functools import partial
@@ -21,8 +22,10 @@ from labeller.learning.saved import load_model
 from labeller.progress import Silent
 from labeller.project import Project, create_project
 from labeller.services import classes as class_service
+from labeller.services import prediction_service
 from labeller.services.predicting import Predictor
 from labeller.services.prediction_files import TWICE, predict_to_file
+from labeller.services.prediction_service import Resident
 from store.vectors import VectorFile
 from tests.labeller.learning.shapes import CLASSES, label, picture, run, shapes
 
@@ -124,20 +127,33 @@ def test_it_goes_on_where_it_stopped(project: Project, tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*"))
 
 
-def test_merged_classes_are_predicted_as_one(project: Project, tmp_path: Path) -> None:
-    path = project.root / "images" / "0000.png"
-    with Predictor(project) as apart:
-        (first,) = apart.predict([("a", str(path))])
-        with project.store.read() as unit:
-            bars, disc, _ = unit.classes.all()
-        class_service.merge(project, disc.id, bars.id)
-        with_merged = Predictor.__new__(Predictor)  # the process is the same; the names are new
-        fresh = Predictor(project)
-        with fresh:
-            assert fresh.classes == ("bars", "noise")
-            with_merged._columns, with_merged.classes = fresh._columns, fresh.classes
-            row = with_merged._row("a", {"probs": list(first.probs), "energy": 0.5})
-    assert row.probs == pytest.approx((first.probs[0] + first.probs[1], first.probs[2]))
+def test_a_process_that_stays(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [(f"k{n}", str(project.root / "images" / f"{n:04}.png")) for n in range(3)]
+    one = Resident()
+    first = {row["key"]: row for row in one.predict(project, files)}
+    assert one._predictor is not None
+    process = one._predictor._pool._workers[0].process
+    assert sorted(first) == ["k0", "k1", "k2"]
+    with project.store.read() as unit:
+        bars, disc, _ = unit.classes.all()
+    class_service.merge(project, disc.id, bars.id)  # merged classes are predicted as one
+    again = {row["key"]: row for row in one.predict(project, files)}
+    assert process.poll() is None, "the same process answers"
+    for key, row in again.items():
+        before = first[key]["probabilities"]
+        assert row["probabilities"] == pytest.approx(
+            {"bars": before["bars"] + before["disc"], "noise": before["noise"]}, abs=1e-6
+        )
+    left = one.predict(project, files)
+    next(left)
+    left.close()
+    assert process.poll() is not None, "answers nobody took must not reach the next who asks"
+    monkeypatch.setattr(prediction_service, "IDLE_SECONDS", 0.05)
+    assert len(list(one.predict(project, files[:1]))) == 1
+    waited = time.monotonic() + 60
+    while getattr(one, "_predictor") and time.monotonic() < waited:  # noqa: B009 - it changes
+        time.sleep(0.05)
+    assert getattr(one, "_predictor") is None  # noqa: B009
 
 
 def test_what_the_worker_says_of_images(project: Project, tmp_path: Path) -> None:

@@ -12,11 +12,12 @@ import pytest
 
 from labeller.errors import ConfigError, JobCancelled, JobLost, RoundError
 from labeller.learning.features import features_of
+from labeller.learning.picker import COLD_START
 from labeller.learning.round_job import run_round_job
 from labeller.learning.saved import load_audit, load_model
 from labeller.progress import Silent
 from labeller.project import Project, create_project
-from labeller.services import rounds
+from labeller.services import audit_files, rounds
 from store.records import QueueEntry
 from store.vectors import VectorFile
 from tests.labeller.learning.shapes import Told, add_shapes, job, label, run, shapes
@@ -111,6 +112,16 @@ def test_a_saved_model_predicts_the_same_again(tmp_path: Path) -> None:
     assert (kept.argmax(axis=1) == np.searchsorted(record.class_ids, truth)).mean() == (
         record.metrics["accuracy"]
     )
+    with project.store.read() as unit:
+        audit = unit.items.ids(split="audit")
+    whole = audit_files.read(project, record)
+    assert whole.item_ids.tolist() == audit.tolist(), "labelled or not"
+    assert len(audit) > len(items)
+    assert np.allclose(whole.probs, file.read(audit))
+    assert (whole.then_ids.tolist(), whole.then_classes.tolist()) == (
+        items.tolist(),
+        truth.tolist(),
+    )
 
 
 @pytest.mark.usefixtures("quick")
@@ -144,16 +155,16 @@ def test_what_is_missing_for_a_model_is_said_and_the_queue_covers_the_pool(
     result = run(project)
     assert result["model"] is None
     assert said in result["message"]
-    assert "picked by typiclust instead of by margin" in result["message"]
+    assert f"picked by {COLD_START} instead of by margin" in result["message"]
     entries = queue(project)
     assert len(entries) == result["queued"] == 10
-    assert {entry.strategy for entry in entries} == {"typiclust", "audit"}
+    assert {entry.strategy for entry in entries} == {COLD_START, "audit"}
     assert all(entry.suggestion_class_id is None for entry in entries)
     with project.store.read() as unit:
         record = unit.rounds.latest()
         assert unit.models.all() == []
     assert record is not None
-    assert (record.strategy, record.state, record.model_id) == ("typiclust", "done", None)
+    assert (record.strategy, record.state, record.model_id) == (COLD_START, "done", None)
 
 
 def test_random_needs_no_model_and_is_kept_in_a_cold_start(tmp_path: Path) -> None:

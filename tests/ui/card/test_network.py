@@ -74,7 +74,7 @@ def test_an_answer_that_got_lost_doubles_nothing(
     until(lambda: lost >= 2, "two answers lost", page=card.page)
     window.unroute(LABELS)
     until(lambda: set(labels_of(project)) == set(names), "both labels")
-    expect(card.part("away")).to_be_hidden(timeout=20_000)
+    expect(card.part("away")).to_be_hidden()
     assert events_of(project) == {"label": 2}
     with project.store.read() as unit:
         assert unit.budget.get().spent == 2
@@ -260,7 +260,7 @@ def test_a_label_that_the_budget_cannot_pay_waits_for_more(
         cat = unit.classes.all()[0].id
         unit.labels.record("eve", "e", "api", [NewEvent("e1", "label", other, cat)], 1.0)
     window.unroute(API)
-    expect(card.part("refusedList")).to_contain_text("0000.jpg as cat", timeout=20_000)
+    expect(card.part("refusedList")).to_contain_text("0000.jpg as cat")
     expect(card.part("emptyTitle")).to_have_text("The budget is spent")
     budget.set_total(project, 3)
     expect(card.part("name")).to_have_text("0000.jpg")
@@ -303,9 +303,9 @@ def test_a_killed_and_restarted_server_has_every_label_once(
     names += card.press("2", "3")[1:]
     mortal.start()
     expected = dict(zip(names, ["cat", "dog", "horse", "ship", "dog", "horse"], strict=True))
-    until(lambda: labels_of(project) == expected, "every label, once", seconds=40)
+    until(lambda: labels_of(project) == expected, "every label, once")
     assert events_of(project) == {"label": 7, "undo": 1}
-    expect(card.part("away")).to_be_hidden(timeout=20_000)
+    expect(card.part("away")).to_be_hidden()
     more = card.press("1")
     until(lambda: labels_of(project) == {**expected, more[0]: "cat"}, "labelling goes on")
 

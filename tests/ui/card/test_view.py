@@ -142,8 +142,8 @@ def test_the_card_fills_the_window_and_nothing_moves(
 def test_nothing_overlaps_at_any_width(project_of: Make, card_of: Open) -> None:
     card = card_of(project_of(budget=5_000, suggest=True)).ready()
     card.press("1")
-    names = ("progress", "queue", "rate", "budget", "budgetWord", "zoomOut", "helpOpen", "accept")
-    names += ("skip", "flag", "undo", "classes", "name")
+    names = ["progress", "queue", "rate", "budget", "budgetWord", "zoomOut", "helpOpen", "accept"]
+    names += ["skip", "flag", "undo", "classes", "name"]
     for width in (360, 480, 640, 768, 900, 1024, 1150, 1280, 1440, 1700, 1920):
         card.page.set_viewport_size({"width": width, "height": 800})
         card.page.wait_for_timeout(250)

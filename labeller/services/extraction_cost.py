@@ -1,0 +1,137 @@
+"""What another backbone would cost: how many images it has not read yet, and about how long."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from labeller.project import Project
+from labeller.services.backbone_names import FINEST, KNOWN, PACKAGED, input_size
+from store.bits import Bits
+
+FILE = "rates.json"
+LEAST = 64  # images; fewer do not tell how fast it goes
+_FIRST = 27.0  # images a second of the packaged backbone at 224 pixels on two cores
+_SAMPLE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How fast features were computed the last time: images of `size` pixels a second."""
+
+    file: str
+    size: int
+    rate: float
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Images to be read anew, and about how many seconds that takes; None when nothing says so.
+
+    `measured` tells whether the rate is that of this backbone here, not one derived from another.
+    """
+
+    images: int
+    seconds: float | None
+    measured: bool
+
+    @property
+    def text(self) -> str:
+        """The same for people."""
+        if not self.images:
+            return "No image has to be read anew."
+        read = f"{self.images:,} image{'s' if self.images != 1 else ''} will be read anew"
+        if self.seconds is None:
+            return f"{read}; how long that takes is not known before the first of them."
+        source = "" if self.measured else ", an estimate from other backbones"
+        return f"{read}, about {_duration(self.seconds)}{source}."
+
+
+def keep(project: Project, backbone: str, rate: Rate) -> None:
+    """Keep how fast a backbone went, in place of what was kept before.
+
+    Parameters
+    ----------
+    project : Project
+    backbone : str
+    rate : Rate
+    """
+    path = project.vectors / FILE
+    table = {name: asdict(one) for name, one in rates(project).items()} | {backbone: asdict(rate)}
+    scratch = path.with_suffix(f".{os.getpid()}")
+    scratch.write_text(json.dumps(table), encoding="utf-8")
+    scratch.replace(path)
+
+
+def rates(project: Project) -> dict[str, Rate]:
+    """Return what is kept, by backbone; nothing when the file is missing or damaged."""
+    try:
+        table = json.loads((project.vectors / FILE).read_text(encoding="utf-8"))
+        found = {name: Rate(**one) for name, one in table.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+    return {name: one for name, one in found.items() if one.rate > 0}
+
+
+def cost(project: Project, backbone: str) -> Cost:
+    """Return what the next round costs before it trains, if `backbone` were chosen.
+
+    Parameters
+    ----------
+    project : Project
+    backbone : str
+        A known one or any other; of others nothing but a measurement tells the time.
+
+    Returns
+    -------
+    Cost
+    """
+    kept = rates(project)
+    own = kept.get(backbone)
+    with project.store.read() as unit:
+        items = unit.items.count().items
+    images = max(0, items - _done(project.vectors / own.file)) if own else items
+    if own:
+        return Cost(images, images / own.rate, True)
+    known = KNOWN.get(backbone)
+    if known is None or not images:
+        return Cost(images, None, False)
+    size = input_size(_side(project), known.size, known.fixed)
+    work = known.cost * (size / known.size) ** 2
+    return Cost(images, images * work * _unit_seconds(kept), False)
+
+
+def _unit_seconds(kept: dict[str, Rate]) -> float:
+    """Return the seconds of an image at 224 pixels with the packaged backbone."""
+    for name in sorted(kept, key=lambda name: name != PACKAGED):
+        if (known := KNOWN.get(name)) is not None:
+            work = known.cost * (kept[name].size / known.size) ** 2
+            return 1 / (kept[name].rate * work)
+    return 1 / _FIRST
+
+
+def _done(file: Path) -> int:
+    return Bits(file.with_name(f"{file.name}.has")).count()
+
+
+def _side(project: Project) -> float:
+    """Return the median longest side of some images."""
+    with project.store.read() as unit:
+        ids = unit.items.ids()
+        some = unit.items.many(ids[:: max(1, len(ids) // _SAMPLE)].tolist())
+    sides = [max(item.width, item.height) for item in some.values()]
+    return float(np.median(sides)) if sides else float(FINEST)
+
+
+def _duration(seconds: float) -> str:
+    """Say a time in the unit that people would use."""
+    for length, word in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= length:
+            number = round(seconds / length)
+            return f"{number} {word}{'s' if number != 1 else ''}"
+    return "a minute" if seconds > 30 else "half a minute"

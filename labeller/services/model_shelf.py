@@ -1,0 +1,172 @@
+"""The models of a project: which is in use, how large they are, going back, deleting, exporting."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labeller import jobs
+from labeller.errors import ExportError
+from labeller.project import Project
+from labeller.services import energies
+from store.records import JobRecord, ModelRecord
+
+KIND = "export_model"
+FOLDER = "exports"
+FILES = {"onnx": "model.onnx", "int8": "model-int8.onnx", "fastai": "learner.pkl"}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How an exported file compares with its model on the same images.
+
+    `largest` is the largest difference of a probability, `agree` the share of images that both
+    give the same class.
+    """
+
+    name: str
+    bytes: int
+    accuracy: float
+    model_accuracy: float
+    largest: float
+    agree: float
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """The newest export of a model: where it is and how its files compare with it."""
+
+    folder: Path
+    checks: tuple[Check, ...]
+    split: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """A model with its size on the disk (0 when it was deleted) and its export, if there is one."""
+
+    model: ModelRecord
+    round_number: int
+    bytes: int
+    export: Export | None
+
+
+def shelf(project: Project) -> list[Shelved]:
+    """Return the models, newest first."""
+    with project.store.read() as unit:
+        models = unit.models.all()
+        numbers = {one.id: one.number for one in unit.rounds.all()}
+        exports = [job for job in unit.jobs.all(500) if job.kind == KIND and job.state == "done"]
+        files = {m.id: p.file for m in models if (p := unit.predictions.get(m.id)) is not None}
+    newest: dict[int, dict[str, Any]] = {}
+    for job in sorted(exports, key=lambda job: job.id):
+        newest[int(job.params["model"])] = dict(job.result or {})
+    return [
+        Shelved(
+            model=model,
+            round_number=numbers[model.round_id],
+            bytes=_size(project, model, files.get(model.id)),
+            export=_export(newest.get(model.id)),
+        )
+        for model in reversed(models)
+    ]
+
+
+def _export(result: dict[str, Any] | None) -> Export | None:
+    if result is None or not Path(result["folder"]).is_dir():
+        return None
+    checks = tuple(Check(**one) for one in result["files"])
+    return Export(Path(result["folder"]), checks, result["split"], result["n"])
+
+
+def _size(project: Project, model: ModelRecord, predictions: str | None) -> int:
+    if model.deleted_at is not None:
+        return 0
+    paths = [path for path in project.file(model.path).glob("*") if path.is_file()]
+    if predictions is not None:
+        paths += [p for p in [project.file(predictions)] if p.is_file()]
+    return sum(path.stat().st_size for path in paths)
+
+
+def use(project: Project, model_id: int) -> ModelRecord:
+    """Put a model in use instead of the present one, for predictions and the next stream.
+
+    Raises
+    ------
+    NotFound, Conflict
+        When there is none, or it was deleted.
+    """
+    with project.store.write() as unit:
+        return unit.models.use(model_id)
+
+
+def delete(project: Project, model_id: int) -> int:
+    """Delete a model's files; its figures stay in the history.
+
+    Parameters
+    ----------
+    project : Project
+    model_id : int
+
+    Returns
+    -------
+    int
+        Bytes that were freed.
+
+    Raises
+    ------
+    NotFound, Conflict
+        When there is none, it is in use, or a stream goes by it.
+    """
+    with project.store.write() as unit:
+        before = unit.models.get(model_id)
+        unit.models.delete(model_id)
+        prediction = unit.predictions.get(model_id)
+        unit.predictions.drop(model_id)
+    freed = _size(project, before, prediction.file if prediction else None)
+    if prediction is not None:
+        file = project.file(prediction.file)
+        # the bits first: rows without bits count as missing, bits without rows would lie
+        file.with_name(f"{file.name}.has").unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
+        energies.delete(file)
+    shutil.rmtree(project.file(before.path), ignore_errors=True)
+    return freed
+
+
+def folder_of(project: Project, model_id: int) -> Path:
+    """Return where the export of a model goes."""
+    return project.root / FOLDER / f"model-{model_id}"
+
+
+def start_export(project: Project, model_id: int, formats: Sequence[str]) -> JobRecord:
+    """Start the job that exports a model.
+
+    Parameters
+    ----------
+    project : Project
+    model_id : int
+    formats : sequence of str
+        Some of ``onnx``, ``int8`` and ``fastai``.
+
+    Raises
+    ------
+    ExportError
+        When a format is unknown, none is given, or the model was deleted.
+    NotFound
+        When there is no such model.
+    JobError
+        When an export is on already.
+    """
+    unknown = [name for name in formats if name not in FILES]
+    if unknown or not formats:
+        named = repr(unknown[0]) if unknown else "Nothing"
+        raise ExportError(f"{named} is no format. Choose of: {', '.join(FILES)}.")
+    with project.store.read() as unit:
+        if unit.models.get(model_id).deleted_at is not None:
+            raise ExportError(f"Model {model_id} was deleted. Choose another.")
+    return jobs.submit(project, KIND, {"model": model_id, "formats": list(formats)})

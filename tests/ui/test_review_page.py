@@ -1,0 +1,132 @@
+"""The review page: what it offers when, and decisions by key in a browser."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from streamlit.testing.v1 import AppTest
+
+from labeller.project import Project
+from labeller.services import cleaning, labelling
+from labeller.services.labelling import Act
+from tests import browser as browsers
+
+Run = Callable[..., AppTest]
+
+
+def searched(project: Project, label: bool = True) -> None:
+    """Label eight images cat, and enter a finished search that doubts three of them."""
+    if label:
+        acts = [Act(f"e{n}", "label", n, "cat") for n in range(1, 9)]
+        labelling.record(project, "anna", "s", "page", acts)
+    with project.store.read() as unit:
+        cat, dog = (one.id for one in unit.classes.all())
+    base = {"label": cat, "suggested": dog, "confidence": 0.93, "loss": 2.7, "twin": None}
+    suspects = [
+        {**base, "item": 2, "kinds": [cleaning.LABEL_ERROR, cleaning.LOSS]},
+        {**base, "item": 3, "kinds": [cleaning.TWIN], "twin": 4},
+        {**base, "item": 5, "kinds": [cleaning.LOSS]},
+    ]
+    with project.store.write() as unit:
+        unit.jobs.add(cleaning.KIND, {}, exclusive=True)
+        job = unit.jobs.claim("here", 1)
+        assert job is not None
+        result = {"suspects": suspects, "checked": 8, "label_errors": 1, "at": time.time()}
+        assert unit.jobs.finish(job.id, "done", result)
+
+
+def label_of(project: Project, item: int) -> str | None:
+    with project.store.read() as unit:
+        found = unit.labels.current(item)
+    return None if found is None else found.class_name
+
+
+def test_before_the_first_search(open_app: Run, project: Project) -> None:
+    app = open_app(project, "review")
+    assert not app.exception
+    assert any("Labels are wrong now and then" in text.value for text in app.markdown)
+    assert app.button(key="review_search").disabled
+    labelling.record(project, "anna", "s", "page", [Act("e1", "label", 1, "cat")])
+    app.run()
+    app.button(key="review_search").click().run()
+    assert not app.exception
+    assert app.button(key="review_search").disabled
+    with project.store.read() as unit:
+        assert [job.kind for job in unit.jobs.active()] == [cleaning.KIND]
+
+
+def test_one_suspect_after_the_other(open_app: Run, project: Project) -> None:
+    searched(project)
+    app = open_app(project, "review")
+    assert not app.exception
+    assert "Is this really **cat**?" in app.markdown[0].value
+    assert "The models think **dog** (93" in app.markdown[1].value
+    app.button(key="review_relabel").click().run()
+    assert label_of(project, 2) == "dog"
+    assert any("labelled **cat**" in text.value for text in app.caption), "the twin is shown"
+    app.button(key="review_pass").click().run()
+    app.button(key="review_flag").click().run()
+    assert label_of(project, 5) is None
+    assert any("Only what you passed over is left" in text.value for text in app.markdown)
+    app.button(key="review_undo").click().run()
+    assert label_of(project, 5) == "cat"
+    app.button(key="review_undo").click().run()
+    assert label_of(project, 2) == "cat"
+    assert app.button(key="review_undo").disabled
+    assert not app.exception
+
+
+def test_a_decision_that_is_refused_says_why(open_app: Run, project: Project) -> None:
+    searched(project)
+    app = open_app(project, "review")
+    with project.store.write() as unit:  # meanwhile, in another tab
+        unit.classes.update(unit.classes.all()[1].id, archived=True)
+    app.button(key="review_relabel").click().run()
+    assert any("archived" in error.value for error in app.error)
+    assert label_of(project, 2) == "cat"
+
+
+@pytest.fixture
+def page(project: Project, tmp_path: Path) -> Iterator[Page]:
+    if browsers.chromium() is None:
+        pytest.skip("no Chromium on this machine")
+    running = browsers.start_app(project.root, tmp_path / "server")
+    try:
+        with browsers.shared() as chromium:
+            opened = _opened(chromium)
+            opened.goto(running.page("review"))
+            yield opened
+            opened.context.close()
+    finally:
+        running.stop()
+
+
+def _opened(chromium: Browser) -> Page:
+    made = chromium.new_context(viewport={"width": 1280, "height": 800}).new_page()
+    made.set_default_timeout(browsers.PATIENCE)
+    return made
+
+
+def test_by_keys_in_a_browser(project: Project, page: Page, tmp_path: Path) -> None:
+    searched(project)
+    page.reload()
+    expect(page.get_by_text("0 of 3 decided")).to_be_visible(timeout=browsers.PATIENCE)
+    expect(page.get_by_role("heading", name="Is this really cat?")).to_be_visible()
+    page.screenshot(path=tmp_path / "review.png")
+    page.keyboard.press("l")
+    expect(page.get_by_text("1 of 3 decided")).to_be_visible(timeout=browsers.PATIENCE)
+    assert label_of(project, 2) == "dog"
+    expect(page.get_by_text("Looks the same, labelled")).to_be_visible()
+    page.screenshot(path=tmp_path / "twin.png")
+    page.keyboard.press("k")
+    expect(page.get_by_text("2 of 3 decided")).to_be_visible(timeout=browsers.PATIENCE)
+    page.keyboard.press("u")
+    expect(page.get_by_text("1 of 3 decided")).to_be_visible(timeout=browsers.PATIENCE)
+    expect(page.get_by_text("Looks the same, labelled")).to_be_visible()
+    page.keyboard.press("a")
+    expect(page.get_by_text("2 of 3 decided")).to_be_visible(timeout=browsers.PATIENCE)
+    assert label_of(project, 3) is None
