@@ -23,6 +23,7 @@ from labeller.learning.images import Bytes, Ints, decoded
 from labeller.project import Project
 from labeller.services.backbone_names import cache_folder
 
+ENGINES = ("torch", "ONNX Runtime")
 INPUT, OUTPUT = "pixels", "features"
 WORTH_EXPORT = 4_000 * 96 * 96  # pixels; exporting takes what 1,000 to 3,000 images of 96 gain
 WORTH_LOADING = 256  # images; for fewer the file is not even opened
@@ -107,7 +108,7 @@ def fastest(
     file = path_of(backbone, recipe)
     worth = len(ids) * recipe.size**2 >= WORTH_EXPORT or file.is_file()
     if device.cuda or not worth or len(ids) < WORTH_LOADING:
-        return trunk, "torch"
+        return trunk, ENGINES[0]
     try:
         if not file.is_file():
             export(trunk, backbone.widths, recipe.size, file)
@@ -117,7 +118,7 @@ def fastest(
         reason = compare(trunk, candidate, images)
     except Exception as error:  # exporters and runtimes raise what they like; torch can do it all
         reason = f"it failed with {type(error).__name__}"
-    return (trunk, f"torch, not ONNX Runtime: {reason}") if reason else (candidate, "ONNX Runtime")
+    return (trunk, f"torch, not ONNX Runtime: {reason}") if reason else (candidate, ENGINES[1])
 
 
 def path_of(backbone: Backbone, recipe: Recipe) -> Path:

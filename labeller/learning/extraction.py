@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from labeller.learning import backbones, hog
-from labeller.learning.backbone_onnx import fastest
+from labeller.learning.backbone_onnx import ENGINES, fastest
 from labeller.learning.backbones import Recipe, Trunk
 from labeller.learning.device import Device
 from labeller.learning.features import Features, Floats
@@ -76,7 +76,8 @@ def compute_missing(
     trunk, engine = fastest(project, features.backbone, features.recipe, missing, device)
     bad: list[Unreadable] = []
     done, started = 0, time.monotonic()
-    progress.update(STAGE, 0, len(missing), features.note, engine=engine)
+    said = features.note or (engine if engine not in ENGINES else "")
+    progress.update(STAGE, 0, len(missing), said, engine=engine)
     for part in _computed(project, features.recipe, trunk, missing, device, progress):
         features.file.write(np.concatenate(part.ids), np.concatenate(part.rows))
         bad += part.bad

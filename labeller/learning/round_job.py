@@ -345,7 +345,9 @@ class _Round:
                 timings=self.watch.timings,
             )
         if finished is not None:
-            tidy.delete_vectors(self.project, old, finished.features.recipe.file)
+            stays = finished.features
+            # a backbone whose weights are missing for now will want its own features again
+            tidy.delete_vectors(self.project, old, None if stays.note else stays.recipe.file)
         return model, queued
 
     def _new_model(self, finished: _Finished) -> NewModel:

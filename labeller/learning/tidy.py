@@ -61,7 +61,7 @@ def supersede(unit: Unit, model_id: int) -> list[str]:
     return files
 
 
-def delete_vectors(project: Project, files: list[str], recipe_file: str) -> None:
+def delete_vectors(project: Project, files: list[str], recipe_file: str | None) -> None:
     """Delete predictions that were forgotten, and features of other recipes than the present.
 
     Parameters
@@ -69,15 +69,15 @@ def delete_vectors(project: Project, files: list[str], recipe_file: str) -> None
     project : Project
     files : list of str
         As stored in prediction rows.
-    recipe_file : str
-        Name of the vector file to keep.
+    recipe_file : str, optional
+        Name of the vector file of features to keep; without it all are kept.
     """
     doomed = [project.file(file) for file in files]
     doomed += [energies.path_of(file) for file in doomed]
     doomed += [
         file
         for file in project.vectors.glob(f"{FEATURES}*")
-        if file.suffix != BITS and file.name != recipe_file
+        if recipe_file is not None and file.suffix != BITS and file.name != recipe_file
     ]
     for file in doomed:
         # the bits first: rows without bits count as missing, bits without rows would lie

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from labeller.errors import BackboneError, WeightsError
 from labeller.learning import backbone_hubs, backbone_weights, backbones, device, lite0
 from labeller.learning.backbone_network import Network
+from labeller.learning.backbone_weights import Source
 from labeller.learning.extraction import extract
 from labeller.learning.features import features_of, open_features
 from labeller.learning.fine_tune import FineTuneConfig, fine_tune
@@ -207,6 +209,25 @@ def test_the_caches_of_the_libraries_are_used(home: Path) -> None:
     assert backbones.get(LITE0).digest == backbone_weights.digest(cached)
 
 
+def test_a_download_goes_into_the_cache_and_is_checked_by_its_hash(home: Path) -> None:
+    content = b"weights of somebody"
+    start = hashlib.sha256(content).hexdigest()[:8]
+    for number, stated in enumerate((start, "0" * 8)):
+        there = home / "there" / str(number) / f"net-{stated}.pth"
+        there.parent.mkdir(parents=True)
+        there.write_bytes(content)
+        source = Source("torchvision/net", there.stem, there.as_uri())
+        cached = home / "torch" / "hub" / "checkpoints" / there.name
+        if stated == start:
+            assert backbone_weights.locate(source) == cached
+            there.unlink()
+            assert backbone_weights.locate(source).read_bytes() == content
+        else:
+            with pytest.raises(WeightsError, match="invalid hash value"):
+                backbone_weights.locate(source)
+            assert not cached.exists()
+
+
 class Touch:
     """A pickle that would leave a file behind."""
 
@@ -266,6 +287,22 @@ def test_a_round_goes_on_with_the_packaged_backbone_and_says_so(home: Path) -> N
     assert any("NOT the backbone" in message for message in told.messages)
     with project.store.read() as unit:
         assert unit.models.get(result["model"]).backbone == lite0.NAME
+
+
+@pytest.mark.usefixtures("quick")
+def test_features_survive_while_their_weights_are_missing(home: Path) -> None:
+    put_resnet()
+    project = shapes(home / "p", 45, backbone=RESNET)
+    label(project, range(1, 31))
+    run(project)
+    (weights_folder() / RESNET_FILE).rename(home / "aside.pth")
+    assert "NOT the backbone" in run(project)["message"]
+    (home / "aside.pth").rename(weights_folder() / RESNET_FILE)
+    assert open_features(project, np.arange(1, 46)).file.count == 45
+    told = Told()
+    assert "NOT the backbone" not in run(project, progress=told)["message"]
+    assert 45 not in told.totals("features")
+    assert len(list(project.vectors.glob("features-*.f16"))) == 1, "the stand-in's are deleted"
 
 
 @pytest.mark.usefixtures("quick")
