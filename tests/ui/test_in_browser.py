@@ -31,6 +31,8 @@ PAGES = (
     "stream",
     "synthesis",
     "replay",
+    "review",
+    "models",
     "classes",
     "export",
     "settings",

@@ -69,6 +69,7 @@ def test_from_the_outlook_to_the_roll_back(
     app.button_group(key=f"propagation_method_{pets.id}").set_value("spreading").run()
     assert "how sure spreading is of them shows when it runs" in said(app)
     app.button_group(key=f"propagation_method_{pets.id}").set_value("model").run()
+    app.slider(key=f"propagation_audit_{pets.id}").set_value(50).run()
     app.button(key="propagation_start").click().run()
     assert "It is on; see the side bar" in said(app)
     done = jobs.run(pets)

@@ -10,12 +10,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from labeller import jobs
 from labeller.jobs.control import get
+from labeller.learning import tidy, training
 from labeller.project import Project, open_project
 from labeller.services import rounds
-from tests.labeller.learning.shapes import label, run, shapes
+from tests.labeller.learning.killed import SHORT
+from tests.labeller.learning.shapes import Told, label, run, shapes
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -28,6 +31,19 @@ def submit(project: Project) -> int:
 def hidden(project: Project) -> set[str]:
     """Return what lies in the project's folders of models and vectors."""
     return {path.name for folder in (project.models, project.vectors) for path in folder.iterdir()}
+
+
+def kill(project: Project, job_id: int, moment: str) -> None:
+    """Run a job in a process that is killed at a moment."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.labeller.learning.killed", project.root, str(job_id), moment],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
 
 
 @pytest.mark.usefixtures("quick")
@@ -49,15 +65,7 @@ def test_killed(tmp_path: Path, moment: str, counts: bool) -> None:
         before = unit.queue.entries()
     label(project, [before[0].item_id])
     job_id = submit(project)
-    ended = subprocess.run(
-        [sys.executable, "-m", "tests.labeller.learning.killed", project.root, str(job_id), moment],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    kill(project, job_id, moment)
 
     (reaped,) = jobs.reap(project)
     assert (reaped.id, reaped.state) == (job_id, "failed")
@@ -80,8 +88,38 @@ def test_killed(tmp_path: Path, moment: str, counts: bool) -> None:
     number = result["round"]
     models = {f"round-{n:04d}" for n in ({0, 1, number} if counts else {0, number})}
     vectors = {name for name in hidden(project) if not name.startswith("features-")} - models
-    assert vectors == {f"predictions-round-{number:04d}.f32{end}" for end in ("", ".has")}
+    kinds = ("predictions", "energies")
+    assert vectors == {
+        f"{kind}-round-{number:04d}.f32{end}" for kind in kinds for end in ("", ".has")
+    }
     assert models <= hidden(project)
+
+
+def test_a_killed_fine_tuning_goes_on_in_the_next_round_to_the_same_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "FineTuneConfig", SHORT)
+    made = shapes(tmp_path / "one", 45, training="fine_tune", device="cpu")
+    label(made, range(1, 31))
+    made.store.close()
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    straight, broken = (open_project(tmp_path / name) for name in ("one", "two"))
+    expected = run(straight)
+
+    kill(broken, submit(broken), "after a checkpoint")
+    jobs.reap(broken)
+    kept = list((broken.models / tidy.CHECKPOINTS).iterdir())
+    assert [file.suffix for file in kept] == [".pt"]
+    told = Told()
+    result = run(broken, progress=told)
+    assert [d["epoch"] for d in told.details if "epoch" in d] == [2, 3, 4]
+    weights = [
+        torch.load(project.models / f"round-{made['round']:04d}" / "weights.pt", weights_only=True)
+        for project, made in ((straight, expected), (broken, result))
+    ]
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert not list((broken.models / tidy.CHECKPOINTS).iterdir())
 
 
 def test_same_data_seed_and_device_give_the_same_model_in_two_processes(tmp_path: Path) -> None:
