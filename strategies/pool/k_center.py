@@ -11,6 +11,7 @@ from strategies.registry import pool_strategy
 from strategies.vectors import squared_distances, squared_norms
 
 WINDOW = 512  # items looked at closely: those whose bounds are highest
+MANY = 500  # centres; of so many every fifth bounds the distances at first
 REFRESHED = 64  # items brought up to date at a time: enough for one efficient matrix product
 ROUNDING = 4e-6  # of the squared lengths: what a squared distance in float32 may be off by
 
@@ -50,9 +51,10 @@ def k_center(
 
     Notes
     -----
-    Distances to the nearest centre only ever fall, so an old one is an upper bound. Only items
-    whose bound exceeds all others are measured again, in double precision: the picks are those of
-    the plain algorithm, for some hundred distances a pick in place of N.
+    Distances to the nearest centre only ever fall, so an old one is an upper bound, and so is the
+    distance to the nearest of some centres. Only items whose bound exceeds all others are measured
+    again, to all centres and in double precision: the picks are those of the plain algorithm, for
+    some hundred distances a pick in place of N.
     """
     vectors, centres = needed(pool.embeddings), pool.covered
     rows, scores = np.empty(k, np.int64), np.empty(k)
@@ -61,10 +63,10 @@ def k_center(
         rows[0] = rng.integers(len(pool))
         centres = vectors[rows[:1]]
     if known is None or blind:
-        squared, which = measure(vectors, centres)
+        squared, which = measure(vectors, centres[:: _stride(len(centres))])
+        farthest = _Farthest(vectors, centres, squared, which, k, _stride(len(centres)) > 1)
     else:
-        squared, which = _recalled(pool, known)
-    farthest = _Farthest(vectors, centres, squared, which, k)
+        farthest = _Farthest(vectors, centres, *_recalled(pool, known), k)
     if blind:
         farthest.take(rows[0])
         scores[0] = farthest.find(rng)[1] if len(pool) > 1 else 0
@@ -74,17 +76,30 @@ def k_center(
     return Selection(pool.ids[rows], np.sqrt(scores))
 
 
+def _stride(centres: int) -> int:
+    """Return which centres bound the distances at first: every so many-th."""
+    return 5 if centres >= MANY else 1
+
+
 class _Farthest:
     """Finds the farthest item; measures only those that may be it.
 
     `upper` (N,) are upper bounds of the squared distances to the nearest centre. `seen` (N,) says
     with how many of the picks they reckon; −1 is the bound in the vectors' own precision, which
-    has not been measured again. What is outside the window is at most `outside`.
+    has not been measured again. What is outside the window is at most `outside`. `rough` bounds
+    reckon with some centres only: `which` is then found when an item may be the farthest.
     """
 
     def __init__(
-        self, vectors: FloatArray, centres: FloatArray, squared: FloatArray, which: IntArray, k: int
+        self,
+        vectors: FloatArray,
+        centres: FloatArray,
+        squared: FloatArray,
+        which: IntArray,
+        k: int,
+        rough: bool = False,
     ) -> None:
+        self.rough, self.refreshed = rough, WINDOW if rough else REFRESHED
         self.vectors, self.centres, self.which = vectors, centres, which
         longest = squared_norms(vectors).max() + squared_norms(centres).max(initial=0)
         self.upper = squared.astype(np.float64) + ROUNDING * float(longest)
@@ -106,7 +121,7 @@ class _Farthest:
             if self.seen[row] == self.picks:
                 return row, float(bounds[place])
             stale = np.flatnonzero(self.seen[self.window] < self.picks)
-            first = top(bounds[stale], min(REFRESHED, len(stale)), rng)
+            first = top(bounds[stale], min(self.refreshed, len(stale)), rng)
             self._refresh(self.window[stale[first]])
 
     def take(self, row: int) -> None:
@@ -126,6 +141,9 @@ class _Farthest:
         """Bring some items' distances up to date."""
         own = self.vectors[rows].astype(np.float64)
         unmeasured = self.seen[rows] < 0
+        if self.rough and unmeasured.any():
+            fresh = rows[unmeasured]
+            self.which[fresh] = measure(self.vectors[fresh], self.centres)[1]
         apart = own[unmeasured] - self.centres[self.which[rows[unmeasured]]]
         self.upper[rows[unmeasured]] = squared_norms(apart)
         since = max(0, int(self.seen[rows].min()))

@@ -12,7 +12,7 @@ from skactiveml.pool import k_greedy_center
 from strategies.base import Pool, PoolError, needed
 from strategies.nearest import nearest
 from strategies.pool import k_center as module
-from strategies.pool.k_center import k_center
+from strategies.pool.k_center import MANY, k_center
 from tests.strategies.pools import make_pool
 
 
@@ -130,3 +130,19 @@ def test_kept_distances_of_a_pool_without_labels() -> None:
 def test_distances_of_another_pool_are_refused() -> None:
     with pytest.raises(PoolError, match="of another pool"):
         k_center(make_pool(n=9), 3, np.random.default_rng(0), known=nearest(make_pool(n=8)))
+
+
+def test_many_centres_bound_roughly_first_and_the_picks_stay_those_of_the_textbook() -> None:
+    rng = np.random.default_rng(7)
+    centres = rng.normal(size=(MANY + 100, 6)).astype(np.float32)
+    vectors = np.concatenate([rng.normal(size=(700, 6)), 3 * rng.normal(size=(40, 6))])
+    pool = Pool(
+        np.arange(len(vectors)),
+        embeddings=vectors.astype(np.float32),
+        labelled_embeddings=centres,
+        labelled_classes=np.zeros(len(centres), np.int64),
+    )
+    found = k_center(pool, 50, np.random.default_rng(0))
+    rows, scores = greedy(vectors.astype(np.float32), centres, 50)
+    assert found.ids.tolist() == rows
+    np.testing.assert_allclose(found.scores, scores, rtol=1e-6)
