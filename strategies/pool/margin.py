@@ -52,4 +52,5 @@ def closeness(probs: FloatArray) -> FloatArray:
         np.minimum(first, column, out=lower)
         np.maximum(second, lower, out=second)
         np.maximum(first, column, out=first)
-    return 1 - (first - second)
+    close: FloatArray = 1 - (first - second)
+    return close

@@ -143,6 +143,9 @@ def test_many_centres_bound_roughly_first_and_the_picks_stay_those_of_the_textbo
         labelled_classes=np.zeros(len(centres), np.int64),
     )
     found = k_center(pool, 50, np.random.default_rng(0))
-    rows, scores = greedy(vectors.astype(np.float32), centres, 50)
-    assert found.ids.tolist() == rows
-    np.testing.assert_allclose(found.scores, scores, rtol=1e-6)
+    exact = vectors.astype(np.float32).astype(np.float64)
+    far = np.linalg.norm(exact[:, None] - centres[None].astype(np.float64), axis=2).min(axis=1)
+    for row, score in zip(found.ids.tolist(), found.scores.tolist(), strict=True):
+        assert row == far.argmax()
+        assert score == pytest.approx(far.max(), rel=1e-6)
+        far = np.minimum(far, np.linalg.norm(exact - exact[row], axis=1))
