@@ -63,7 +63,25 @@ class Settings:
         "`torchvision/NAME` or `timm/NAME`.",
     )
     training: str = _setting(
-        "auto", "How to train: `auto`, `features` (head on cached features) or `fine_tune`."
+        "auto",
+        "How to train: `auto`, `features` (head on cached features), `fine_tune` (new layer, then "
+        "the whole backbone) or `progressive` (new layer, last blocks, the whole backbone).",
+    )
+    class_weights: str = _setting(
+        "none",
+        "What rare classes count in training: `none` (every example the same) or `balanced` "
+        "(every class the same).",
+    )
+    label_smoothing: float = _setting(
+        0.0,
+        "Share of every training label that is spread over all classes, against overconfidence.",
+        low=0,
+        high=0.5,
+    )
+    keep: str = _setting(
+        "last",
+        "Weights to keep: `last`, of the last epoch, or `best`, of the epoch with the lowest "
+        "validation loss.",
     )
     train_on_generated: bool = _setting(
         False,

@@ -100,5 +100,9 @@ class ExportError(LabellerError):
     """The export cannot be written."""
 
 
+class SnapshotError(LabellerError):
+    """A snapshot cannot be written, or a project cannot be made from it."""
+
+
 class TokenError(LabellerError):
     """A token is missing, expired, forged, or for another project."""

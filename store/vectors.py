@@ -84,6 +84,15 @@ class VectorFile:
         except OSError:
             return False
 
+    @staticmethod
+    def tag_of(path: Path) -> str:
+        """Return the tag of the vector file at `path`, empty when it is none."""
+        try:
+            with path.open("rb") as file:
+                return str(json.loads(file.read(HEADER))["tag"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
+
     @property
     def _row_bytes(self) -> int:
         return self.dim * self.dtype.itemsize

@@ -27,6 +27,7 @@ from labeller.cli.rounds import queue_command, round_command, status_command
 from labeller.cli.serving import run_command, token_command, worker_command
 from labeller.cli.signals import INTERRUPTED
 from labeller.cli.simulate import simulate_command
+from labeller.cli.snapshot import snapshot_command
 from labeller.cli.strategies import strategies_command
 from labeller.cli.stream import stream_command
 from labeller.cli.synthesis import synthesise_command
@@ -89,6 +90,7 @@ for _command in (
     evaluate_command,
     export_command,
     models_command,
+    snapshot_command,
     predict_command,
     run_command,
     demo_command,

@@ -12,6 +12,7 @@ KINDS: dict[str, str] = {
     "propagation": "labeller.learning.propagation_job:run_propagation_job",
     "replay": "labeller.learning.replay:run_replay_job",
     "export_model": "labeller.learning.export_job:run_export_job",
+    "snapshot": "labeller.services.snapshots:run_snapshot_job",
     "cleaning": "labeller.learning.cleaning_job:run_cleaning_job",
     "synthesis": "labeller.learning.synthesis_job:run_synthesis_job",
 }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
@@ -14,13 +14,16 @@ import torch
 from fastai.torch_core import L, TensorImage
 from torch import Tensor, nn
 
-from labeller.learning import backbones, lite0
+from labeller.learning import backbones, lite0, unfreezing
 from labeller.learning.backbone_network import Network
 from labeller.learning.backbones import Recipe
+from labeller.learning.checkpoints import SUFFIX, Checkpoint, digest
 from labeller.learning.device import Device, reproducible
-from labeller.learning.fitting import Labelled, Report, absent_classes, learner
+from labeller.learning.fitting import Labelled, Report, absent_classes, best_of, learner
 from labeller.learning.images import decoded
+from labeller.learning.objective import Objective
 from labeller.learning.snapshot import Labels
+from labeller.learning.stopwatch import versions
 from labeller.learning.synthetic import Synthetic, squares
 from labeller.progress import Progress
 from labeller.project import Project
@@ -35,6 +38,7 @@ class FineTuneConfig:
     `examples` is how many images training looks at in all, which keeps its length the same as
     labels grow; `least` and `most` bound the epochs. One more epoch comes first, for the new layer
     alone. `rate` is the learning rate of that layer, the first blocks get a hundredth of it.
+    `gradual` trains the last blocks before the first ones too, in as many epochs.
     """
 
     examples: int = 20_000
@@ -43,10 +47,16 @@ class FineTuneConfig:
     rate: float = 5e-3
     decay: float = 0.01
     dropout: float = 0.3
+    gradual: bool = False
 
     def epochs(self, n: int) -> int:
         """Return how many epochs `n` examples are trained for after the first one."""
         return min(self.most, max(self.least, math.ceil(self.examples / n)))
+
+    def phases(self, n: int) -> tuple[unfreezing.Phase, ...]:
+        """Return what is trained when."""
+        made = unfreezing.in_steps if self.gradual else unfreezing.at_once
+        return made(self.epochs(n), self.rate)
 
 
 class FineTuned(nn.Module):
@@ -121,6 +131,8 @@ def fine_tune(
     device: Device,
     progress: Progress,
     config: FineTuneConfig | None = None,
+    objective: Objective | None = None,
+    checkpoints: Path | None = None,
 ) -> FineTuned:
     """Train the new layer, then the whole network, with discriminative rates and augmentation.
 
@@ -129,7 +141,7 @@ def fine_tune(
     train : Labelled
         Images as bytes (n, s, s, 3) and their columns; n is at least 2.
     valid : Labelled, optional
-        What progress reports.
+        What progress reports; training depends on it only where the best epoch is to be kept.
     classes : int
         C; classes without an example are never predicted.
     recipe : Recipe
@@ -141,6 +153,9 @@ def fine_tune(
     progress : Progress
         Told after each epoch, asked after each batch whether to stop.
     config : FineTuneConfig, optional
+    objective : Objective, optional
+    checkpoints : Path, optional
+        Folder of checkpoints: a training that was killed goes on from its last one there.
 
     Returns
     -------
@@ -153,6 +168,8 @@ def fine_tune(
         When the weights are missing.
     JobCancelled
         When the work should stop.
+    RoundError
+        When a checkpoint cannot be written.
 
     References
     ----------
@@ -160,26 +177,48 @@ def fine_tune(
     """
     from fastai.callback.fp16 import MixedPrecision  # half of fastai: only when it is needed
 
-    config = config or FineTuneConfig()
+    config, objective = config or FineTuneConfig(), objective or Objective()
+    phases = config.phases(len(train))
+    report = Report(progress, sum(phase.epochs for phase in phases))
+    best = best_of(objective, train, valid)
     with reproducible(seed):
         network = backbones.get(recipe.backbone).network()
         model = FineTuned(network, classes, config.dropout)
         model.absent.copy_(absent_classes(train.y, classes))
+        checkpoint = None
+        if checkpoints is not None:
+            about = [asdict(one) for one in (config, objective, recipe)]
+            name = _identity(model, train, valid, [*about, seed, device.kind])
+            checkpoint = Checkpoint(checkpoints / (name + SUFFIX), report, best)
         model.to(device.torch).to(memory_format=torch.channels_last)
-        epochs = config.epochs(len(train))
+        mixed = [MixedPrecision()] if device.cuda else []
         learn = learner(
             model,
             train,
             valid,
             torch.zeros_like(model.absent),
             device.torch,
+            objective=objective,
             augment=_augmentation(recipe.size, model.normalised),
-            callbacks=[Report(progress, epochs + 1), *([MixedPrecision()] if device.cuda else [])],
+            callbacks=[cb for cb in (report, best, checkpoint, *mixed) if cb is not None],
             splitter=split,
             wd=config.decay,
         )
-        learn.fine_tune(epochs, base_lr=config.rate, freeze_epochs=1)
+        unfreezing.train(learn, phases, checkpoint)
+        if best is not None:
+            best.put_back()
     return model.eval()
+
+
+def _identity(
+    model: FineTuned, train: Labelled, valid: Labelled | None, about: Sequence[object]
+) -> str:
+    """Return the digest of a training that has not begun."""
+    examples = [train, *([valid] if valid is not None else [])]
+    tensors = [tensor for part in examples for tensor in (part.x, part.y)]
+    return digest(
+        {"about": list(about), "versions": versions()}, [*tensors, *model.state_dict().values()]
+    )
 
 
 def _augmentation(

@@ -15,6 +15,7 @@ from fastai.learner import Learner, Recorder
 from torch import Tensor, nn
 from torch.nn import functional
 
+from labeller.learning.objective import Objective, loss_function, present_classes
 from labeller.progress import Progress
 
 STAGE = "train"
@@ -103,6 +104,8 @@ class Report(Callback):  # type: ignore[misc]
 
     def after_epoch(self) -> None:
         """Report the epoch: smoothed training loss, validation loss and accuracy."""
+        if left_out(self):
+            return
         self.done += 1
         train, valid, accuracy = (_number(v) for v in self.recorder.values[-1][:3])
         self.losses.append(round(train, 4) if train is not None else float("nan"))
@@ -117,6 +120,33 @@ class Report(Callback):  # type: ignore[misc]
             accuracy=accuracy,
             losses=list(self.losses),
         )
+
+
+class Best(Callback):  # type: ignore[misc]
+    """Hold the weights of the epoch whose validation loss was the lowest, the first of equals."""
+
+    order = 61  # after Report
+
+    def __init__(self) -> None:
+        self.lowest = float("inf")
+        self.weights: dict[str, Tensor] = {}
+
+    def after_epoch(self) -> None:
+        """Copy the weights when they are the best so far."""
+        if left_out(self) or not (loss := float(self.recorder.values[-1][1])) < self.lowest:
+            return
+        self.lowest = loss
+        self.weights = {name: x.clone() for name, x in self.model.state_dict().items()}
+
+    def put_back(self) -> None:
+        """Give the model the weights held, if any."""
+        if self.weights:
+            self.model.load_state_dict(self.weights)
+
+
+def left_out(callback: Callback) -> bool:
+    """Say whether the epoch that just ended was skipped, because it was done before."""
+    return not callback.recorder.values[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +195,7 @@ def learner(
     absent: Tensor,
     device: torch.device,
     *,
+    objective: Objective,
     repeats: int = 1,
     augment: Augment | None = None,
     callbacks: Sequence[Callback] = (),
@@ -184,6 +215,8 @@ def learner(
         Added to the logits: very negative for classes without an example, so that these take no
         part in training.
     device : torch.device
+    objective : Objective
+        Whether the loss is weighted and smoothed.
     repeats : int
         Passes over the training examples in an epoch.
     augment : callable, optional
@@ -198,9 +231,6 @@ def learner(
     Learner
         Silent, and without files of its own.
     """
-
-    def loss(logits: Tensor, y: Tensor) -> Tensor:
-        return functional.cross_entropy(logits.float() + absent, y)
 
     def accuracy(logits: Tensor, y: Tensor) -> Tensor:
         truth = y if y.ndim == 1 else y.argmax(1)
@@ -218,7 +248,7 @@ def learner(
     made = Learner(
         loaders,
         module,
-        loss_func=loss,
+        loss_func=loss_function(objective, train.y, absent, module),
         metrics=[accuracy],
         cbs=[TrainEvalCallback(), Recorder(), *callbacks],
         default_cbs=False,
@@ -230,9 +260,15 @@ def learner(
 
 def absent_classes(y: Tensor, classes: int) -> Tensor:
     """Return what is added to the logits (C,): a large negative number where no example is."""
-    present = torch.zeros(classes, dtype=torch.bool)
-    present[y if y.ndim == 1 else (y > 0).any(0)] = True
-    return torch.where(present, 0.0, -1e4)
+    return torch.where(present_classes(y, classes), 0.0, -1e4)
+
+
+def best_of(objective: Objective, train: Labelled, valid: Labelled | None) -> Best | None:
+    """Return what holds the best weights, if they are wanted and the validation labels can tell."""
+    if objective.keep != "best" or valid is None:
+        return None
+    known = torch.isin(valid.y, train.y if train.y.ndim == 1 else (train.y > 0).any(0).nonzero())
+    return Best() if bool(known.any()) else None
 
 
 def _silent(*_values: object) -> None:

@@ -13,7 +13,15 @@ from torch import Tensor, nn
 
 from labeller.learning.device import Device, reproducible
 from labeller.learning.features import Scaling
-from labeller.learning.fitting import Labelled, Report, absent_classes, batch_size, learner
+from labeller.learning.fitting import (
+    Labelled,
+    Report,
+    absent_classes,
+    batch_size,
+    best_of,
+    learner,
+)
+from labeller.learning.objective import Objective
 from labeller.progress import Progress
 
 CLAMP = 10.0  # scaled features beyond this are outliers
@@ -91,6 +99,7 @@ def fit_head(
     device: Device,
     progress: Progress,
     config: HeadConfig | None = None,
+    objective: Objective | None = None,
 ) -> Head:
     """Train a head with one-cycle scheduling.
 
@@ -99,7 +108,7 @@ def fit_head(
     train : Labelled
         Features (n, d) and their columns, or shares of the classes; n is at least 2.
     valid : Labelled, optional
-        What progress reports; training does not depend on it.
+        What progress reports; training depends on it only where the best epoch is to be kept.
     classes : int
         C; classes without an example are never predicted.
     scaling : Scaling
@@ -110,6 +119,7 @@ def fit_head(
     progress : Progress
         Told after each epoch, asked after each batch whether to stop.
     config : HeadConfig, optional
+    objective : Objective, optional
 
     Returns
     -------
@@ -125,7 +135,8 @@ def fit_head(
     ----------
     Smith, L. N. A Disciplined Approach to Neural Network Hyper-Parameters. arXiv:1803.09820.
     """
-    config = config or HeadConfig()
+    config, objective = config or HeadConfig(), objective or Objective()
+    best = best_of(objective, train, valid)
     where = device.torch
     with reproducible(seed):
         head = Head(train.x.shape[1], classes, config)
@@ -139,12 +150,15 @@ def fit_head(
             _scaled(head, valid, where) if valid is not None else None,
             head.absent,
             where,
+            objective=objective,
             repeats=config.repeats(len(train)),
             opt_func=Adam,
             wd=config.decay,
-            callbacks=[Report(progress, config.epochs)],
+            callbacks=[Report(progress, config.epochs), *([best] if best else [])],
         )
         learn.fit_one_cycle(config.epochs, config.rate)
+        if best is not None:
+            best.put_back()
     return head.eval()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from labeller.learning.device import Device
 from labeller.learning.extraction import compute_missing
 from labeller.learning.features import Features, Scaling, open_features
 from labeller.learning.images import Ints
+from labeller.learning.objective import Objective
 from labeller.learning.predictors import TrainedModel
 from labeller.learning.scoring import keep_audit, score
 from labeller.learning.selection import Known, Wish
@@ -72,6 +73,7 @@ def run_round_job(project: Project, job: JobRecord, progress: Progress) -> dict[
     batch = int(job.params.get("batch") or project.settings.batch)
     chosen = device.choose(project.settings.device)
     training_mode(project.settings.training, chosen, 0)  # a wrong setting is said at once
+    Objective.of(project.settings)
     tidy.leftovers(project)
     snapshot = take(project)
     if not len(snapshot.ids):
@@ -199,6 +201,7 @@ class _Round:
         config = {
             "training": mode,
             "why": why,
+            **asdict(setup.objective),
             "labels_at": self.snapshot.at,
             **predictor.settings(),
             **described(synthetic),
@@ -225,7 +228,7 @@ class _Round:
         found = gather(self.project, self.snapshot.class_ids, people)
         if found is None:
             return None
-        features = None if mode == "fine_tune" else setup.features
+        features = setup.features if mode == "features" else None
         with self.watch.stage("synthetic"):
             used = ready(
                 self.project, found, people, setup.classes, features, self.device, self.progress
@@ -348,6 +351,7 @@ class _Round:
             stays = finished.features
             # a backbone whose weights are missing for now will want its own features again
             tidy.delete_vectors(self.project, old, None if stays.note else stays.recipe.file)
+            tidy.delete_checkpoints(self.project)
         return model, queued
 
     def _new_model(self, finished: _Finished) -> NewModel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 from labeller.project import Project
@@ -12,10 +13,14 @@ from store.store import Unit
 PREDICTIONS = "predictions-"
 FEATURES = "features-"
 BITS = ".has"
+CHECKPOINTS = ".checkpoints"
+STALE = 7 * 24 * 3600.0  # seconds after which nobody is expected to go on with a training
 
 
 def leftovers(project: Project) -> list[Path]:
     """Delete models and predictions that were never registered; call it when no round runs.
+
+    Checkpoints stay for a week: the same round, started again, goes on from them.
 
     Parameters
     ----------
@@ -31,9 +36,9 @@ def leftovers(project: Project) -> list[Path]:
         records = [unit.predictions.get(model.id) for model in models]
     folders = {project.file(model.path).name for model in models}
     files = {project.file(record.file).name for record in records if record is not None}
-    gone = []
+    gone = delete_checkpoints(project, STALE)
     for folder in project.models.iterdir():
-        if folder.is_dir() and folder.name not in folders:
+        if folder.is_dir() and folder.name not in {*folders, CHECKPOINTS}:
             shutil.rmtree(folder, ignore_errors=True)
             gone.append(folder)
     files |= {energies.path_of(Path(name)).name for name in files}
@@ -42,6 +47,28 @@ def leftovers(project: Project) -> list[Path]:
             if file.name.removesuffix(BITS) not in files:
                 file.unlink(missing_ok=True)
                 gone.append(file)
+    return gone
+
+
+def delete_checkpoints(project: Project, age: float = 0.0) -> list[Path]:
+    """Delete the checkpoints of trainings that are at least `age` seconds old.
+
+    Parameters
+    ----------
+    project : Project
+    age : float
+        Without it all go, as when a round ends.
+
+    Returns
+    -------
+    list of Path
+        What was deleted.
+    """
+    gone, before = [], time.time() - age
+    for file in (project.models / CHECKPOINTS).glob("*"):
+        if not age or file.stat().st_mtime < before:
+            file.unlink(missing_ok=True)
+            gone.append(file)
     return gone
 
 

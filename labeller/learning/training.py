@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import torch
 
 from labeller.errors import ConfigError
+from labeller.learning import tidy
 from labeller.learning.calibration import fit_temperature
 from labeller.learning.device import Device
 from labeller.learning.features import Features, Floats, Scaling
@@ -18,13 +19,14 @@ from labeller.learning.fine_tune import FineTuneConfig, fine_tune, load_images
 from labeller.learning.fitting import Labelled, joined
 from labeller.learning.heads import Head, fit_head
 from labeller.learning.images import Ints
+from labeller.learning.objective import Objective
 from labeller.learning.predictors import FineTunedPredictor, HeadPredictor, Predictor
 from labeller.learning.snapshot import Labels
 from labeller.learning.synthetic import Synthetic
 from labeller.progress import Progress
 from labeller.project import Project
 
-Mode = Literal["features", "fine_tune"]
+Mode = Literal["features", "fine_tune", "progressive"]
 
 FINE_TUNE_LABELS = 1_000  # fewer teach a head more than they teach a whole network
 FEW = 20  # validation items; with fewer, training folds help to calibrate
@@ -47,6 +49,11 @@ class Setup:
         """The project's seed."""
         return self.project.settings.seed
 
+    @property
+    def objective(self) -> Objective:
+        """What the project's settings ask of the loss, and which epoch they keep."""
+        return Objective.of(self.project.settings)
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
@@ -66,14 +73,15 @@ def training_mode(setting: str, device: Device, examples: int) -> tuple[Mode, st
 
     Parameters
     ----------
-    setting : {"auto", "features", "fine_tune"}
+    setting : {"auto", "features", "fine_tune", "progressive"}
+        ``auto`` never chooses ``progressive``.
     device : Device
     examples : int
         Training examples.
 
     Returns
     -------
-    mode : {"features", "fine_tune"}
+    mode : {"features", "fine_tune", "progressive"}
     why : str
 
     Raises
@@ -81,13 +89,12 @@ def training_mode(setting: str, device: Device, examples: int) -> tuple[Mode, st
     ConfigError
         When the setting is none of these.
     """
-    if setting == "features":
-        return "features", "chosen in the settings"
-    if setting == "fine_tune":
-        return "fine_tune", "chosen in the settings"
+    if setting in get_args(Mode):
+        return cast(Mode, setting), "chosen in the settings"
     if setting != "auto":
         raise ConfigError(
-            f"training = {setting!r} is unknown. Set it to auto, features or fine_tune."
+            f"training = {setting!r} is unknown. "
+            f"Set it to auto, features, fine_tune or progressive."
         )
     if not device.cuda:
         return "features", "no GPU: a head on cached features is better and takes seconds"
@@ -109,14 +116,14 @@ def train(
     Parameters
     ----------
     setup : Setup
-    mode : {"features", "fine_tune"}
+    mode : {"features", "fine_tune", "progressive"}
     labels : Labels
         Training labels of at least two items and two classes, whose features are there.
     valid : Labels
         What progress reports on.
     progress : Progress
     synthetic : Synthetic, optional
-        What else to learn from; with features unless the mode is ``fine_tune``.
+        What else to learn from; with features where the mode is ``features``.
 
     Returns
     -------
@@ -128,9 +135,12 @@ def train(
         When a backbone to be fine-tuned is missing.
     JobCancelled
         When the work should stop.
+    RoundError
+        When a checkpoint cannot be written.
     """
-    if mode == "fine_tune":
-        return _fine_tuned(setup, labels, valid, progress, synthetic)
+    if mode != "features":
+        gradual = mode == "progressive"
+        return _fine_tuned(setup, labels, valid, progress, synthetic, gradual=gradual)
     head = _head(setup, labels, valid, progress, synthetic)
     return HeadPredictor(setup.features, head, setup.device)
 
@@ -203,13 +213,20 @@ def _head(
         seed=setup.seed,
         device=setup.device,
         progress=progress,
+        objective=setup.objective,
     )
 
 
 def _fine_tuned(
-    setup: Setup, labels: Labels, valid: Labels, progress: Progress, synthetic: Synthetic | None
+    setup: Setup,
+    labels: Labels,
+    valid: Labels,
+    progress: Progress,
+    synthetic: Synthetic | None,
+    *,
+    gradual: bool,
 ) -> Predictor:
-    recipe, config = setup.features.recipe, FineTuneConfig()
+    recipe, config = setup.features.recipe, FineTuneConfig(gradual=gradual)
     images, others = (
         load_images(setup.project, part, recipe.size, setup.work / name, progress, synthetic=more)
         for name, part, more in (("train.npy", labels, synthetic), ("valid.npy", valid, None))
@@ -223,6 +240,8 @@ def _fine_tuned(
         device=setup.device,
         progress=progress,
         config=config,
+        objective=setup.objective,
+        checkpoints=setup.project.models / tidy.CHECKPOINTS,
     )
     return FineTunedPredictor(setup.project, recipe, model, setup.device, config)
 

@@ -15,7 +15,7 @@ from labeller.services.evaluation_scores import Share
 from labeller.services.mcnemar import Paired
 from labeller.services.model_comparison import Column
 from labeller.services.model_shelf import Export, Shelved
-from labeller.ui import session, view
+from labeller.ui import session, snapshot_export, view
 from labeller.ui.text import escape_markdown
 from store.errors import StoreError
 
@@ -48,6 +48,7 @@ def show(project: Project) -> None:
         _several(project, chosen)
     else:
         st.caption("Choose a model to use, export or delete it; choose several to compare them.")
+    snapshot_export.show(project)
 
 
 def rows(shelf: Sequence[Shelved], now: float) -> list[dict[str, Any]]:

@@ -29,6 +29,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "batch",
         "distinct_distance",
         "training",
+        "class_weights",
+        "label_smoothing",
+        "keep",
         "train_on_generated",
         "device",
         "backbone",
@@ -54,7 +57,9 @@ def choices(name: str) -> tuple[str, ...] | None:
     """Return the values that a setting can have, when they are few."""
     return {
         "strategy": registry.names("pool"),
-        "training": ("auto", "features", "fine_tune"),
+        "training": ("auto", "features", "fine_tune", "progressive"),
+        "class_weights": ("none", "balanced"),
+        "keep": ("last", "best"),
         "device": ("auto", "cpu", "cuda"),
         backbone_change.SETTING: tuple(KNOWN),
     }.get(name)

@@ -11,6 +11,7 @@ KIND_TITLES = {
     "synthesis": "Making new items",
     "cleaning": "Searching doubtful labels",
     "export_model": "Exporting the model",
+    "snapshot": "Exporting the snapshot",
 }
 STAGES = ("features", "train", "calibrate", "evaluate", "predict", "select", "queue")
 STAGE_TITLES = {
@@ -32,6 +33,8 @@ STAGE_TITLES = {
     "ablate": "Training once without synthetic items",
     "export": "Writing files",
     "compare": "Comparing near-duplicates",
+    "items": "Writing the items",
+    "images": "Copying images",
     "start": "Starting",
     "count": "Counting images",
     "import": "Importing images",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from functools import partial
 from typing import Any, NoReturn
 
 from labeller import jobs
-from labeller.learning import round_job, saved, tidy
+from labeller.learning import checkpoints, round_job, saved, tidy, training
+from labeller.learning.fine_tune import FineTuneConfig
 from labeller.learning.fitting import Report
 from labeller.project import open_project
 from store.models_ import Models
@@ -20,16 +22,24 @@ def die() -> NoReturn:
     raise AssertionError("survived SIGKILL")
 
 
+SHORT = partial(FineTuneConfig, examples=1, least=3)
+SOON = ((training, "FineTuneConfig", SHORT), (checkpoints, "EVERY", 0.0))
+
+
 def set_trap(moment: str) -> None:
     """Make the round end at a moment."""
+    for module, constant, value in SOON:
+        setattr(module, constant, value)
     owner, name = TRAPS[moment]
     real = getattr(owner, name)
-    first = real if moment == "inside the last transaction" else lambda *_given: None
+    first = real if moment in AFTER else lambda *_given: None
     setattr(owner, name, lambda *given: (first(*given), die()))
 
 
+AFTER = ("inside the last transaction", "after a checkpoint")
 TRAPS: dict[str, tuple[Any, str]] = {
     "training": (Report, "after_epoch"),
+    "after a checkpoint": (checkpoints, "write"),
     "before the model's folder is renamed": (saved, "publish"),
     "before the last transaction": (round_job._Round, "_finish"),
     "inside the last transaction": (Models, "add"),

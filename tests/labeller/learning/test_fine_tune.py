@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,13 +13,15 @@ import torch
 
 from labeller.errors import ConfigError
 from labeller.learning import fine_tune, training
+from labeller.learning.backbones import get
 from labeller.learning.device import Device, choose
 from labeller.learning.fine_tune import FineTuneConfig, FineTuned, split
-from labeller.learning.lite0 import network
+from labeller.learning.fitting import Labelled
+from labeller.learning.lite0 import NAME, network
 from labeller.learning.saved import load_model
 from labeller.learning.training import training_mode
 from labeller.progress import Silent
-from tests.labeller.learning.shapes import Told, label, run, shapes
+from tests.labeller.learning.shapes import Told, label, picture, run, shapes
 
 GPU = Device("cuda", "a GPU, mixed precision")
 CPU = choose("cpu")
@@ -30,6 +35,7 @@ CPU = choose("cpu")
         ("auto", GPU, 1_000, "fine_tune"),
         ("fine_tune", CPU, 2, "fine_tune"),
         ("features", GPU, 50_000, "features"),
+        ("progressive", CPU, 2, "progressive"),
     ],
 )
 def test_auto_fine_tunes_on_a_gpu_with_many_labels(
@@ -41,7 +47,7 @@ def test_auto_fine_tunes_on_a_gpu_with_many_labels(
 
 
 def test_an_unknown_setting_is_refused() -> None:
-    with pytest.raises(ConfigError, match="auto, features or fine_tune"):
+    with pytest.raises(ConfigError, match="features, fine_tune or progressive"):
         training_mode("magic", CPU, 10)
 
 
@@ -59,8 +65,8 @@ def test_length_is_counted_in_examples() -> None:
 
 
 def test_a_round_that_fine_tunes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = FineTuneConfig(examples=1, least=14)
-    monkeypatch.setattr(training, "FineTuneConfig", lambda: config)
+    config = partial(FineTuneConfig, examples=1, least=14)
+    monkeypatch.setattr(training, "FineTuneConfig", config)
     project = shapes(tmp_path / "p", 48, training="fine_tune")
     label(project, range(1, 31))
     (project.root / "images" / "0033.png").write_bytes(b"gone bad")
@@ -92,6 +98,58 @@ def test_a_round_that_fine_tunes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert np.allclose(samples.sum(-1), 1, atol=1e-6)
     assert np.array_equal(samples, model.mc_probs(some, 4, 0, Silent()))
     assert samples.std(axis=0).max() > 0
+
+
+def test_both_ways_are_equally_long_and_unfreeze_from_the_end() -> None:
+    for epochs in (4, 7, 30):
+        at_once, in_steps = (
+            FineTuneConfig(examples=1, least=epochs, gradual=gradual).phases(10)
+            for gradual in (False, True)
+        )
+        assert [phase.groups for phase in at_once] == [1, 3]
+        assert [phase.groups for phase in in_steps] == [1, 2, 3]
+        assert sum(p.epochs for p in at_once) == sum(p.epochs for p in in_steps) == epochs + 1
+
+
+def test_in_steps_the_first_blocks_move_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = MovedAt(monkeypatch)
+    images = torch.from_numpy(np.stack([picture(i % 3, i, 32) for i in range(12)]))
+    fine_tune.fine_tune(
+        Labelled(images, torch.arange(12) % 3),
+        None,
+        3,
+        replace(get(NAME).recipe(28), size=32),
+        seed=0,
+        device=CPU,
+        progress=told,
+        config=FineTuneConfig(examples=1, least=4, gradual=True),
+    )
+    assert told.moved == [(False, False), (False, True), (True, True), (True, True), (True, True)]
+
+
+class MovedAt(Told):
+    """A progress that notes after each epoch whether the first and the last layers have moved."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self.moved: list[tuple[bool, bool]] = []
+        self.before = network().state_dict()
+        real = fine_tune.FineTuned
+
+        def made(*given: Any) -> FineTuned:
+            self.model = real(*given)
+            return self.model
+
+        monkeypatch.setattr(fine_tune, "FineTuned", made)
+
+    def update(self, *_given: Any, **_detail: Any) -> None:
+        """Compare with the weights before training."""
+        now = self.model.trunk.state_dict()
+        first, late = (
+            not torch.equal(now[name], self.before[name])
+            for name in ("_conv_stem.weight", "_conv_head.weight")
+        )
+        self.moved.append((first, late))
 
 
 def test_augmentation_alters_and_normalises() -> None:

@@ -1,0 +1,290 @@
+"""The files of a snapshot: what is in them, written and read back without trusting a byte."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import IO, Any, Literal, get_args
+
+from labeller import imaging
+from labeller.config import Settings
+from labeller.errors import SnapshotError
+from labeller.services import snapshot_checks as checks
+from store.records import ClassRecord, ItemState, Split
+
+Images = Literal["copy", "reference"]
+
+FORMAT = "labeller snapshot"
+VERSION = 1
+MANIFEST = "snapshot.json"
+ITEMS = "items.jsonl"
+IMAGES = "images"
+# Settings of one project, machine or purse; all others decide what is trained and asked for.
+OWN = frozenset(
+    [
+        "id",
+        "name",
+        "database",
+        "device",
+        "workers",
+        "start_workers",
+        "watch_folder",
+        "label_price",
+        "synthetic_price",
+        "lease_seconds",
+        "key_interval_ms",
+        "token_hours",
+        "thumbnail_pixels",
+        "card_pixels",
+        "max_image_pixels",
+    ]
+)
+SETTINGS = tuple(one.name for one in fields(Settings) if one.name not in OWN)
+
+_PACKAGES = ("labeller", "torch", "torchvision", "timm", "fastai", "numpy", "pillow")
+_LONGEST_LINE = 64 << 10
+_LARGEST_MANIFEST = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One item as a line of ``items.jsonl``; without a label the fields from `class_id` are None.
+
+    `time` is in UTC seconds. A skipped or flagged item has annotator, time and `reason`.
+    """
+
+    sha256: str
+    path: str
+    width: int
+    height: int
+    format: str
+    bytes: int
+    group: str
+    split: Split
+    state: ItemState
+    class_id: int | None = None
+    class_name: str | None = None
+    annotator: str | None = None
+    time: float | None = None
+    provenance: str | None = None
+    strategy: str | None = None
+    round: int | None = None
+    reason: str | None = None
+
+    @property
+    def image(self) -> str:
+        """Where a copied image lies in the snapshot."""
+        return f"{IMAGES}/{self.sha256[:2]}/{self.sha256}.{self.format.lower()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What ``snapshot.json`` says of the whole."""
+
+    images: Images
+    label_hash: str
+    audit_hash: str
+    items_sha256: str
+    settings: Mapping[str, Any]
+    classes: tuple[ClassRecord, ...]
+    backbone: Mapping[str, Any]
+    counts: Mapping[str, int]
+    versions: Mapping[str, str]
+    model: Mapping[str, Any] | None
+    notes: tuple[str, ...]
+    created: str
+
+    def to_json(self) -> bytes:
+        """Return the file."""
+        told = {"format": FORMAT, "version": VERSION, **asdict(self)}
+        told["classes"] = [
+            {name: value for name, value in asdict(one).items() if name != "merged_into"}
+            for one in self.classes
+        ]
+        return json.dumps(told, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+def written(line: Line) -> bytes:
+    """Return an item as a line of ``items.jsonl``."""
+    told = asdict(line)
+    told["class"] = told.pop("class_name")
+    if line.time is not None:
+        told["time"] = moment(line.time)
+    return json.dumps(told, ensure_ascii=True).encode() + b"\n"
+
+
+def moment(at: float) -> str:
+    """Return a time in UTC seconds as ISO 8601."""
+    return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read ``snapshot.json``.
+
+    Parameters
+    ----------
+    folder : Path
+        The snapshot.
+
+    Raises
+    ------
+    SnapshotError
+        When it is missing, too large, no JSON, of another version, or says what cannot be.
+    """
+    path = folder / MANIFEST
+    with opened(folder, MANIFEST) as file:
+        text = file.read(_LARGEST_MANIFEST + 1)
+    if len(text) > _LARGEST_MANIFEST:
+        raise SnapshotError(f"{path}: is larger than {_LARGEST_MANIFEST:,} bytes.")
+    told = checks.json_object(text, str(path))
+    if told.get("format") != FORMAT:
+        raise SnapshotError(f"{path}: is no snapshot. Name a folder that `labeller snapshot` made.")
+    if told.get("version") != VERSION:
+        raise SnapshotError(
+            f"{path}: is of version {told.get('version')!r}, this program reads {VERSION}. "
+            f"Use the program that made it, or a newer one."
+        )
+    try:
+        return _manifest(told)
+    except (KeyError, TypeError, ValueError) as error:
+        raise SnapshotError(
+            f"{path}: is damaged or was changed ({checks.said(error)}). Export the snapshot anew."
+        ) from error
+
+
+def read_items(folder: Path, manifest: Manifest) -> Iterator[Line]:
+    """Yield the lines of ``items.jsonl``, one in memory at a time.
+
+    Parameters
+    ----------
+    folder : Path
+        The snapshot.
+    manifest : Manifest
+        Its manifest: the hash of the file and the classes are compared with it.
+
+    Raises
+    ------
+    SnapshotError
+        At a line that cannot be, or at the end when the file is not the one that was written.
+    """
+    digest, number = hashlib.sha256(), 0
+    classes = {one.id for one in manifest.classes}
+    with opened(folder, ITEMS) as file:
+        while text := file.readline(_LONGEST_LINE + 1):
+            number += 1
+            where = f"{folder / ITEMS}, line {number}"
+            if len(text) > _LONGEST_LINE:
+                raise SnapshotError(f"{where}: is longer than {_LONGEST_LINE:,} bytes.")
+            digest.update(text)
+            try:
+                yield _line(checks.json_object(text, where), classes)
+            except (KeyError, TypeError, ValueError) as error:
+                raise SnapshotError(
+                    f"{where}: {checks.said(error)}. Export the snapshot anew."
+                ) from error
+    if digest.hexdigest() != manifest.items_sha256 or number != manifest.counts["items"]:
+        raise SnapshotError(
+            f"{folder / ITEMS}: is not the file that {MANIFEST} was written with ({number:,} items "
+            f"of {manifest.counts['items']:,}). Copy the snapshot again, or export it anew."
+        )
+
+
+def opened(folder: Path, name: str) -> IO[bytes]:
+    """Open a file of the snapshot for reading.
+
+    Raises
+    ------
+    SnapshotError
+        When it is missing, no file, or a link that leads out of the snapshot.
+    """
+    path = folder / name
+    try:
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise SnapshotError(f"{path}: leads out of the snapshot. Export the snapshot anew.")
+        if not path.is_file():
+            raise SnapshotError(f"{path}: is missing. Name a folder that holds a whole snapshot.")
+        return path.open("rb")
+    except OSError as error:
+        raise SnapshotError(f"{path}: cannot be read ({error.strerror or error}).") from error
+
+
+def versions() -> dict[str, str]:
+    """Return the versions here of the packages that training depends on."""
+    found = {}
+    for package in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+def _manifest(told: Mapping[str, Any]) -> Manifest:
+    classes = tuple(_class(one) for one in checks.typed(told, "classes", list))
+    if len({one.id for one in classes}) != len(classes):
+        raise ValueError("a class number occurs twice")
+    settings = checks.typed(told, "settings", dict)
+    if set(settings) - set(SETTINGS):
+        raise ValueError(f"unknown settings {', '.join(sorted(set(settings) - set(SETTINGS)))}")
+    notes = checks.typed(told, "notes", list)
+    if not all(isinstance(note, str) for note in notes):
+        raise ValueError("a note is no text")
+    counts = checks.typed(told, "counts", dict)
+    for name in ("items", "labels"):
+        checks.whole(counts, name, 0)
+    model = told["model"]
+    return Manifest(
+        images=checks.one_of(told, "images", get_args(Images)),
+        label_hash=checks.sha256(told, "label_hash"),
+        audit_hash=checks.sha256(told, "audit_hash"),
+        items_sha256=checks.sha256(told, "items_sha256"),
+        settings=settings,
+        classes=classes,
+        backbone=checks.typed(told, "backbone", dict),
+        counts=counts,
+        versions=checks.typed(told, "versions", dict),
+        model=None if model is None else checks.typed(told, "model", dict),
+        notes=tuple(notes),
+        created=checks.typed(told, "created", str),
+    )
+
+
+def _class(told: Any) -> ClassRecord:
+    if not isinstance(told, dict):
+        raise TypeError("a class is no object")
+    return ClassRecord(
+        id=checks.whole(told, "id", 1),
+        name=checks.typed(told, "name", str),
+        key=None if told["key"] is None else checks.typed(told, "key", str),
+        colour=checks.typed(told, "colour", str),
+        position=checks.whole(told, "position", 0),
+        archived=checks.typed(told, "archived", bool),
+    )
+
+
+def _line(told: Mapping[str, Any], classes: set[int]) -> Line:
+    state: ItemState = checks.one_of(told, "state", get_args(ItemState))
+    class_id = checks.whole(told, "class_id", 1) if state == "labelled" else None
+    if class_id is not None and class_id not in classes:
+        raise ValueError(f"there is no class {class_id}")
+    decided = state != "unlabelled"
+    reason = told.get("reason")
+    return Line(
+        sha256=checks.sha256(told, "sha256"),
+        path=checks.text(told, "path"),
+        width=checks.whole(told, "width", 1),
+        height=checks.whole(told, "height", 1),
+        format=checks.one_of(told, "format", imaging.FORMATS),
+        bytes=checks.whole(told, "bytes", 1),
+        group=checks.text(told, "group"),
+        split=checks.one_of(told, "split", get_args(Split)),
+        state=state,
+        class_id=class_id,
+        annotator=checks.text(told, "annotator") if decided else None,
+        time=checks.seconds(checks.text(told, "time")) if decided else None,
+        reason=None if reason is None else checks.typed(told, "reason", str),
+    )
