@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 LEVELS = 3  # resolutions, counted from the last, whose pooled maps may be mid-level features
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """From bytes (n, s, s, 3), or normalised images (n, 3, s, s), to pooled features.
 
     Parameters
@@ -47,9 +48,9 @@ class Network(nn.Module):
             found["mids"] = torch.cat([level.mean((2, 3)) for level in levels], 1)
         return found
 
+    @abstractmethod
     def maps(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
         """Return the maps of mid-level features (n, c, h, w), and the pooled final ones (n, d)."""
-        raise NotImplementedError
 
 
 class TimmNetwork(Network):

@@ -11,7 +11,8 @@ from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import cleaning, recent
 from labeller.services.cleaning import Decision, Review, Suspect
-from labeller.ui import picture, session, unfamiliar, view
+from labeller.ui import decided, picture, session, unfamiliar, view
+from labeller.ui.decided import Done
 from labeller.ui.text import escape_markdown
 from store.errors import StoreError
 from store.records import ClassRecord
@@ -32,7 +33,7 @@ DONE = {
     "flag": "Flagged",
     "put aside": "Put aside",
 }
-_PAST, _PASSED, _ERROR = "review_past", "review_passed", "review_error"
+_PAGE = "review"
 
 
 def show(project: Project) -> None:
@@ -106,32 +107,31 @@ def _deciding(root: str) -> None:
         return
     with project.store.read() as unit:
         classes = {record.id: record for record in unit.classes.all(archived=True)}
-    if error := st.session_state.pop(_ERROR, None):
-        st.error(escape_markdown(error), icon=":material/error:")
-    passed: list[int] = st.session_state.setdefault(_PASSED, [])
+    decided.show_error(_PAGE)
+    passed = decided.passed(project, _PAGE)
     waiting = [one for one in found.open if one.item.id not in passed]
     total, left = len(found.suspects), len(found.open)
     st.progress((total - left) / total if total else 1.0, f"{total - left:,} of {total:,} decided")
     if waiting:
         _suspect(project, waiting[0], classes)
     else:
-        _nothing(total, len(found.open))
+        _nothing(project, total, left)
 
 
-def _nothing(total: int, passed: int) -> None:
+def _nothing(project: Project, total: int, passed: int) -> None:
     with st.container(border=True):
         if passed:
             st.markdown(f"**Only what you passed over is left** ({passed}).")
             st.button(
                 "Show them again",
                 icon=":material/replay:",
-                on_click=st.session_state[_PASSED].clear,
+                on_click=decided.passed(project, _PAGE).clear,
             )
         elif total:
             st.markdown("**All decided.** Retrain, and search again when there are more labels.")
         else:
             st.markdown("**No doubtful label.** The models agree with every label they were shown.")
-        _undo_button()
+        _undo_button(project)
 
 
 def _suspect(project: Project, one: Suspect, classes: Mapping[int, ClassRecord]) -> None:
@@ -208,10 +208,10 @@ def _decisions(project: Project, one: Suspect, classes: Mapping[int, ClassRecord
                 shortcut="n",
                 width="stretch",
                 key="review_pass",
-                on_click=st.session_state[_PASSED].append,
+                on_click=decided.passed(project, _PAGE).append,
                 args=(one.item.id,),
             )
-            _undo_button()
+            _undo_button(project)
 
 
 _HELPS = {
@@ -248,38 +248,19 @@ def _relabel_chosen(project: Project, one: Suspect) -> None:
 def _decide(
     project: Project, one: Suspect, decision: Decision, class_id: int | None = None
 ) -> None:
-    """Record a decision; an error is shown where the next image would be."""
-    name, tab = session.annotator(), session.page_session()
-    try:
+    """Record a decision."""
+
+    def record() -> None:
+        name, tab = session.annotator(), session.page_session()
         keys = cleaning.decide(project, one, decision, name, tab, class_id)
-    except (LabellerError, StoreError) as error:
-        st.session_state[_ERROR] = str(error)
-        return
-    past: list[tuple[str, tuple[str, ...]]] = st.session_state.setdefault(_PAST, [])
-    past.append((DONE[decision.replace("_", " ")], keys))
+        text = DONE[decision.replace("_", " ")].lower()
+        decided.past(project, _PAGE).append(Done(text, one.item.id, keys))
+
+    decided.attempt(_PAGE, record)
 
 
-def _undo_button() -> None:
-    past: list[tuple[str, tuple[str, ...]]] = st.session_state.get(_PAST, [])
-    st.button(
-        f"Undo: {past[-1][0].lower()}" if past else "Undo",
-        shortcut="u",
-        icon=":material/undo:",
-        width="stretch",
-        key="review_undo",
-        disabled=not past,
-        on_click=_undo,
-    )
+def _undo_button(project: Project) -> None:
+    def take_back(done: Done) -> None:
+        cleaning.undo(project, done.keys, session.annotator(), session.page_session())
 
-
-def _undo() -> None:
-    """Take this tab's last decision back."""
-    project = session.current_project()
-    past: list[tuple[str, tuple[str, ...]]] = st.session_state.get(_PAST, [])
-    if project is None or not past:
-        return
-    try:
-        cleaning.undo(project, past[-1][1], session.annotator(), session.page_session())
-    except (LabellerError, StoreError) as error:
-        st.session_state[_ERROR] = str(error)
-    past.pop()
+    decided.undo_button(project, _PAGE, take_back)

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import labelling, recent, unfamiliar
 from labeller.services.unfamiliar import Listing, Unfamiliar
+from labeller.ui import decided, picture, plots, session, view
 from labeller.ui import item as item_dialog
-from labeller.ui import picture, plots, session, view
+from labeller.ui.decided import Done
 from labeller.ui.grid import Tile, grid
 from labeller.ui.text import escape_markdown
-from store.errors import StoreError
 from store.records import ClassRecord
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 LABELS, IMAGES = "Doubtful labels", "Unfamiliar images"
 KEYS = "123456789"
-_PAST, _PASSED, _ERROR = "unfamiliar_past", "unfamiliar_passed", "unfamiliar_error"
+_PAGE = "unfamiliar"
 _BINS = 60
 _EXPLAINED = (
     "The energy says how strongly anything in an image speaks for any of the classes; it is high "
@@ -52,20 +51,19 @@ def show(project: Project) -> None:
 def _deciding(root: str) -> None:
     project = recent.opened(root)
     found = unfamiliar.listing(project)
-    if error := st.session_state.pop(_ERROR, None):
-        st.error(escape_markdown(error), icon=":material/error:")
+    decided.show_error(_PAGE)
     if found.why_not is not None:
         _nothing_known(found)
         return
     st.caption(heading(found), help=_EXPLAINED)
-    passed: list[int] = st.session_state.setdefault(_PASSED, [])
+    passed = decided.passed(project, _PAGE)
     waiting = [one for one in found.shown if one.item.id not in passed]
     if waiting:
         with project.store.read() as unit:
             classes = unit.classes.all(archived=True)
         _one(project, waiting[0], classes)
     else:
-        _nothing_left(len(found.shown))
+        _nothing_left(project, len(found.shown))
     _histogram(found)
     if len(waiting) > 1:
         _rest(project, waiting[1:], found.total)
@@ -101,7 +99,7 @@ def _nothing_known(found: Listing) -> None:
         st.page_link("pages/label.py", label="Label images", icon=":material/ads_click:")
 
 
-def _nothing_left(passed: int) -> None:
+def _nothing_left(project: Project, passed: int) -> None:
     with st.container(border=True):
         if passed:
             st.markdown(f"**Only what you passed over is left** ({passed}).")
@@ -109,11 +107,11 @@ def _nothing_left(passed: int) -> None:
                 "Show them again",
                 icon=":material/replay:",
                 key="unfamiliar_again",
-                on_click=st.session_state[_PASSED].clear,
+                on_click=decided.passed(project, _PAGE).clear,
             )
         else:
             st.markdown("**No unlabelled image looks unfamiliar.** Every one is like those seen.")
-        _undo_button()
+        _undo_button(project)
 
 
 def _one(project: Project, one: Unfamiliar, classes: list[ClassRecord]) -> None:
@@ -147,10 +145,10 @@ def _one(project: Project, one: Unfamiliar, classes: list[ClassRecord]) -> None:
                     shortcut="n",
                     width="stretch",
                     key="unfamiliar_pass",
-                    on_click=st.session_state[_PASSED].append,
+                    on_click=decided.passed(project, _PAGE).append,
                     args=(one.item.id,),
                 )
-                _undo_button()
+                _undo_button(project)
 
 
 def _written(energy: float) -> str:
@@ -190,42 +188,23 @@ def _decide_chosen(project: Project, item_id: int, others: dict[int, str]) -> No
 
 
 def _decide(project: Project, item_id: int, class_id: int | None, text: str) -> None:
-    """Record a decision; an error is shown where the next image would be."""
-    try:
-        key = unfamiliar.decide(
-            project, item_id, class_id, session.annotator(), session.page_session()
-        )
-    except (LabellerError, StoreError) as error:
-        st.session_state[_ERROR] = str(error)
-        return
-    past: list[tuple[int, str, str]] = st.session_state.setdefault(_PAST, [])
-    past.append((item_id, key, text))
+    """Record a decision."""
+
+    def record() -> None:
+        name, tab = session.annotator(), session.page_session()
+        key = unfamiliar.decide(project, item_id, class_id, name, tab)
+        decided.past(project, _PAGE).append(Done(text, item_id, (key,)))
+
+    decided.attempt(_PAGE, record)
 
 
-def _undo_button() -> None:
-    past: list[tuple[int, str, str]] = st.session_state.get(_PAST, [])
-    st.button(
-        f"Undo: {escape_markdown(past[-1][2])}" if past else "Undo",
-        shortcut="u",
-        icon=":material/undo:",
-        width="stretch",
-        key="unfamiliar_undo",
-        disabled=not past,
-        on_click=_undo,
-    )
+def _undo_button(project: Project) -> None:
+    def take_back(done: Done) -> None:
+        (key,) = done.keys
+        name, tab = session.annotator(), session.page_session()
+        unfamiliar.undo(project, done.item, key, name, tab)
 
-
-def _undo() -> None:
-    """Take this tab's last decision back."""
-    project = session.current_project()
-    past: list[tuple[int, str, str]] = st.session_state.get(_PAST, [])
-    if project is None or not past:
-        return
-    item_id, key, _ = past.pop()
-    try:
-        unfamiliar.undo(project, item_id, key, session.annotator(), session.page_session())
-    except (LabellerError, StoreError) as error:
-        st.session_state[_ERROR] = str(error)
+    decided.undo_button(project, _PAGE, take_back)
 
 
 def _histogram(found: Listing) -> None:

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from labeller.project import Project
 from labeller.services import cleaning, labelling
 from labeller.services.labelling import Act
+from store.errors import StoreBusy
 from tests import browser as browsers
 
 Run = Callable[..., AppTest]
@@ -88,6 +89,26 @@ def test_a_decision_that_is_refused_says_why(open_app: Run, project: Project) ->
     app.button(key="review_relabel").click().run()
     assert any("archived" in error.value for error in app.error)
     assert label_of(project, 2) == "cat"
+
+
+def test_an_undo_that_fails_stays_offered(
+    open_app: Run, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched(project)
+    app = open_app(project, "review")
+    app.button(key="review_relabel").click().run()
+
+    def busy(*_: object) -> None:
+        raise StoreBusy("Another write took too long. Try again.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cleaning, "undo", busy)
+        app.button(key="review_undo").click().run()
+    assert any("Try again" in error.value for error in app.error)
+    assert not app.button(key="review_undo").disabled
+    app.button(key="review_undo").click().run()
+    assert label_of(project, 2) == "cat"
+    assert app.button(key="review_undo").disabled
 
 
 @pytest.fixture
