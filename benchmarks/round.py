@@ -27,7 +27,17 @@ from labeller.services.importing import import_sources  # noqa: E402
 from store.records import NewEvent  # noqa: E402
 
 DATA = Path("/usr/share/datasets/fashion-mnist")
-STAGES = ("start", "features", "train", "calibrate", "evaluate", "predict", "select", "queue")
+STAGES = (
+    "start",
+    "features",
+    "guard",
+    "train",
+    "calibrate",
+    "evaluate",
+    "predict",
+    "select",
+    "queue",
+)
 TARGET = 15.0
 
 

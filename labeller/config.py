@@ -56,6 +56,14 @@ class Settings:
         low=0,
         high=2,
     )
+    leak_distance: float = _setting(
+        0.35,
+        "Images whose embeddings of length one are closer than this, or that look the same, share "
+        "a split, so that no near-duplicate of a training image measures a model; 0 switches it "
+        "off.",
+        low=0,
+        high=1,
+    )
     batch: int = _setting(100, "Labels to ask for in one round.", low=1, high=100_000)
     backbone: str = _setting(
         "efficientnet_lite0",

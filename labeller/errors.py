@@ -72,6 +72,10 @@ class EvaluationError(LabellerError):
     """What a model predicted for the audit set cannot be read or kept, or that model is gone."""
 
 
+class LeakError(LabellerError):
+    """Near-duplicates cannot be regrouped as asked."""
+
+
 class TrainingDataError(RoundError):
     """There is not enough to train on; the text says what is missing."""
 

@@ -6,6 +6,7 @@ from alembic import context
 
 import store.base
 import store.models
+import store.models_leaks
 import store.models_made
 import store.models_work  # each puts its tables into the base's metadata
 

@@ -41,6 +41,10 @@ COLUMNS = (
 class Items(Repository):
     """The items of the project."""
 
+    def hold(self) -> None:
+        """Keep other writers of items, labels and queue out until the end of the transaction."""
+        self._gate()
+
     def add(self, items: Sequence[NewItem]) -> list[int]:
         """Add items; one whose hash is known keeps its row as it is.
 
@@ -100,10 +104,11 @@ class Items(Repository):
         return found
 
     def group_splits(self, groups: Sequence[str]) -> dict[str, Split]:
-        """Return the split of those of the groups that have items."""
+        """Return the split of those of the groups that have items with a split in use."""
         found: dict[str, Split] = {}
         for part in chunks(groups):
             query = select(Item.group_key, Item.split).where(Item.group_key.in_(part)).distinct()
+            query = query.where(Item.split != "unused")
             found.update(self._connection.execute(query).all())
         return found
 

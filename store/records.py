@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Split = Literal["train", "valid", "audit"]
+Split = Literal["train", "valid", "audit", "unused"]  # unused: near-duplicates of audit items
 ItemState = Literal["unlabelled", "labelled", "skipped", "flagged"]
 EventKind = Literal["label", "skip", "flag", "undo", "clear"]
 EventSource = Literal["page", "api", "cli", "import"]

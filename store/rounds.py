@@ -68,6 +68,23 @@ class Rounds(Repository):
         made = self._connection.execute(insert(Round).values(values).returning(Round.id))
         return self.get(made.scalar_one())
 
+    def take_again(self, round_id: int, labels: int, spent: float) -> None:
+        """Note that a running round works on labels that were read anew.
+
+        Parameters
+        ----------
+        round_id : int
+        labels : int
+            Labels there were then.
+        spent : float
+            Budget spent then.
+        """
+        self._connection.execute(
+            update(Round)
+            .where(Round.id == round_id, Round.state == "running")
+            .values(labels=labels, spent=thousandths(spent))
+        )
+
     def finish(
         self,
         round_id: int,

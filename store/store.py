@@ -31,6 +31,7 @@ from store.imports import Imports
 from store.items import Items
 from store.jobs import Jobs
 from store.labels import Labels
+from store.leaks import Leaks
 from store.models_ import Models, Predictions
 from store.plain import BUSY_SECONDS, plain_errors
 from store.queue import Queues
@@ -72,6 +73,7 @@ class Unit:
         self.generated_labels = GeneratedLabels(connection, clock)
         self.synthetic = SyntheticItems(connection, clock)
         self.evidence = Evidence(connection, clock)
+        self.leaks = Leaks(connection, clock)
 
 
 # Which databases this thread is writing to: a write inside a write would wait for itself.

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from labeller.cli.evaluation import evaluate_command
+from labeller.cli.leaks import leaks_command
 from labeller.cli.models import models_command
 from labeller.cli.output import note
 from labeller.cli.predict import predict_command
@@ -88,6 +89,7 @@ for _command in (
     propagate_command,
     status_command,
     evaluate_command,
+    leaks_command,
     export_command,
     models_command,
     snapshot_command,

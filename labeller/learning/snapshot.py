@@ -44,15 +44,16 @@ class Labels:
 class Snapshot:
     """Everything read in one transaction when a round begins.
 
-    `ids` (N,) are all items, `pool_ids` those outside the audit set. `classes` are those in use,
-    in their order: the columns of all predictions. `labels` counts all current labels;
-    `label_hash` names those of training and validation. `generated` are no labels: accepted
-    predictions of training items, when the setting says to train on them.
+    `ids` (N,) are all items, `pool_ids` those of training and validation, `audit_ids` those of the
+    audit set. `classes` are those in use, in their order: the columns of all predictions. `labels`
+    counts all current labels; `label_hash` names those of training and validation. `generated` are
+    no labels: accepted predictions of training items, when the setting says to train on them.
     """
 
     at: float
     ids: Ints
     pool_ids: Ints
+    audit_ids: Ints
     classes: tuple[ClassRecord, ...]
     label_ids: Ints
     label_columns: Ints
@@ -91,10 +92,11 @@ def take(project: Project) -> Snapshot:
             at=at,
             ids=unit.items.ids(),
             pool_ids=unit.items.ids(split=("train", "valid")),
+            audit_ids=unit.items.ids(split="audit"),
             classes=classes,
             label_ids=ids[known],
             label_columns=columns[known],
-            label_splits=np.array(splits, dtype="U5")[known],
+            label_splits=np.array(splits, dtype="U6")[known],
             label_hash=unit.labels.set_hash(),
             labels=len(ids),
             spent=unit.budget.get().spent,

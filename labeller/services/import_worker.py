@@ -53,8 +53,9 @@ def answer(request: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``sha256`` and, unless sifted, ``width``, ``height``, ``format``, ``bytes``; or ``reason``
-        and ``mend`` when the file is left out; or ``stop`` when nothing can be written any more.
+        ``sha256`` and, unless sifted, ``width``, ``height``, ``format``, ``bytes`` and ``looks``
+        (the perceptual hash as hexadecimal digits, or None); or ``reason`` and ``mend`` when the
+        file is left out; or ``stop`` when nothing can be written any more.
     """
     keep = request["keep"]
     try:
@@ -98,12 +99,16 @@ def _decoded(file: BufferedReader, sha256: str, config: dict[str, Any]) -> dict[
         thumbnails.keep_thumbnail(Path(config["thumbnails"]), config["side"], sha256, decoded, size)
     except OSError as error:
         raise CannotWriteError(error.strerror or str(error)) from error
+    from labeller.perceptual_hash import perceptual_hash  # numpy: not to hash a file that is known
+
+    looks = perceptual_hash(decoded.image)
     return {
         "sha256": sha256,
         "width": decoded.width,
         "height": decoded.height,
         "format": decoded.format,
         "bytes": size,
+        "looks": None if looks is None else looks.hex(),
     }
 
 

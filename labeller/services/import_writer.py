@@ -17,6 +17,7 @@ from labeller.project import Project
 from labeller.services import classes as class_service
 from labeller.services.class_names import class_ids, class_name
 from labeller.services.import_sources import Candidate
+from labeller.services.import_twins import Newcomer, Twins
 from labeller.services.import_worker import CannotWriteError
 from labeller.services.splits import split_of
 from store.records import ImportProblem, ItemRecord, NewEvent, NewItem, Split
@@ -50,6 +51,11 @@ class _Found:
     def sha256(self) -> str:
         return str(self.facts["sha256"])
 
+    @property
+    def looks(self) -> bytes | None:
+        looks = self.facts.get("looks")
+        return None if looks is None else bytes.fromhex(looks)
+
 
 class Writer:
     """Gathers results and writes them; its numbers are those of what is committed."""
@@ -61,6 +67,8 @@ class Writer:
         self._last = time.monotonic()
         self._classes: dict[str, int] = {}
         self._splits: dict[str, Split] = {}  # of groups that have a name
+        self._renamed: dict[str, str] = {}  # groups that the leak guard put into others
+        self._twins = Twins(join=project.settings.leak_distance > 0)
         self._told: list[ImportProblem] = []
         self.added = self.known = self.labelled = self.failed = self.moved = 0
         self.problems: list[ImportProblem] = []
@@ -126,24 +134,42 @@ class Writer:
 
     def _add(self, unit: Unit, found: Sequence[_Found]) -> tuple[dict[str, int], int, int]:
         """Add what is new; returns all ids by hash, how many are new, how many were found again."""
-        named = {one.candidate.group for one in found if one.candidate.group}
-        self._splits.update(unit.items.group_splits(list(named - set(self._splits))))
+        unit.items.hold()
+        self._look_up_groups(unit, found)
         ids = unit.items.known(list({one.sha256 for one in found}))
         records = unit.items.many(list(ids.values()))
-        fresh: dict[str, NewItem] = {}
+        fresh: dict[str, _Found] = {}
         moved = set()
         for one in found:
             if one.sha256 not in ids:
-                fresh.setdefault(one.sha256, self._item(one))
+                fresh.setdefault(one.sha256, one)
             elif one.sha256 not in moved and self._is_lost(records[ids[one.sha256]]):
                 unit.items.relocate(ids[one.sha256], *self._place(one))
                 moved.add(one.sha256)
-        ids.update(zip(fresh, unit.items.add(list(fresh.values())), strict=True))
+        newcomers = [self._newcomer(one) for one in fresh.values()]
+        self._twins.place(unit, newcomers)
+        items = [self._item(one, new) for one, new in zip(fresh.values(), newcomers, strict=True)]
+        new_ids = unit.items.add(items)
+        self._twins.added(unit, newcomers, new_ids)
+        ids.update(zip(fresh, new_ids, strict=True))
         return ids, len(fresh), len(moved)
 
-    def _item(self, one: _Found) -> NewItem:
+    def _look_up_groups(self, unit: Unit, found: Sequence[_Found]) -> None:
+        """Learn the splits of the groups that have a name, and which of them have a new one."""
+        named = {one.candidate.group for one in found if one.candidate.group}
+        self._renamed.update(unit.leaks.renamed(list(named - set(self._renamed))))
+        names = {self._renamed.get(name, name) for name in named}
+        self._splits.update(unit.items.group_splits(list(names - set(self._splits))))
+
+    def _newcomer(self, one: _Found) -> Newcomer:
+        """Return the group and split of a new image, as far as names decide."""
+        candidate = one.candidate
+        group = self._renamed.get(candidate.group or "", candidate.group) or one.sha256
+        free = candidate.group is None and candidate.split is None
+        return Newcomer(group, self._split(candidate, group), free, one.looks)
+
+    def _item(self, one: _Found, new: Newcomer) -> NewItem:
         path, copied = self._place(one)
-        group = one.candidate.group or one.sha256
         return NewItem(
             sha256=one.sha256,
             path=path,
@@ -152,8 +178,8 @@ class Writer:
             height=one.facts["height"],
             format=one.facts["format"],
             bytes=one.facts["bytes"],
-            group=group,
-            split=self._split(one.candidate, group),
+            group=new.group,
+            split=new.split,
         )
 
     def _split(self, candidate: Candidate, group: str) -> Split:

@@ -45,6 +45,7 @@ OWN = frozenset(
         "max_image_pixels",
     ]
 )
+COMPARED = "compared"  # how many items the leak guard has compared
 SETTINGS = tuple(one.name for one in fields(Settings) if one.name not in OWN)
 
 _PACKAGES = ("labeller", "torch", "torchvision", "timm", "fastai", "numpy", "pillow")
@@ -56,7 +57,8 @@ _LARGEST_MANIFEST = 16 << 20
 class Line:
     """One item as a line of ``items.jsonl``; without a label the fields from `class_id` are None.
 
-    `time` is in UTC seconds. A skipped or flagged item has annotator, time and `reason`.
+    `time` is in UTC seconds. A skipped or flagged item has annotator, time and `reason`. `looks` is
+    the perceptual hash as hexadecimal digits.
     """
 
     sha256: str
@@ -68,6 +70,7 @@ class Line:
     group: str
     split: Split
     state: ItemState
+    looks: str | None = None
     class_id: int | None = None
     class_name: str | None = None
     annotator: str | None = None
@@ -236,6 +239,8 @@ def _manifest(told: Mapping[str, Any]) -> Manifest:
     counts = checks.typed(told, "counts", dict)
     for name in ("items", "labels"):
         checks.whole(counts, name, 0)
+    counts.setdefault(COMPARED, 0)  # snapshots made before there was a leak guard lack it
+    checks.whole(counts, COMPARED, 0)
     model = told["model"]
     return Manifest(
         images=checks.one_of(told, "images", get_args(Images)),
@@ -283,6 +288,7 @@ def _line(told: Mapping[str, Any], classes: set[int]) -> Line:
         group=checks.text(told, "group"),
         split=checks.one_of(told, "split", get_args(Split)),
         state=state,
+        looks=None if told.get("looks") is None else checks.sha256(told, "looks"),
         class_id=class_id,
         annotator=checks.text(told, "annotator") if decided else None,
         time=checks.seconds(checks.text(told, "time")) if decided else None,

@@ -14,10 +14,12 @@ from labeller.errors import ClassError, ConfigError, SnapshotError
 from labeller.progress import Progress, Silent
 from labeller.project import Project, create_project
 from labeller.services import classes as class_service
+from labeller.services import leak_guard
 from labeller.services.import_writer import moved_in
 from labeller.services.palette import check_colour
 from labeller.services.snapshot_checks import checked_copy
 from labeller.services.snapshot_files import (
+    COMPARED,
     IMAGES,
     Line,
     Manifest,
@@ -137,6 +139,8 @@ class _Restoring:
     progress: Progress
     classes: dict[int, int] = field(default_factory=dict)
     last_id: int = 0
+    stored: int = 0
+    compared_id: int = 0
     done: int = 0
     labels: int = 0
 
@@ -157,6 +161,8 @@ class _Restoring:
                 if one.archived:
                     unit.classes.update(self.classes[one.id], name=one.name, archived=True)
             unit.imports.finish(import_id, self.done, 0, self.labels, 0, False)
+            if self.compared_id:
+                leak_guard.note_checked(unit, self.compared_id, self.project.settings.leak_distance)
         self._compare()
 
     @property
@@ -214,6 +220,11 @@ class _Restoring:
             if item_id <= self.last_id:
                 raise SnapshotError(f"{line.path}: is in the snapshot twice. Export it anew.")
             self.last_id = item_id
+            self.stored += 1
+            if self.stored == self.manifest.counts[COMPARED]:
+                self.compared_id = item_id
+        looks = zip(ids, (line.looks for line in lines), strict=True)
+        unit.leaks.add_hashes([(i, bytes.fromhex(one)) for i, one in looks if one is not None])
         by_annotator: dict[str, list[NewEvent]] = {}
         for line, item_id in zip(lines, ids, strict=True):
             if line.annotator is not None:

@@ -15,8 +15,10 @@ from labeller import jobs
 from labeller.errors import SnapshotError
 from labeller.progress import Progress, Silent
 from labeller.project import Project
+from labeller.services import leak_guard
 from labeller.services.snapshot_checks import checked_copy
 from labeller.services.snapshot_files import (
+    COMPARED,
     ITEMS,
     MANIFEST,
     SETTINGS,
@@ -166,6 +168,7 @@ def _write(project: Project, folder: Path, images: Images, progress: Progress) -
                 "train": counts.labelled_train,
                 "valid": counts.labelled_valid,
                 "audit": counts.labelled_audit,
+                COMPARED: _compared(unit),
             },
             versions=versions(),
             model=None if model is None else _model(model),
@@ -180,8 +183,9 @@ def _lines(project: Project, unit: Unit) -> Iterator[Line]:
     labels = zip(unit.labels.export(_ROWS), ids.tolist(), class_ids.tolist(), strict=True)
     row, _item_id, class_id = next(labels, (None, 0, 0))
     for part in unit.items.stream(_ROWS):
+        looks = unit.leaks.looks([item.id for item in part])
         for item in part:
-            facts = _facts(project, item)
+            facts = _facts(project, item, looks.get(item.id))
             if row is not None and row.item_id == item.id:
                 yield Line(
                     **facts,
@@ -198,7 +202,13 @@ def _lines(project: Project, unit: Unit) -> Iterator[Line]:
                 yield Line(**facts, **_put_aside(unit, item))
 
 
-def _facts(project: Project, item: ItemRecord) -> dict[str, Any]:
+def _compared(unit: Unit) -> int:
+    """Return how many items the leak guard has compared."""
+    known = leak_guard.checked(unit)
+    return 0 if known is None else int((unit.items.ids() <= known.item).sum())
+
+
+def _facts(project: Project, item: ItemRecord, looks: bytes | None) -> dict[str, Any]:
     return {
         "sha256": item.sha256,
         "path": str(project.file(item.path)),
@@ -209,6 +219,7 @@ def _facts(project: Project, item: ItemRecord) -> dict[str, Any]:
         "group": item.group,
         "split": item.split,
         "state": item.state,
+        "looks": None if looks is None else looks.hex(),
     }
 
 

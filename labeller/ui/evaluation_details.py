@@ -16,6 +16,7 @@ from labeller.ui import (
     evaluation_class_plots,
     evaluation_gallery,
     evaluation_plots,
+    leaks,
     plots,
     view,
 )
@@ -214,6 +215,7 @@ def _splits(facts: Evaluation, dark: bool) -> None:
             key=f"evaluation_splits_{dark}",
             alt="Share of each class in train, valid and audit",
         )
+    leaks.show(facts.project)
 
 
 def pairs(found: Agreement) -> None:

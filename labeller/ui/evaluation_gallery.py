@@ -69,13 +69,13 @@ def _figure(project: Project, item: ItemRecord, card: Card) -> str:
     first, *others = card.lines
     text = f"<b>{escape(first)}</b>" + "".join(f"<span>{escape(line)}</span>" for line in others)
     return (
-        f'<figure role="listitem" title="{name}">{_image(project, item, name)}'
+        f'<figure role="listitem" title="{name}">{thumbnail_html(project, item, name)}'
         f"<figcaption>{text}</figcaption></figure>"
     )
 
 
-def _image(project: Project, item: ItemRecord, name: str) -> str:
-    """Return the thumbnail inside the page, or why there is none."""
+def thumbnail_html(project: Project, item: ItemRecord, name: str) -> str:
+    """Return the thumbnail inside the page, or why there is none; `name` is escaped already."""
     try:
         path, kind = thumbnails.thumbnail(project, item, "thumb")
         data = base64.b64encode(path.read_bytes()).decode()

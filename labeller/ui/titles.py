@@ -13,9 +13,10 @@ KIND_TITLES = {
     "export_model": "Exporting the model",
     "snapshot": "Exporting the snapshot",
 }
-STAGES = ("features", "train", "calibrate", "evaluate", "predict", "select", "queue")
+STAGES = ("features", "guard", "train", "calibrate", "evaluate", "predict", "select", "queue")
 STAGE_TITLES = {
     "features": "Reading images",
+    "guard": "Comparing near-duplicates",
     "train": "Training",
     "calibrate": "Calibrating",
     "evaluate": "Evaluating",

@@ -76,6 +76,7 @@ def content(project: Project) -> list[Told]:
                     "group": item.group,
                     "split": item.split,
                     "state": item.state,
+                    "looks": unit.leaks.looks([item.id]),
                     "class": label and (label.class_name, label.class_id in archived),
                     "by": event and (event.kind, event.annotator, event.reason),
                 }
@@ -100,6 +101,7 @@ def test_all_comes_back(project: Project, snapshot: Path, tmp_path: Path) -> Non
     assert (made.items, made.labels, made.notes) == (14, 9, ())
     assert content(again) == content(project)
     assert order(again) == order(project)
+    assert all(one["looks"] for one in content(again))
     assert [one["name"] for one in order(again)] == ["dog", "cat", "old"]
     assert again.settings.seed == 11
     assert again.id != project.id

@@ -41,7 +41,7 @@ TRAPS: dict[str, tuple[Any, str]] = {
     "training": (Report, "after_epoch"),
     "after a checkpoint": (checkpoints, "write"),
     "before the model's folder is renamed": (saved, "publish"),
-    "before the last transaction": (round_job._Round, "_finish"),
+    "before the last transaction": (round_job, "_finish"),
     "inside the last transaction": (Models, "add"),
     "after the last transaction": (tidy, "delete_vectors"),
 }

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from labeller.project import Project, open_project
-from labeller.services import audit_files, classes
+from labeller.services import audit_files, classes, leak_guard
 from labeller.services.snapshot_files import read_manifest
 from labeller.services.snapshot_restore import restore_snapshot
 from labeller.services.snapshots import export_snapshot
 from store.records import ModelRecord
+from store.records_leaks import LinkRecord
 from tests.labeller.learning.shapes import label, run, shapes
 
 FIGURES = ("n", "accuracy", "temperature", "valid_accuracy", "ece_after", "log_loss", "train_n")
@@ -23,9 +24,12 @@ FIGURES = ("n", "accuracy", "temperature", "valid_accuracy", "ece_after", "log_l
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project whose labels disagree with the images here and there, after a round."""
-    project = shapes(tmp_path_factory.mktemp("snapshot") / "here", 60, seed=7, workers=1)
-    with project.store.read() as unit:
+    folder = tmp_path_factory.mktemp("snapshot")
+    project = shapes(folder / "here", 60, seed=7, workers=1, leak_distance=0.3)
+    with project.store.write() as unit:
         last = unit.classes.all()[-1].id
+        twins = [LinkRecord(item + 20, item, "hash", 4.0) for item in (1, 5, 9, 13)]
+        unit.leaks.link(twins, checked=False)
     classes.move(project, last, 0)  # class ids are not in the order of the columns
     rng = np.random.default_rng(5)
     label(project, range(1, 43), rng.integers(0, 3, 42).tolist())
@@ -58,7 +62,9 @@ def test_a_round_elsewhere_gives_the_same_model(trained: Project, tmp_path: Path
     restored = restore_snapshot(tmp_path / "elsewhere", tmp_path / "there")
     assert restored.notes == ()
     there_project = open_project(tmp_path / "there")
+    assert leak_guard.overview(trained).runs, "the guard had something to do here"
     run(there_project)
+    assert not leak_guard.overview(there_project).runs, "and does it not a second time"
 
     there = model_of(there_project)
     assert there.label_hash == here.label_hash == restored.label_hash

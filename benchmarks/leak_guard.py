@@ -1,0 +1,205 @@
+"""Near-duplicates found by looks and by embeddings, and what it costs to find them all.
+
+Each image is altered in one way; a copy counts as found when its perceptual hash or its embedding
+is within the guard's limits of the original's. Pairs of different images within these limits are
+counted as false.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import io
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0] = str(ROOT)  # in place of this folder, where strategies.py would hide the package
+
+import numpy as np  # noqa: E402
+import skimage.data  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
+from PIL import Image, ImageEnhance  # noqa: E402
+
+from benchmarks.report import update_section  # noqa: E402
+from labeller.config import Settings  # noqa: E402
+from labeller.learning import device  # noqa: E402
+from labeller.learning.extraction import compute_missing  # noqa: E402
+from labeller.learning.features import open_features  # noqa: E402
+from labeller.perceptual_hash import different_bits, mirrored, perceptual_hash  # noqa: E402
+from labeller.progress import Silent  # noqa: E402
+from labeller.project import create_project  # noqa: E402
+from labeller.services.importing import import_sources  # noqa: E402
+from labeller.services.near_duplicates import BITS, close_pairs  # noqa: E402
+
+FASHION = Path("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")
+PHOTOS = ("astronaut", "coffee", "chelsea", "rocket", "camera", "coins", "page", "retina")
+SIDE = 128
+Floats = NDArray[np.float32]
+
+
+def photos() -> list[Image.Image]:
+    """Cut squares that do not overlap out of scikit-image's photos; flat ones are left out."""
+    made = []
+    for name in PHOTOS:
+        image = Image.fromarray(getattr(skimage.data, name)()).convert("RGB")
+        for top in range(0, image.height - SIDE + 1, SIDE):
+            for left in range(0, image.width - SIDE + 1, SIDE):
+                part = image.crop((left, top, left + SIDE, top + SIDE))
+                if np.asarray(part.convert("L")).std() > 10:
+                    made.append(part)
+    return made
+
+
+def fashion(number: int) -> list[Image.Image]:
+    """Return the first images of Fashion-MNIST."""
+    with gzip.open(FASHION) as file:
+        pixels = np.frombuffer(file.read(16 + number * 784), np.uint8, offset=16)
+    return [Image.fromarray(one).convert("RGB") for one in pixels.reshape(-1, 28, 28)]
+
+
+def compressed(image: Image.Image) -> Image.Image:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=60)
+    return Image.open(buffer).convert("RGB")
+
+
+def cropped(share: float) -> Callable[[Image.Image], Image.Image]:
+    def crop(image: Image.Image) -> Image.Image:
+        edge = max(1, round(image.width * share))
+        return image.crop((edge, edge, image.width - edge, image.height - edge))
+
+    return crop
+
+
+def noisy(image: Image.Image) -> Image.Image:
+    rng = np.random.default_rng(0)
+    pixels = np.asarray(image, float)
+    noise = rng.normal(0, 4, pixels.shape)
+    return Image.fromarray((pixels + noise).clip(0, 255).astype(np.uint8))
+
+
+ALTERED: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "half the size": lambda image: image.resize((image.width // 2, image.height // 2)),
+    "JPEG, quality 60": compressed,
+    "10 % brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.1),
+    "noise of 4 grey levels": noisy,
+    "grey": lambda image: image.convert("L").convert("RGB"),
+    "3 % cropped at each edge": cropped(0.03),
+    "turned by 2 degrees": lambda image: image.rotate(2, Image.Resampling.BICUBIC),
+    "mirrored": lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+}
+
+
+def embedded(images: list[Image.Image], folder: Path) -> Floats:
+    """Return embeddings (n, e) as a round computes them."""
+    source = folder / "source"
+    source.mkdir(parents=True)
+    for number, image in enumerate(images):
+        image.save(source / f"{number:06}.png")
+    project = create_project(folder / "project", ["a", "b"])
+    import_sources(project, [source])
+    with project.store.read() as unit:
+        ids = unit.items.ids()
+        items = unit.items.many(ids.tolist())
+        by_hash = {item.sha256: item.id for item in items.values()}
+    features = open_features(project, ids)
+    compute_missing(project, features, ids, device.choose("auto"), Silent())
+    rows = features.embeddings(ids, features.scaling(ids))
+    place = {item_id: row for row, item_id in enumerate(ids.tolist())}
+    from hashlib import file_digest
+
+    found = []
+    for number in range(len(images)):
+        with (source / f"{number:06}.png").open("rb") as file:
+            found.append(place[by_hash[file_digest(file, "sha256").hexdigest()]])
+    return rows[found]
+
+
+def alike(one: bytes | None, other: bytes | None) -> bool:
+    """Say whether two hashes link their images in an import."""
+    if one is None or other is None:
+        return False
+    return min(different_bits(one, other), different_bits(mirrored(one), other)) <= BITS
+
+
+def recall(images: list[Image.Image], name: str, folder: Path, distance: float) -> list[list[str]]:
+    """Return a row for each alteration, and one for pairs of different images."""
+    everything = [*images, *(alter(one) for alter in ALTERED.values() for one in images)]
+    vectors = embedded(everything, folder)
+    hashes = [perceptual_hash(one) for one in everything]
+    n, rows = len(images), []
+
+    def share(found: NDArray[np.bool_]) -> str:
+        return f"{found.mean():.0%}"
+
+    for number, alteration in enumerate(ALTERED, 1):
+        looks, close = np.zeros(n, bool), np.zeros(n, bool)
+        for one in range(n):
+            a, b = hashes[one], hashes[number * n + one]
+            looks[one] = alike(a, b)
+            gap = np.linalg.norm(vectors[one] - vectors[number * n + one])
+            close[one] = gap <= distance
+        rows.append([name, alteration, share(looks), share(close), share(looks | close)])
+    own = vectors[:n]
+    pairs = close_pairs(lambda chosen: own[chosen], n, distance)
+    bits = sum(alike(a, b) for i, a in enumerate(hashes[:n]) for b in hashes[:i])
+    rows.append([name, f"pairs of {n:,} different images", f"{bits}", f"{len(pairs)}", ""])
+    return rows
+
+
+def cost(vectors: Floats, sizes: list[int], distance: float) -> list[str]:
+    """Return sentences on the seconds it takes to find all pairs, beside brute force."""
+    rng, told = np.random.default_rng(0), []
+    for size in sizes:
+        one, other = rng.integers(0, len(vectors), (2, size))
+        mix = rng.random((size, 1), np.float32) / 2
+        made = (1 - mix) * vectors[one] + mix * vectors[other]
+        made /= np.linalg.norm(made, axis=1, keepdims=True)
+        began = time.perf_counter()
+        found = close_pairs(made.__getitem__, size, distance)
+        ours = time.perf_counter() - began
+        began = time.perf_counter()
+        plain = 0
+        for start in range(0, size, 1_000):
+            squared = 2 - 2 * made[start : start + 1_000] @ made.T
+            plain += int((squared <= distance**2).sum())
+        brute = time.perf_counter() - began
+        told.append(
+            f"{size:,} embeddings: {ours:.1f} s, {brute / ours:.1f} times as fast as comparing "
+            f"all ({len(found):,} pairs)"
+        )
+    return told
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fashion", type=int, default=1_000)
+    parser.add_argument("--sizes", type=int, nargs="*", default=[10_000, 100_000])
+    options = parser.parse_args()
+    distance = Settings().leak_distance
+    with tempfile.TemporaryDirectory() as folder:
+        rows = recall(photos(), "photos", Path(folder) / "photos", distance)
+        small = fashion(options.fashion)
+        rows += recall(small, "Fashion-MNIST", Path(folder) / "fashion", distance)
+        vectors = embedded(fashion(5_000), Path(folder) / "many")
+    told = cost(vectors, options.sizes, distance)
+    update_section(
+        "leak_guard",
+        "Near-duplicates",
+        ("images", "altered", "found by looks", "by embeddings", "by either"),
+        rows,
+        f"Limits: {BITS} of 256 bits, embeddings {distance:g} apart. Photos are squares of "
+        f"{SIDE} pixels cut out of {len(PHOTOS)} photos of scikit-image, side by side, so that "
+        f"some look alike. The last row of each: pairs of different images within the limits. "
+        f"To find all pairs, each vector made of two of Fashion-MNIST: {'; '.join(told)}.",
+    )
+
+
+if __name__ == "__main__":
+    main()

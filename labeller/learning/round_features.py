@@ -1,0 +1,73 @@
+"""The first stage of a round: features of all images, and the splits that the leak guard wants."""
+
+from __future__ import annotations
+
+from labeller.errors import RoundError
+from labeller.learning import guarding
+from labeller.learning.extraction import compute_missing
+from labeller.learning.features import Features, Scaling, open_features
+from labeller.learning.round_context import RoundContext
+from labeller.learning.snapshot import take
+from labeller.services import leak_guard
+
+
+def prepared(context: RoundContext) -> tuple[Features, Scaling]:
+    """Compute what is missing, bring near-duplicates together, and scale the pool.
+
+    The audit set has no say in the scaling.
+
+    Parameters
+    ----------
+    context : RoundContext
+        Its snapshot is read anew where items moved to other splits.
+
+    Raises
+    ------
+    RoundError
+        When no image can be read.
+    """
+    with context.watch.stage("features", device=context.device.text, round=context.record.number):
+        features = _computed(context)
+    if context.project.settings.leak_distance:
+        with context.watch.stage(guarding.STAGE):
+            _guard(context, features)
+    return features, _scaling(context, features)
+
+
+def _computed(context: RoundContext) -> Features:
+    features = open_features(context.project, context.snapshot.ids)
+    if features.note:
+        context.notes.append(features.note)
+    ids = context.snapshot.ids
+    bad = compute_missing(context.project, features, ids, context.device, context.progress)
+    context.unreadable = len(bad)
+    if bad:
+        context.notes.append(
+            f"{len(bad):,} image{'s' if len(bad) > 1 else ''} cannot be read and "
+            f"{'were' if len(bad) > 1 else 'was'} left out, first {bad[0].path}: "
+            f"{bad[0].reason}. {bad[0].mend}".strip()
+        )
+    return features
+
+
+def _guard(context: RoundContext, features: Features) -> None:
+    """Bring near-duplicates into one split; labels are read again where that moved some."""
+    scaling, project = _scaling(context, features), context.project
+    run = guarding.guard(
+        project, features, scaling, context.snapshot.ids, context.job.id, context.progress
+    )
+    if run is None:
+        return
+    context.notes += filter(None, [leak_guard.told(run)])
+    context.snapshot = take(project)
+    with project.store.write() as unit:
+        unit.rounds.take_again(context.record.id, context.snapshot.labels, context.snapshot.spent)
+
+
+def _scaling(context: RoundContext, features: Features) -> Scaling:
+    pool = features.having(context.snapshot.pool_ids)
+    if not len(pool):
+        pool = features.having(context.snapshot.ids)
+    if not len(pool):
+        raise RoundError(f"No image can be read. {context.message}")
+    return features.scaling(pool)

@@ -1,0 +1,154 @@
+"""Images that look like known ones come into their group, through real imports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from labeller.project import Project, create_project
+from labeller.services import near_duplicates
+from labeller.services.importing import import_sources
+from labeller.services.splits import split_of
+from store.records import ItemRecord
+from store.records_leaks import LinkRecord
+from tests.labeller.imports import items, table
+
+
+def scene(seed: int, side: int = 96) -> Image.Image:
+    """Draw a picture that differs from every other seed's, with little fine detail."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    return Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return create_project(tmp_path / "project", ["cat", "dog"], workers=1)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Six scenes as PNG."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for seed in range(6):
+        scene(seed).save(folder / f"{seed}.png")
+    return folder
+
+
+def by_name(project: Project) -> dict[str, ItemRecord]:
+    return {Path(item.path).name: item for item in items(project)}
+
+
+def links(project: Project) -> list[LinkRecord]:
+    with project.store.read() as unit:
+        return unit.leaks.links_of([item.id for item in items(project)])
+
+
+def test_a_copy_joins_the_group_of_its_original(project: Project, source: Path) -> None:
+    import_sources(project, [source])
+    for seed in range(6):
+        scene(seed).resize((50, 50)).save(source / f"{seed}-small.jpg", quality=60)
+        scene(seed + 100).save(source / f"{seed}-other.png")
+    report = import_sources(project, [source])
+    assert (report.added, report.known) == (12, 6)
+    found = by_name(project)
+    for seed in range(6):
+        first, copy = found[f"{seed}.png"], found[f"{seed}-small.jpg"]
+        assert (copy.group, copy.split) == (first.sha256, first.split)
+        other = found[f"{seed}-other.png"]
+        assert other.group == other.sha256
+        assert other.split == split_of(other.sha256, 0.1, 0.2)
+    assert {(one.item_id, one.other_id, one.method) for one in links(project)} == {
+        (found[f"{n}-small.jpg"].id, found[f"{n}.png"].id, "hash") for n in range(6)
+    }
+
+
+def test_a_mirrored_copy_joins_too(project: Project, source: Path) -> None:
+    import_sources(project, [source])
+    scene(2).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(source / "turned.png")
+    import_sources(project, [source])
+    found = by_name(project)
+    assert found["turned.png"].group == found["2.png"].sha256
+    assert found["turned.png"].split == found["2.png"].split
+    (link,) = links(project)
+    assert link.method == "mirror"
+
+
+def test_copies_in_one_import(project: Project, source: Path) -> None:
+    for number in range(8):
+        scene(1).resize((40 + number, 40 + number)).save(source / f"1-{number}.jpg")
+    import_sources(project, [source])
+    found = [item for name, item in by_name(project).items() if name.startswith("1")]
+    assert len({item.group for item in found}) == 1
+    assert len({item.split for item in found}) == 1
+    first = min(found, key=lambda item: item.id)
+    assert first.group == first.sha256
+
+
+def test_a_group_that_was_named_stays_and_is_linked(
+    project: Project, source: Path, tmp_path: Path
+) -> None:
+    import_sources(project, [source])
+    scene(1).resize((60, 60)).save(source / "copy.png")
+    rows = [["path", "group", "split"], [str(source / "copy.png"), "patient 7", "audit"]]
+    import_sources(project, [table(tmp_path / "list.csv", rows)])
+    found = by_name(project)
+    assert (found["copy.png"].group, found["copy.png"].split) == ("patient 7", "audit")
+    (link,) = links(project)
+    assert (link.item_id, link.other_id) == (found["copy.png"].id, found["1.png"].id)
+    with project.store.read() as unit:
+        assert unit.leaks.unchecked() == [link]
+
+
+def test_a_group_takes_no_more_than_it_may_hold(
+    project: Project, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(near_duplicates, "LARGE", 3)
+    for number in range(7):
+        scene(1).resize((40 + number, 40 + number)).save(source / f"1-{number}.jpg")
+    import_sources(project, [source])
+    groups: dict[str, int] = {}
+    for name, item in by_name(project).items():
+        if name.startswith("1"):
+            groups[item.group] = groups.get(item.group, 0) + 1
+    assert sorted(groups.values()) == [2, 3, 3]
+    with project.store.read() as unit:
+        assert unit.leaks.unchecked(), "what was left apart is noted"
+
+
+def test_switched_off_links_are_noted_and_nobody_joins(tmp_path: Path, source: Path) -> None:
+    project = create_project(tmp_path / "off", ["cat", "dog"], workers=1, leak_distance=0.0)
+    scene(1).resize((60, 60)).save(source / "copy.png")
+    import_sources(project, [source])
+    assert len({item.group for item in items(project)}) == 7
+    assert len(links(project)) == 1
+
+
+def test_images_of_one_colour_are_no_near_duplicates(project: Project, tmp_path: Path) -> None:
+    folder = tmp_path / "plain"
+    folder.mkdir()
+    for shade in range(5):
+        Image.new("RGB", (64, 64), (40 * shade, 90, 9)).save(folder / f"{shade}.png")
+    import_sources(project, [folder])
+    assert len({item.group for item in items(project)}) == 5
+    assert links(project) == []
+
+
+def test_a_group_that_was_put_into_another_takes_newcomers_there(
+    project: Project, source: Path, tmp_path: Path
+) -> None:
+    from store.records_leaks import Regroup
+
+    rows = [["path", "group"], *[[str(source / f"{n}.png"), f"burst {n}"] for n in range(2)]]
+    import_sources(project, [table(tmp_path / "list.csv", rows)])
+    with project.store.write() as unit:
+        first, second = unit.items.page(order="oldest")
+        number = unit.leaks.start(0.25, 0)
+        unit.leaks.regroup(number, [Regroup(second.id, first.group, first.split)])
+    more = [["path", "group"], [str(source / "4.png"), "burst 1"]]
+    import_sources(project, [table(tmp_path / "more.csv", more)])
+    newcomer = by_name(project)["4.png"]
+    assert (newcomer.group, newcomer.split) == (first.group, first.split)
