@@ -91,6 +91,30 @@ class Settings:
         "Weights to keep: `last`, of the last epoch, or `best`, of the epoch with the lowest "
         "validation loss.",
     )
+    patience: int = _setting(
+        0,
+        "Epochs without a lower validation loss after which training stops and keeps the best "
+        "weights; 0 trains to the end.",
+        low=0,
+        high=1_000,
+    )
+    training_examples: int = _setting(
+        0,
+        "Length of a training in examples seen, however many labels there are; 0 for the usual: "
+        "12 passes and at least 6,400 for a head, 20,000 in 4 to 30 passes for a whole backbone.",
+        low=0,
+        high=1_000_000_000,
+    )
+    committee: int = _setting(
+        1,
+        "Models trained with different seeds, whose opinions strategies ask for; with 1 they ask "
+        "for those of its dropout passes.",
+        low=1,
+        high=20,
+    )
+    soft_voting: bool = _setting(
+        False, "Predict by the mean of the committee's probabilities, not by its first model alone."
+    )
     train_on_generated: bool = _setting(
         False,
         "Train on the generated labels of accepted runs too, those of the training split; they "

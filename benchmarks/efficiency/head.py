@@ -75,9 +75,9 @@ def fit_plain(
 
 def _batches(n: int, config: HeadConfig) -> list[Tensor]:
     """Return the rows of every step: each pass over the examples in an order of its own."""
-    size, repeats = batch_size(n), config.repeats(n)
+    size, (epochs, repeats) = batch_size(n), config.passes(n)
     found: list[Tensor] = []
-    for _ in range(config.epochs):
+    for _ in range(epochs):
         rows = torch.cat([torch.randperm(n) for _ in range(repeats)])
         found += torch.split(rows[: len(rows) // size * size], size)
     return found

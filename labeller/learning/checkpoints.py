@@ -20,7 +20,7 @@ from torch import Tensor
 from labeller.errors import RoundError
 from labeller.learning.fitting import Best, Report, left_out
 
-FORMAT = 1  # raise it when training of the same inputs gives other weights
+FORMAT = 2  # raise it when training of the same inputs gives other weights
 EVERY = 20.0  # seconds between two checkpoints; an epoch may take less
 SUFFIX = ".pt"
 PART = ".part"
@@ -74,7 +74,7 @@ class Checkpoint(Callback):  # type: ignore[misc]
             return 0
         self.model.load_state_dict(self.state["model"])
         if self.best is not None:
-            self.best.lowest, self.best.weights = self.state["best"]
+            self.best.lowest, self.best.waited, self.best.weights = self.state["best"]
         self.report.done, self.report.losses = self.state["done"], self.state["losses"]
         _set_generators(self.state["generators"], self.dls.train.rng)
         return self.report.done
@@ -95,7 +95,8 @@ class Checkpoint(Callback):  # type: ignore[misc]
 
     def after_epoch(self) -> None:
         """Write a checkpoint when it is time."""
-        last = self.report.done == self.report.epochs
+        over = self.best is not None and self.best.exhausted
+        last = over or self.report.done == self.report.epochs
         if left_out(self) or not (last or time.monotonic() - self.written >= EVERY):
             return
         scaler = getattr(self.learn, "scaler", None)
@@ -107,7 +108,9 @@ class Checkpoint(Callback):  # type: ignore[misc]
                 "partway": self.epoch + 1 < self.n_epoch,
                 "losses": self.report.losses,
                 "model": self.model.state_dict(),
-                "best": None if self.best is None else (self.best.lowest, self.best.weights),
+                "best": None
+                if self.best is None
+                else (self.best.lowest, self.best.waited, self.best.weights),
                 "optimizer": [dict(self.opt.state[p]) for p, *_ in self.opt.all_params()],
                 "smooth": (smooth.count, smooth.val),
                 "scaler": None if scaler is None else scaler.state_dict(),

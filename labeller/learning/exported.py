@@ -42,7 +42,7 @@ class Whole(nn.Module):
         predictor = model.predictor
         self.side = predictor.side
         if isinstance(predictor, FineTunedPredictor):
-            self.net: nn.Module = _on_cpu(predictor.model)
+            self.net: nn.Module = _on_cpu(predictor.network)
         else:
             self.net = _Features(cast(HeadPredictor, predictor))
         self.eval()
@@ -61,7 +61,7 @@ class _Features(nn.Module):
         self.trunk = predictor.features.backbone.load()
         self.module = self.trunk.module
         self.parts = predictor.features.recipe.parts
-        self.head = _on_cpu(predictor.head)
+        self.head = _on_cpu(predictor.network)
 
     def forward(self, pixels: Tensor) -> Tensor:
         parts = self.trunk.features(pixels)

@@ -19,7 +19,15 @@ from labeller.learning.backbone_network import Network
 from labeller.learning.backbones import Recipe
 from labeller.learning.checkpoints import SUFFIX, Checkpoint, digest
 from labeller.learning.device import Device, reproducible
-from labeller.learning.fitting import Labelled, Report, absent_classes, best_of, learner
+from labeller.learning.fitting import (
+    Labelled,
+    Report,
+    Stop,
+    absent_classes,
+    batch_size,
+    best_of,
+    learner,
+)
 from labeller.learning.images import decoded
 from labeller.learning.objective import Objective
 from labeller.learning.snapshot import Labels
@@ -73,6 +81,7 @@ class FineTuned(nn.Module):
     """
 
     absent: Tensor
+    examples_seen: int = 0  # in its training; unknown of one that was loaded
 
     def __init__(self, trunk: nn.Module, classes: int, dropout: float) -> None:
         super().__init__()
@@ -181,6 +190,7 @@ def fine_tune(
     phases = config.phases(len(train))
     report = Report(progress, sum(phase.epochs for phase in phases))
     best = best_of(objective, train, valid)
+    stop = Stop(best) if best is not None else None
     with reproducible(seed):
         network = backbones.get(recipe.backbone).network()
         model = FineTuned(network, classes, config.dropout)
@@ -200,11 +210,12 @@ def fine_tune(
             device.torch,
             objective=objective,
             augment=_augmentation(recipe.size, model.normalised),
-            callbacks=[cb for cb in (report, best, checkpoint, *mixed) if cb is not None],
+            callbacks=[cb for cb in (report, best, stop, checkpoint, *mixed) if cb is not None],
             splitter=split,
             wd=config.decay,
         )
-        unfreezing.train(learn, phases, checkpoint)
+        unfreezing.train(learn, phases, checkpoint, best)
+        model.examples_seen = report.done * len(learn.dls.train) * batch_size(len(train))
         if best is not None:
             best.put_back()
     return model.eval()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from fastai.callback.core import Callback, TrainEvalCallback
+from fastai.callback.core import Callback, CancelFitException, TrainEvalCallback
 from fastai.callback.schedule import ParamScheduler  # noqa: F401 (gives Learner its schedules)
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
@@ -123,25 +123,60 @@ class Report(Callback):  # type: ignore[misc]
 
 
 class Best(Callback):  # type: ignore[misc]
-    """Hold the weights of the epoch whose validation loss was the lowest, the first of equals."""
+    """Hold the weights of the epoch whose validation loss was the lowest, the first of equals.
+
+    Parameters
+    ----------
+    patience : int
+        Epochs without a lower loss after which training is to stop; 0 for never.
+    """
 
     order = 61  # after Report
 
-    def __init__(self) -> None:
+    def __init__(self, patience: int = 0) -> None:
+        self.patience = patience
         self.lowest = float("inf")
+        self.waited = 0
         self.weights: dict[str, Tensor] = {}
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether training should stop."""
+        return 0 < self.patience <= self.waited
 
     def after_epoch(self) -> None:
         """Copy the weights when they are the best so far."""
-        if left_out(self) or not (loss := float(self.recorder.values[-1][1])) < self.lowest:
+        if left_out(self):
             return
-        self.lowest = loss
+        if not (loss := float(self.recorder.values[-1][1])) < self.lowest:
+            self.waited += 1
+            return
+        self.lowest, self.waited = loss, 0
         self.weights = {name: x.clone() for name, x in self.model.state_dict().items()}
 
     def put_back(self) -> None:
         """Give the model the weights held, if any."""
         if self.weights:
             self.model.load_state_dict(self.weights)
+
+
+class Stop(Callback):  # type: ignore[misc]
+    """End the training when the best epoch lies too far back.
+
+    Parameters
+    ----------
+    best : Best
+    """
+
+    order = 63  # after a checkpoint was written
+
+    def __init__(self, best: Best) -> None:
+        self.best = best
+
+    def after_epoch(self) -> None:
+        """Leave the fit, quietly."""
+        if self.best.exhausted:
+            raise CancelFitException
 
 
 def left_out(callback: Callback) -> bool:
@@ -265,10 +300,10 @@ def absent_classes(y: Tensor, classes: int) -> Tensor:
 
 def best_of(objective: Objective, train: Labelled, valid: Labelled | None) -> Best | None:
     """Return what holds the best weights, if they are wanted and the validation labels can tell."""
-    if objective.keep != "best" or valid is None:
+    if not objective.keeps_best or valid is None:
         return None
     known = torch.isin(valid.y, train.y if train.y.ndim == 1 else (train.y > 0).any(0).nonzero())
-    return Best() if bool(known.any()) else None
+    return Best(objective.patience) if bool(known.any()) else None
 
 
 def _silent(*_values: object) -> None:

@@ -16,6 +16,7 @@ from labeller.learning.features import Scaling
 from labeller.learning.fitting import (
     Labelled,
     Report,
+    Stop,
     absent_classes,
     batch_size,
     best_of,
@@ -32,7 +33,8 @@ class HeadConfig:
     """What a head is and how it is trained.
 
     `epochs` passes over the examples, or more of them in each epoch while they are so few that the
-    optimiser would take fewer than `steps` steps in all.
+    optimiser would take fewer than `steps` steps in all. With `examples` the length is so many
+    examples instead, to the nearest pass.
     """
 
     hidden: int = 256
@@ -42,10 +44,18 @@ class HeadConfig:
     decay: float = 0.05
     epochs: int = 12
     steps: int = 100
+    examples: int = 0
 
-    def repeats(self, n: int) -> int:
-        """Return how often an epoch passes over `n` examples."""
-        return math.ceil(self.steps / (self.epochs * (n // batch_size(n))))
+    def passes(self, n: int) -> tuple[int, int]:
+        """Return how many epochs there are for `n` examples, and how often each passes over them.
+
+        What does not fill a batch is left out of a pass, so that a few examples fewer are seen.
+        """
+        if not self.examples:
+            return self.epochs, math.ceil(self.steps / (self.epochs * (n // batch_size(n))))
+        passes = max(1, round(self.examples / n))
+        repeats = max(1, round(passes / self.epochs))
+        return max(1, round(passes / repeats)), repeats
 
 
 class Head(nn.Module):
@@ -63,6 +73,7 @@ class Head(nn.Module):
     mean: Tensor
     spread: Tensor
     absent: Tensor
+    examples_seen: int = 0  # in its training; unknown of one that was loaded
 
     def __init__(self, width: int, classes: int, config: HeadConfig) -> None:
         super().__init__()
@@ -87,6 +98,12 @@ class Head(nn.Module):
         """Return logits."""
         logits: Tensor = self.layers(self.scaled(features)) + self.absent
         return logits
+
+    def opinions(self, features: Tensor, count: int) -> Tensor:
+        """Return logits (S, n, C) of `count` dropout passes."""
+        scaled = self.scaled(features)
+        with dropping(self):
+            return torch.stack([self.layers(scaled) + self.absent for _ in range(count)])
 
 
 def fit_head(
@@ -144,6 +161,8 @@ def fit_head(
         head.spread.copy_(torch.from_numpy(scaling.spread))
         head.absent.copy_(absent_classes(train.y, classes))
         head.to(where)
+        epochs, repeats = config.passes(len(train))
+        report = Report(progress, epochs)
         learn = learner(
             head.layers,
             _scaled(head, train, where),
@@ -151,12 +170,13 @@ def fit_head(
             head.absent,
             where,
             objective=objective,
-            repeats=config.repeats(len(train)),
+            repeats=repeats,
             opt_func=Adam,
             wd=config.decay,
-            callbacks=[Report(progress, config.epochs), *([best] if best else [])],
+            callbacks=[report, *([best, Stop(best)] if best else [])],
         )
-        learn.fit_one_cycle(config.epochs, config.rate)
+        learn.fit_one_cycle(epochs, config.rate)
+        head.examples_seen = report.done * len(learn.dls.train) * batch_size(len(train))
         if best is not None:
             best.put_back()
     return head.eval()

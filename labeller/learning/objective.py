@@ -19,7 +19,7 @@ CHOICES = {"class_weights": ("none", "balanced"), "keep": ("last", "best")}
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """The settings of the same names.
+    """The settings of the same names; with `patience` the best weights are kept.
 
     Raises
     ------
@@ -30,6 +30,7 @@ class Objective:
     class_weights: str = "none"
     label_smoothing: float = 0.0
     keep: str = "last"
+    patience: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what is unknown."""
@@ -43,7 +44,14 @@ class Objective:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Return what a project's settings ask for."""
-        return cls(settings.class_weights, settings.label_smoothing, settings.keep)
+        return cls(
+            settings.class_weights, settings.label_smoothing, settings.keep, settings.patience
+        )
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether the weights of the best epoch are kept, not those of the last."""
+        return self.keep == "best" or self.patience > 0
 
 
 def present_classes(y: Tensor, classes: int) -> Tensor:

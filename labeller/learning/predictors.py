@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -13,12 +13,13 @@ from torch import Tensor
 
 from labeller.learning.backbones import Recipe, Trunk
 from labeller.learning.calibration import probabilities
+from labeller.learning.committee import Committee, described, members_of, vote
 from labeller.learning.device import Device, reproducible
 from labeller.learning.extraction import extract
 from labeller.learning.features import Features, Floats
 from labeller.learning.fine_tune import FineTuneConfig, FineTuned
 from labeller.learning.heads import Head, dropping
-from labeller.learning.images import Bytes, Ints, decoded, gathered
+from labeller.learning.images import Bytes, Decoded, Ints, decoded, gathered
 from labeller.progress import Progress
 from labeller.project import Project
 
@@ -34,6 +35,10 @@ class Predictor(Protocol):
     device: Device
 
     @property
+    def members(self) -> Sequence[Head | FineTuned]:
+        """The network, or all of a committee; the first is the one that would be trained alone."""
+
+    @property
     def side(self) -> int:
         """Side in pixels of the squares that :meth:`on_pixels` takes."""
 
@@ -44,7 +49,7 @@ class Predictor(Protocol):
         """Yield ids (n,) and logits (n, C) in parts; items that cannot be read are left out."""
 
     def samples(self, ids: Ints, count: int, seed: int, progress: Progress) -> Floats:
-        """Return logits (S, n, C) of `count` dropout passes over readable items."""
+        """Return logits (S, n, C) of a committee's members, or of `count` dropout passes."""
 
     def state(self) -> Mapping[str, Tensor]:
         """Return the weights to save."""
@@ -77,7 +82,7 @@ class TrainedModel:
             yield part, probabilities(logits, self.temperature)
 
     def mc_probs(self, ids: Ints, count: int, seed: int, progress: Progress) -> Floats:
-        """Return calibrated probabilities (S, n, C) of `count` dropout passes over the items."""
+        """Return calibrated probabilities (S, n, C): a committee's, or `count` dropout passes."""
         logits = self.predictor.samples(ids, count, seed, progress)
         flat = probabilities(logits.reshape(-1, logits.shape[-1]), self.temperature)
         return flat.reshape(logits.shape)
@@ -90,16 +95,17 @@ class HeadPredictor:
     ----------
     features : Features
         Those it was trained on.
-    head : Head
+    network : Head or Committee of them
         In evaluation mode, on `device`.
     device : Device
     """
 
     kind = "features"
 
-    def __init__(self, features: Features, head: Head, device: Device) -> None:
+    def __init__(self, features: Features, network: Head | Committee, device: Device) -> None:
         self.features = features
-        self.head = head
+        self.network = network
+        self.members = members_of(network, Head)
         self.device = device
         self._trunk: Trunk | None = None
 
@@ -116,7 +122,7 @@ class HeadPredictor:
         rows = extract(self._trunk, self.features.recipe, pixels, self.device)
         kept = torch.from_numpy(rows.astype(np.float16).astype(np.float32))  # as those of items
         with torch.inference_mode():
-            logits: Floats = self.head(kept.to(self.device.torch)).cpu().numpy()
+            logits: Floats = self.network(kept.to(self.device.torch)).cpu().numpy()
         return logits
 
     def logits(self, ids: Ints, progress: Progress) -> Iterator[tuple[Ints, Floats]]:
@@ -126,28 +132,29 @@ class HeadPredictor:
             progress.check()
             part = readable[start : start + STEP]
             with torch.inference_mode():
-                yield part, self.head(self._rows(part)).cpu().numpy()
+                yield part, self.network(self._rows(part)).cpu().numpy()
 
     def samples(self, ids: Ints, count: int, seed: int, progress: Progress) -> Floats:
-        """Return logits (S, n, C) of dropout passes."""
-        classes = len(self.head.absent)
-        found = np.empty((count, len(ids), classes), np.float32)
-        with torch.inference_mode(), reproducible(seed), dropping(self.head):
+        """Return logits (S, n, C) of the members, or of dropout passes."""
+        classes, several = len(self.members[0].absent), len(self.members) > 1
+        found = np.empty((len(self.members) if several else count, len(ids), classes), np.float32)
+        with torch.inference_mode(), reproducible(seed):
             for start in range(0, len(ids), STEP):
                 progress.check()
-                part = ids[start : start + STEP]
-                scaled = self.head.scaled(self._rows(part))
-                for sample in range(count):
-                    logits = self.head.layers(scaled) + self.head.absent
-                    found[sample, start : start + len(part)] = logits.cpu().numpy()
+                rows = self._rows(ids[start : start + STEP])
+                if several:
+                    logits = torch.stack([member(rows) for member in self.members])
+                else:
+                    logits = self.members[0].opinions(rows, count)
+                found[:, start : start + len(rows)] = logits.cpu().numpy()
         return found
 
     def _rows(self, ids: Ints) -> Tensor:
         return torch.from_numpy(self.features.read(ids)).to(self.device.torch)
 
     def state(self) -> Mapping[str, Tensor]:
-        """Return the weights of the head."""
-        state: Mapping[str, Tensor] = self.head.state_dict()
+        """Return the weights of the head, or of all heads."""
+        state: Mapping[str, Tensor] = self.network.state_dict()
         return state
 
     def settings(self) -> dict[str, Any]:
@@ -155,8 +162,9 @@ class HeadPredictor:
         return {
             "recipe": asdict(self.features.recipe),
             "width": self.features.width,
-            "classes": len(self.head.absent),
-            "head": asdict(self.head.config),
+            "classes": len(self.members[0].absent),
+            "head": asdict(self.members[0].config),
+            **described(self.network),
         }
 
 
@@ -168,7 +176,7 @@ class FineTunedPredictor:
     project : Project
     recipe : Recipe
         Names the backbone and the size of the images.
-    model : FineTuned
+    network : FineTuned or Committee of them
         In evaluation mode, on `device`.
     device : Device
     config : FineTuneConfig
@@ -180,13 +188,14 @@ class FineTunedPredictor:
         self,
         project: Project,
         recipe: Recipe,
-        model: FineTuned,
+        network: FineTuned | Committee,
         device: Device,
         config: FineTuneConfig,
     ) -> None:
         self.project = project
         self.recipe = recipe
-        self.model = model
+        self.network = network
+        self.members = members_of(network, FineTuned)
         self.device = device
         self.config = config
 
@@ -198,48 +207,62 @@ class FineTunedPredictor:
     def on_pixels(self, pixels: Bytes) -> Floats:
         """Return logits (n, C) of images."""
         with torch.inference_mode():
-            logits = self.model.head(self._pool(pixels)) + self.model.absent
-            found: Floats = logits.cpu().numpy()
+            found: Floats = vote(self._said(pixels, self._voters())).cpu().numpy()
         return found
-
-    def _pool(self, pixels: Bytes) -> Tensor:
-        with torch.inference_mode(), self.device.mixed():
-            given = torch.from_numpy(pixels).to(self.device.torch)
-            return self.model.pooled(given).float()
 
     def logits(self, ids: Ints, progress: Progress) -> Iterator[tuple[Ints, Floats]]:
         """Yield ids and logits in parts; items whose image cannot be read are left out."""
-        for part, pooled in self._pooled(ids, progress):
-            with torch.inference_mode():
-                yield part, (self.model.head(pooled) + self.model.absent).cpu().numpy()
+        for part in self._batches(ids, progress):
+            yield part.ids, self.on_pixels(part.pixels)
 
     def samples(self, ids: Ints, count: int, seed: int, progress: Progress) -> Floats:
-        """Return logits (S, n, C) of dropout passes through the last layer."""
-        with torch.inference_mode(), reproducible(seed), dropping(self.model):
+        """Return logits (S, n, C) of the members, or of dropout passes through the last layer."""
+        with torch.inference_mode(), reproducible(seed):
             parts = [
-                torch.stack([self.model.head(x) + self.model.absent for _ in range(count)]).cpu()
-                for _, x in self._pooled(ids, progress)
+                self._opinions(part.pixels, count).cpu() for part in self._batches(ids, progress)
             ]
         return torch.cat(parts, dim=1).numpy()
 
-    def _pooled(self, ids: Ints, progress: Progress) -> Iterator[tuple[Ints, Tensor]]:
+    def _opinions(self, pixels: Bytes, count: int) -> Tensor:
+        if len(self.members) > 1:
+            return self._said(pixels, self.members)
+        (only,) = self.members
+        pooled = self._pool(only, pixels)
+        with dropping(only):
+            return torch.stack([only.head(pooled) + only.absent for _ in range(count)])
+
+    def _voters(self) -> Sequence[FineTuned]:
+        everyone = isinstance(self.network, Committee) and self.network.soft_voting
+        return self.members if everyone else self.members[:1]
+
+    def _said(self, pixels: Bytes, members: Sequence[FineTuned]) -> Tensor:
+        """Return the logits (K, n, C) of some members."""
+        return torch.stack([one.head(self._pool(one, pixels)) + one.absent for one in members])
+
+    def _pool(self, member: FineTuned, pixels: Bytes) -> Tensor:
+        """Return what a member's last layer sees, which is kept out of half precision."""
+        with self.device.mixed():
+            given = torch.from_numpy(pixels).to(self.device.torch)
+            return member.pooled(given).float()
+
+    def _batches(self, ids: Ints, progress: Progress) -> Iterator[Decoded]:
         batch = GPU_BATCH if self.device.cuda else CPU_BATCH
         with closing(decoded(self.project, ids, self.recipe.size)) as parts:
             for part in gathered(parts, batch):
                 progress.check()
-                if not len(part.ids):
-                    continue
-                yield part.ids, self._pool(part.pixels)
+                if len(part.ids):
+                    yield part
 
     def state(self) -> Mapping[str, Tensor]:
         """Return all weights."""
-        state: Mapping[str, Tensor] = self.model.state_dict()
+        state: Mapping[str, Tensor] = self.network.state_dict()
         return state
 
     def settings(self) -> dict[str, Any]:
         """Return recipe and shape."""
         return {
             "recipe": asdict(self.recipe),
-            "classes": len(self.model.absent),
+            "classes": len(self.members[0].absent),
             "fine_tune": asdict(self.config),
+            **described(self.network),
         }

@@ -88,6 +88,7 @@ def made(context: RoundContext, features: Features, scaling: Scaling, labels: La
         "why": why,
         **asdict(setup.objective),
         "labels_at": snapshot.at,
+        "examples_seen": predictor.members[0].examples_seen,
         **predictor.settings(),
         **described(synthetic),
         **snapshots.described(generated),

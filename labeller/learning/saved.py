@@ -18,6 +18,7 @@ import torch
 from labeller.errors import RoundError
 from labeller.learning import backbones, device
 from labeller.learning.backbones import Recipe
+from labeller.learning.committee import built
 from labeller.learning.features import Floats, features_of
 from labeller.learning.fine_tune import FineTuneConfig, FineTuned
 from labeller.learning.heads import Head, HeadConfig
@@ -138,9 +139,10 @@ def _head(
     project: Project, recipe: Recipe, settings: dict[str, Any], weights: dict[str, torch.Tensor]
 ) -> Predictor:
     where = device.choose(project.settings.device)
-    head = Head(settings["width"], settings["classes"], HeadConfig(**settings["head"]))
-    head.load_state_dict(weights)
-    return HeadPredictor(features_of(project, recipe), head.to(where.torch).eval(), where)
+    config = HeadConfig(**settings["head"])
+    network = built(settings, lambda: Head(settings["width"], settings["classes"], config))
+    network.load_state_dict(weights)
+    return HeadPredictor(features_of(project, recipe), network.to(where.torch).eval(), where)
 
 
 def _fine_tuned(
@@ -148,11 +150,13 @@ def _fine_tuned(
 ) -> Predictor:
     where = device.choose(project.settings.device)
     config = FineTuneConfig(**settings["fine_tune"])
-    trunk = backbones.get(recipe.backbone).network()
-    model = FineTuned(trunk, settings["classes"], config.dropout)
-    model.load_state_dict(weights)
-    model.to(where.torch).to(memory_format=torch.channels_last).eval()
-    return FineTunedPredictor(project, recipe, model, where, config)
+    backbone = backbones.get(recipe.backbone)
+    network = built(
+        settings, lambda: FineTuned(backbone.network(), settings["classes"], config.dropout)
+    )
+    network.load_state_dict(weights)
+    network.to(where.torch).to(memory_format=torch.channels_last).eval()
+    return FineTunedPredictor(project, recipe, network, where, config)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -11,11 +11,12 @@ import numpy as np
 import torch
 
 from labeller.errors import ConfigError
-from labeller.learning import tidy
+from labeller.learning import committee, heads, tidy
 from labeller.learning.calibration import fit_temperature
+from labeller.learning.committee import Committee, CommitteeConfig
 from labeller.learning.device import Device
 from labeller.learning.features import Features, Floats, Scaling
-from labeller.learning.fine_tune import FineTuneConfig, fine_tune, load_images
+from labeller.learning.fine_tune import FineTuneConfig, FineTuned, fine_tune, load_images
 from labeller.learning.fitting import Labelled, joined
 from labeller.learning.heads import Head, fit_head
 from labeller.learning.images import Ints
@@ -48,6 +49,11 @@ class Setup:
     def seed(self) -> int:
         """The project's seed."""
         return self.project.settings.seed
+
+    @property
+    def committee(self) -> CommitteeConfig:
+        """How many networks the project's settings ask for."""
+        return CommitteeConfig.of(self.project.settings)
 
     @property
     def objective(self) -> Objective:
@@ -141,8 +147,8 @@ def train(
     if mode != "features":
         gradual = mode == "progressive"
         return _fine_tuned(setup, labels, valid, progress, synthetic, gradual=gradual)
-    head = _head(setup, labels, valid, progress, synthetic)
-    return HeadPredictor(setup.features, head, setup.device)
+    network = _heads(setup, labels, valid, progress, synthetic)
+    return HeadPredictor(setup.features, network, setup.device)
 
 
 def calibrate(
@@ -198,23 +204,32 @@ def calibrate(
     )
 
 
-def _head(
+def _heads(
     setup: Setup,
     labels: Labels,
     valid: Labels,
     progress: Progress,
     synthetic: Synthetic | None = None,
-) -> Head:
-    return fit_head(
-        _examples(setup, labels, synthetic),
-        _labelled(setup, valid),
-        setup.classes,
-        setup.scaling,
-        seed=setup.seed,
-        device=setup.device,
-        progress=progress,
-        objective=setup.objective,
-    )
+    config: CommitteeConfig | None = None,
+) -> Head | Committee:
+    """Return a head, or the committee that the settings ask for."""
+    length = setup.project.settings.training_examples
+    given, measured = _examples(setup, labels, synthetic), _labelled(setup, valid)
+
+    def fit(seed: int, told: Progress) -> Head:
+        return fit_head(
+            given,
+            measured,
+            setup.classes,
+            setup.scaling,
+            seed=seed,
+            device=setup.device,
+            progress=told,
+            config=replace(heads.HeadConfig(), examples=length),
+            objective=setup.objective,
+        )
+
+    return committee.trained(config or setup.committee, setup.seed, progress, fit)
 
 
 def _fine_tuned(
@@ -227,23 +242,29 @@ def _fine_tuned(
     gradual: bool,
 ) -> Predictor:
     recipe, config = setup.features.recipe, FineTuneConfig(gradual=gradual)
+    if length := setup.project.settings.training_examples:
+        config = replace(config, examples=length, least=1, most=length)
     images, others = (
         load_images(setup.project, part, recipe.size, setup.work / name, progress, synthetic=more)
         for name, part, more in (("train.npy", labels, synthetic), ("valid.npy", valid, None))
     )
-    model = fine_tune(
-        images,
-        others,
-        setup.classes,
-        recipe,
-        seed=setup.seed,
-        device=setup.device,
-        progress=progress,
-        config=config,
-        objective=setup.objective,
-        checkpoints=setup.project.models / tidy.CHECKPOINTS,
-    )
-    return FineTunedPredictor(setup.project, recipe, model, setup.device, config)
+
+    def fit(seed: int, told: Progress) -> FineTuned:
+        return fine_tune(
+            images,
+            others,
+            setup.classes,
+            recipe,
+            seed=seed,
+            device=setup.device,
+            progress=told,
+            config=config,
+            objective=setup.objective,
+            checkpoints=setup.project.models / tidy.CHECKPOINTS,
+        )
+
+    network = committee.trained(setup.committee, setup.seed, progress, fit)
+    return FineTunedPredictor(setup.project, recipe, network, setup.device, config)
 
 
 def _labelled(setup: Setup, labels: Labels) -> Labelled:
@@ -273,6 +294,7 @@ def _crossed(
     """Yield logits and truth of each fold of the training labels, from a head that missed it."""
     fold = np.random.default_rng(setup.seed).permutation(len(labels)) % FOLDS
     nobody = Labels(labels.ids[:0], labels.columns[:0])
+    config = setup.committee if setup.committee.soft_voting else CommitteeConfig()
     for number in range(FOLDS):
         inside, outside = fold != number, fold == number
         rest = Labels(labels.ids[inside], labels.columns[inside])
@@ -280,8 +302,8 @@ def _crossed(
         if len(np.unique(rest.columns)) < 2 or not outside.any():
             continue
         known = None if synthetic is None else synthetic.within(rest.ids)
-        head = _head(setup, rest, nobody, Quiet(progress), known)
-        model = HeadPredictor(setup.features, head, setup.device)
+        network = _heads(setup, rest, nobody, Quiet(progress), known, config)
+        model = HeadPredictor(setup.features, network, setup.device)
         _, logits = _logits(setup, model, labels.ids[outside], progress)
         yield logits, labels.columns[outside]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fastai.learner import Learner
 
 from labeller.learning.checkpoints import Checkpoint
+from labeller.learning.fitting import Best
 
 SPREAD = 100  # between the rates of the new layer and of the first blocks
 
@@ -49,7 +50,9 @@ def in_steps(epochs: int, rate: float) -> tuple[Phase, ...]:
     return first, Phase(2, late, rate / 2), Phase(3, rest, rate / 4)
 
 
-def train(learn: Learner, phases: tuple[Phase, ...], checkpoint: Checkpoint | None) -> None:
+def train(
+    learn: Learner, phases: tuple[Phase, ...], checkpoint: Checkpoint | None, best: Best | None
+) -> None:
     """Run the phases, or what is left of them after a checkpoint.
 
     Parameters
@@ -59,11 +62,13 @@ def train(learn: Learner, phases: tuple[Phase, ...], checkpoint: Checkpoint | No
     phases : tuple of Phase
     checkpoint : Checkpoint, optional
         One of the learner's callbacks.
+    best : Best, optional
+        Another: when it is exhausted, no further phase begins.
     """
     done = 0 if checkpoint is None else checkpoint.resume()
     for phase in phases:
         start, done = min(done, phase.epochs), max(0, done - phase.epochs)
-        if start == phase.epochs:
+        if start == phase.epochs or (best is not None and best.exhausted):
             continue
         learn.freeze_to(-phase.groups)
         learn.fit_one_cycle(

@@ -166,13 +166,13 @@ def test_accepted_generated_labels_are_trained_on_only_when_wished(tmp_path: Pat
     assert ids.tolist() == training.tolist()
     assert [labels[i].class_id for i in ids.tolist()] == class_ids.tolist()
     seen: list[int] = []
-    real = training_module._head
+    real = training_module._heads
 
     def spy(setup: object, labels: Labels, *rest: object) -> object:
         seen.append(len(labels))
         return real(setup, labels, *rest)  # type: ignore[arg-type]
 
-    with mock.patch.object(training_module, "_head", spy):
+    with mock.patch.object(training_module, "_heads", spy):
         config = trained()
     assert config["generated"] == len(training)
     assert seen[0] == 18 + len(training)

@@ -18,6 +18,7 @@ from PIL import Image
 from labeller import jobs
 from labeller.errors import SynthesisError
 from labeller.learning import device, heads, synthesis_arrays, training
+from labeller.learning.committee import Committee, CommitteeConfig
 from labeller.learning.extraction import extract
 from labeller.learning.features import features_of, open_features
 from labeller.learning.fine_tune import load_images
@@ -327,15 +328,20 @@ def test_a_fold_learns_nothing_from_children_of_what_it_is_measured_on(
     known = ready(project, found, people, 3, features, where, Silent())
     setup = Setup(project, features, features.scaling(people.ids), 3, where, project.models)
     seen: list[tuple[Labels, Synthetic | None]] = []
-    real = training._head
+    real = training._heads
 
     def spy(
-        setup: Setup, labels: Labels, valid: Labels, progress: Silent, synthetic: Synthetic | None
-    ) -> heads.Head:
+        setup: Setup,
+        labels: Labels,
+        valid: Labels,
+        progress: Silent,
+        synthetic: Synthetic | None,
+        config: CommitteeConfig,
+    ) -> heads.Head | Committee:
         seen.append((labels, synthetic))
-        return real(setup, labels, valid, progress, synthetic)
+        return real(setup, labels, valid, progress, synthetic, config)
 
-    monkeypatch.setattr(training, "_head", spy)
+    monkeypatch.setattr(training, "_heads", spy)
     monkeypatch.setattr(heads, "HeadConfig", quick_head())
     list(training._crossed(setup, people, Silent(), known))
     assert len(seen) == training.FOLDS
