@@ -203,6 +203,8 @@ class _Round:
             "why": why,
             **asdict(setup.objective),
             "labels_at": self.snapshot.at,
+            "labels_by_class": snapshots.by_class(self.snapshot),
+            "backbone_hash": features.backbone.digest,
             **predictor.settings(),
             **described(synthetic),
             **snapshots.described(generated),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,7 @@ def _confusion(facts: Evaluation, dark: bool) -> None:
     key = f"evaluation_confusion_{model.model.id}_{dark}_{st.session_state.get(_DRAWN, 0)}"
     st.plotly_chart(
         evaluation_plots.confusion(
-            quality.table[np.ix_(places, places)], ids, [_name(facts, i) for i in ids], dark
+            quality.table[np.ix_(places, places)], ids, [_name(facts.names, i) for i in ids], dark
         ),
         on_select=lambda: _clicked(key, model.model.id),
         selection_mode="points",
@@ -85,13 +85,13 @@ def _confusion(facts: Evaluation, dark: bool) -> None:
     if not len(items):
         st.caption("No audit image is in this cell.")
         return
-    cards = [_card(facts, model, int(item)) for item in items]
+    cards = [_card(facts.names, model, int(item)) for item in items]
     evaluation_gallery.show(facts.project, cards, model.model.id, f"cell_{cell[0]}_{cell[1]}")
 
 
 def _cell(facts: Evaluation, model: OnAudit) -> tuple[int | None, int | None]:
     """Let the person choose a cell without a mouse; a click fills the same fields."""
-    names = {i: _name(facts, i) for i in model.class_ids}
+    names = {i: _name(facts.names, i) for i in model.class_ids}
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     true, predicted = (
         row.selectbox(
@@ -156,7 +156,7 @@ def class_rows(facts: Evaluation, quality: Quality) -> list[dict[str, Any]]:
     """Return precision and recall per class as rows of a table."""
     return [
         {
-            "Class": _name(facts, score.class_id),
+            "Class": _name(facts.names, score.class_id),
             "Audit images": score.support,
             "Predicted": score.precision.n,
             "Precision": words.share(score.precision),
@@ -175,7 +175,7 @@ def _losses(facts: Evaluation, _dark: bool) -> None:
     )
     if not st.toggle("Show the images", key="evaluation_losses"):
         return
-    cards = [_card(facts, model, item) for item, _ in worst(model, WORST)]
+    cards = [_card(facts.names, model, item) for item, _ in worst(model, WORST)]
     evaluation_gallery.show(facts.project, cards, model.model.id, "losses")
 
 
@@ -236,29 +236,28 @@ def pairs(found: Agreement) -> None:
         )
 
 
-def flip_cards(facts: Evaluation, items: Sequence[int] | np.ndarray[Any, Any]) -> list[Card]:
+def flip_cards(
+    names: Mapping[int, str], old: OnAudit, new: OnAudit, items: Iterable[int]
+) -> list[Card]:
     """Return items that flipped, with what both models said."""
-    new, old = facts.chosen, facts.other
-    if new is None or old is None:
-        return []
     return [
         Card(
             int(item),
             (
-                _label(facts, new, int(item)),
-                f"was {_said(facts, old, int(item))}",
-                f"now {_said(facts, new, int(item))}",
+                _label(names, new, int(item)),
+                f"was {_said(names, old, int(item))}",
+                f"now {_said(names, new, int(item))}",
             ),
         )
         for item in items
     ]
 
 
-def _card(facts: Evaluation, model: OnAudit, item: int) -> Card:
+def _card(names: Mapping[int, str], model: OnAudit, item: int) -> Card:
     """Return an item with its label and what the model said."""
     row = _row(model, item)
     likely = float(model.probs[row, model.truth[row]])
-    lines = (_label(facts, model, item), f"predicted {_said(facts, model, item)}")
+    lines = (_label(names, model, item), f"predicted {_said(names, model, item)}")
     wrong = model.predicted[row] != model.truth[row]
     extra = (f"the label: {view.percent(likely, 0)}",) if wrong else ()
     return Card(item, lines + extra)
@@ -268,16 +267,16 @@ def _row(model: OnAudit, item: int) -> int:
     return int(np.searchsorted(model.item_ids, item))
 
 
-def _label(facts: Evaluation, model: OnAudit, item: int) -> str:
-    return _name(facts, model.class_ids[int(model.truth[_row(model, item)])])
+def _label(names: Mapping[int, str], model: OnAudit, item: int) -> str:
+    return _name(names, model.class_ids[int(model.truth[_row(model, item)])])
 
 
-def _said(facts: Evaluation, model: OnAudit, item: int) -> str:
+def _said(names: Mapping[int, str], model: OnAudit, item: int) -> str:
     row = _row(model, item)
     column = int(model.predicted[row])
     sure = view.percent(float(model.probs[row, column]), 0)
-    return f"{_name(facts, model.class_ids[column])}, {sure}"
+    return f"{_name(names, model.class_ids[column])}, {sure}"
 
 
-def _name(facts: Evaluation, class_id: int) -> str:
-    return facts.names.get(class_id, f"class {class_id}")
+def _name(names: Mapping[int, str], class_id: int) -> str:
+    return names.get(class_id, f"class {class_id}")

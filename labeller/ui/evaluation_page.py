@@ -33,7 +33,7 @@ def show(project: Project) -> None:
     st.title("Evaluation")
     facts = _facts(project, None, None)
     if facts.model is None:
-        _empty(project)
+        history.show_next_step(project, "Nothing to evaluate yet.")
         return
     facts = _chosen(project, facts)
     dark = st.context.theme.type == "dark"
@@ -62,15 +62,6 @@ def _facts(project: Project, model: int | None, against: int | None) -> Evaluati
         found = evaluate(project, model, against)
     st.session_state[_FACTS] = (key, found)
     return found
-
-
-def _empty(project: Project) -> None:
-    """Say what brings the first model."""
-    text, page = history.next_step(history.gather(project))
-    with st.container(border=True):
-        st.markdown(f"**Nothing to evaluate yet.** {text}")
-        if page:
-            st.page_link(f"pages/{page}.py", label="Go there", icon=":material/arrow_forward:")
 
 
 def _chosen(project: Project, facts: Evaluation) -> Evaluation:
@@ -216,7 +207,9 @@ def _flips(facts: Evaluation) -> None:
     )
     if kind is None:
         return
-    cards = evaluation_details.flip_cards(facts, result.gained if kind == "gained" else result.lost)
+    cards = evaluation_details.flip_cards(
+        facts.names, facts.other, facts.chosen, result.gained if kind == "gained" else result.lost
+    )
     evaluation_gallery.show(facts.project, cards, facts.chosen.model.id, f"flips_{kind}")
 
 

@@ -26,7 +26,7 @@ VERDICTS: dict[Verdict, tuple[str, str]] = {
 SEAL = (
     "**These are audit images.** Seeing where the model is wrong opens the seal a little: a label "
     "changed because of it measures the model no more. That they were shown to you is noted, and "
-    "labels changed after that are counted at the top of this page. Nothing can be relabelled here."
+    "the Evaluation page counts labels changed after that. Nothing can be relabelled here."
 )
 
 
