@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from labeller.services.evaluation_audit import OnAudit
-from labeller.services.evaluation_quality import Quality
+from labeller.services.evaluation_quality import Quality, confusions
 from labeller.services.evaluation_scores import Share
 from store.records import ModelRecord
 
@@ -88,23 +88,6 @@ def _classes(measured: Quality, names: Mapping[int, str]) -> str:
         "class that it finds:\n\n"
         "| class | audit images | precision | recall |\n|---|---|---|---|\n" + "\n".join(rows)
     )
-
-
-def confusions(measured: Quality, most: int) -> list[tuple[int, int, int]]:
-    """Return what is taken for what most often: true class, predicted class, images.
-
-    Parameters
-    ----------
-    measured : Quality
-    most : int
-        How many pairs; with the same number of images those of classes that come first.
-    """
-    wrong = measured.table.copy()
-    np.fill_diagonal(wrong, 0)
-    order = np.argsort(-wrong, axis=None, kind="stable")[:most]
-    ids = [score.class_id for score in measured.scores]
-    places = zip(*np.unravel_index(order, wrong.shape), strict=True)
-    return [(ids[r], ids[c], int(wrong[r, c])) for r, c in places if wrong[r, c]]
 
 
 def _confused(measured: Quality, names: Mapping[int, str]) -> list[str]:

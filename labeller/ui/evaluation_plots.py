@@ -116,6 +116,14 @@ def curve(
     if expected is not None and fitted is not None:
         _ahead(figure, fitted, expected, other)
     if ceiling is not None:
+        figure.add_hrect(
+            y0=100 * ceiling.low,
+            y1=100 * ceiling.high,
+            fillcolor=GREYS[dark],
+            opacity=0.08,
+            line_width=0,
+            layer="below",
+        )
         figure.add_hline(
             y=100 * ceiling.share,
             line={"color": GREYS[dark], "dash": "dash", "width": 1.5},

@@ -13,7 +13,7 @@ from labeller.services import model_comparison
 from labeller.services.evaluation_scores import Share
 from labeller.services.mcnemar import Paired
 from labeller.services.model_comparison import Column
-from labeller.ui import evaluation_details, evaluation_gallery, view
+from labeller.ui import evaluation_cards, evaluation_gallery, view
 from labeller.ui import evaluation_words as words
 from labeller.ui.text import escape_markdown
 from store.records import ModelRecord
@@ -138,7 +138,7 @@ def _flips(project: Project, columns: Sequence[Column], names: Mapping[int, str]
         return
     number, kind = chosen
     one = next(column for column in columns if column.model.id == number)
-    cards = evaluation_details.flip_cards(
+    cards = evaluation_cards.flip_cards(
         names, first.audit, one.audit, one.gained if kind == "gained" else one.lost
     )
     evaluation_gallery.show(project, cards, number, f"models_flips_{number}_{kind}")
