@@ -106,10 +106,10 @@ class Evaluation:
 
     def _too_few(self) -> str:
         sizes = len({point.labels for point in self.points})
-        rounds = "1 measured round" if sizes == 1 else f"{sizes or 'no'} measured rounds"
+        there = "there is 1" if sizes == 1 else f"there are {sizes}"
         return (
-            f"Too few rounds to say: {rounds} with different numbers of labels, "
-            f"{stopping.LEAST_POINTS} are needed."
+            f"Too few rounds to say: it takes {stopping.LEAST_POINTS} measured rounds with "
+            f"different numbers of labels, and {there}. Label the queue and retrain."
         )
 
 

@@ -80,7 +80,7 @@ def _chosen(project: Project, facts: Evaluation) -> Evaluation:
         index=list(by_id).index(facts.model.id),
         format_func=lambda i: words.model_title(facts, by_id[i]),
         key="evaluation_model",
-        width=310,
+        width=335,
     )
     others = [i for i in by_id if i != model]
     before = next((i for i in others if i < model), others[0])
@@ -90,7 +90,7 @@ def _chosen(project: Project, facts: Evaluation) -> Evaluation:
         index=others.index(before),
         format_func=lambda i: words.model_title(facts, by_id[i]),
         key=f"evaluation_against_{model}",
-        width=310,
+        width=335,
     )
     try:
         return _facts(project, model, against)

@@ -131,7 +131,9 @@ def curve(
             annotation_position="bottom left",
         )
     figure.update_yaxes(title="Audit accuracy (%)", ticksuffix=" ")
-    figure.update_xaxes(title="Labels", tickformat=",d")
+    alone = len(set(labels)) == 1 and expected is None  # plotly would show half labels around it
+    span = [0, 2 * labels[0]] if alone else None
+    figure.update_xaxes(title="Labels", tickformat=",d", range=span)
     return laid_out(figure, 360)
 
 

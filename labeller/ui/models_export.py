@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -80,12 +81,13 @@ def card(project: Project, one: Shelved) -> None:
             icon=":material/download:",
             on_click="ignore",
         )
-        st.markdown(_smaller(text))
+        st.markdown(_shown(text))
 
 
-def _smaller(text: str) -> str:
-    """Return Markdown with headings that fit into a page."""
-    return text.replace("\n## ", "\n##### ").replace("# ", "#### ", 1)
+def _shown(text: str) -> str:
+    """Return the Markdown of a card for a page: smaller headings, no names of colours or icons."""
+    smaller = text.replace("\n## ", "\n##### ").replace("# ", "#### ", 1)
+    return re.sub(r":(?=[a-z+-])", ":\u2060", smaller)  # Streamlit would read :red as a colour
 
 
 def exported(export: Export) -> None:

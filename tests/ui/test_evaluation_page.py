@@ -282,6 +282,8 @@ def test_figures_hold_the_numbers(project: Project) -> None:
         "after 6 more",
     ]
     assert list(drawn.data[2].x) == [20, 30, 40, 60, 90]
+    alone = evaluation_plots.curve(facts.points[:1], None, None, None, False)
+    assert alone.layout.xaxis.range == (0, 40), "ticks of one round would all read 20"
     shares = evaluation_class_plots.class_shares(facts.balance, False)
     assert [trace.name for trace in shares.data] == ["audit"], "no other split has labels"
 

@@ -21,7 +21,7 @@ from labeller.services import (
     model_shelf,
 )
 from labeller.services.labelling import Act
-from labeller.ui import models_compare
+from labeller.ui import models_compare, models_export
 from store.records import NewModel
 from tests import browser as browsers
 from tests.ui.conftest import images
@@ -171,6 +171,11 @@ def test_what_is_kept_of_a_model_is_shown(open_app: Run, audited: Project) -> No
     assert f"`{'a' * 12}…`" in text, "the label set"
     assert "not kept then" in text, "the weights of a model of before"
     assert "torch 2\\.15" in text
+
+
+def test_a_card_on_the_page_is_read_letter_by_letter() -> None:
+    shown = models_export._shown("# Model 1 of :red\\[x\\]\n\n## Data\n\nat 10:20, a: b")
+    assert shown == "#### Model 1 of :\u2060red\\[x\\]\n\n##### Data\n\nat 10:20, a: b"
 
 
 @pytest.fixture
