@@ -22,11 +22,19 @@ class Evidence(Repository):
         """Return the number of the newest event, 0 without any: whether anything has happened."""
         return self._count(select(func.max(Event.id)))
 
-    def second_opinions(self) -> tuple[NDArray[np.int64], list[str], NDArray[np.int64]]:
+    def second_opinions(
+        self, seen: str | None = None
+    ) -> tuple[NDArray[np.int64], list[str], NDArray[np.int64]]:
         """Return what each annotator said first of the items that somebody else was asked about.
 
         Undone labels do not count. Whoever corrects a label has seen it, so only items that have a
         label kept as a second opinion are there.
+
+        Parameters
+        ----------
+        seen : str, optional
+            Labels whose reason begins so were given by somebody who saw the label that was there,
+            and do not count.
 
         Returns
         -------
@@ -36,8 +44,8 @@ class Evidence(Repository):
         class_ids : ndarray of int64, shape (n,)
             Merged classes resolved.
         """
-        asked = _labels(select(Event.item_id)).where(Event.opinion.is_(True))
-        query = _labels(select(Event.item_id, Annotator.name, Event.class_id))
+        asked = _unseen(select(Event.item_id), seen).where(Event.opinion.is_(True))
+        query = _unseen(select(Event.item_id, Annotator.name, Event.class_id), seen)
         query = query.join(Annotator, Annotator.id == Event.annotator_id)
         query = query.where(Event.item_id.in_(asked)).order_by(Event.id)
         said: dict[tuple[int, str], int] = {}
@@ -78,3 +86,11 @@ class Evidence(Repository):
 def _labels(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
     """Restrict a query over events to labels that stand."""
     return query.where(Event.kind == "label", Event.undone.is_(False))
+
+
+def _unseen(query: Select[*tuple[Any, ...]], seen: str | None) -> Select[*tuple[Any, ...]]:
+    """Leave out labels whose reason begins with `seen` too."""
+    query = _labels(query)
+    if seen is None:
+        return query
+    return query.where(~func.coalesce(Event.reason, "").startswith(seen, autoescape=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
@@ -24,7 +24,7 @@ from store.records import (
     NewEvent,
     Split,
 )
-from store.repository import Repository, amount, as_record
+from store.repository import Repository, amount, as_record, chunks
 
 LEASE_SECONDS = 120.0
 
@@ -152,6 +152,14 @@ class Labels(Repository):
     def history(self, item_id: int) -> list[EventRecord]:
         """Return an item's events, oldest first."""
         return self._events(_events().where(Event.item_id == item_id).order_by(Event.id))
+
+    def histories(self, item_ids: Sequence[int]) -> dict[int, list[EventRecord]]:
+        """Return the events of several items, oldest first; those without events have no entry."""
+        found: dict[int, list[EventRecord]] = defaultdict(list)
+        for part in chunks(item_ids):
+            for event in self._events(_events().where(Event.item_id.in_(part)).order_by(Event.id)):
+                found[event.item_id].append(event)
+        return dict(found)
 
     def recent(
         self, annotator: str | None = None, session: str | None = None, limit: int = 100

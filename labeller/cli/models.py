@@ -22,6 +22,7 @@ from labeller.cli.signals import INTERRUPTED
 
 if TYPE_CHECKING:
     from labeller.project import Project
+    from labeller.services.evaluation_scores import Share
     from labeller.services.model_shelf import Shelved
 
 FORMATS = ("onnx", "int8", "fastai")
@@ -32,6 +33,7 @@ FORMATS = ("onnx", "int8", "fastai")
 @click.option("--use", "use", metavar="N", type=int, help="Put model N in use.")
 @click.option("--delete", "delete", metavar="N", type=int, help="Delete the files of model N.")
 @click.option("--export", "export", metavar="N", type=int, help="Export model N.")
+@click.option("--card", "card", metavar="N", type=int, help="Print the model card of model N.")
 @click.option(
     "--format",
     "formats",
@@ -47,20 +49,26 @@ def models_command(
     use: int | None,
     delete: int | None,
     export: int | None,
+    card: int | None,
     formats: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """List the trained models; use, delete or export one.
+    """List the trained models; use, delete, export or describe one.
 
-    An export is written to exports/model-N in the project, with a model card; each file is compared
-    with the model on the audit set.
+    All that are there are measured on the audit labels of now. An export is written to
+    exports/model-N in the project, with a model card; each file is compared with the model on the
+    audit set.
     """
     from labeller.project import open_project
-    from labeller.services import model_shelf
+    from labeller.services import model_comparison, model_shelf
 
-    if sum(given is not None for given in (use, delete, export)) > 1:
-        raise click.UsageError("Give one of --use, --delete and --export.")
+    if sum(given is not None for given in (use, delete, export, card)) > 1:
+        raise click.UsageError("Give one of --use, --delete, --export and --card.")
     opened = open_project(project)
+    if card is not None:
+        text = _card(opened, card)
+        emit({"model": card, "card": text}, as_json, text.rstrip())
+        return
     if use is not None:
         model_shelf.use(opened, use)
     elif delete is not None:
@@ -68,7 +76,19 @@ def models_command(
     elif export is not None:
         _export(ctx, opened, export, formats or FORMATS[:2])
     shelf = model_shelf.shelf(opened)
-    emit({"models": [_data(one) for one in shelf]}, as_json, _text(shelf))
+    found = model_comparison.accuracies(opened, [one.model for one in shelf])
+    data = [_data(one, found.get(one.model.id)) for one in shelf]
+    emit({"models": data}, as_json, _text(data))
+
+
+def _card(project: Project, number: int) -> str:
+    from labeller.services import model_card, model_shelf
+
+    shelved = {one.model.id: one for one in model_shelf.shelf(project)}
+    if number not in shelved:
+        known = ", ".join(map(str, sorted(shelved))) or "none"
+        raise click.ClickException(f"There is no model {number}. Models: {known}.")
+    return model_card.of(project, shelved[number].model, shelved[number].export)
 
 
 def _export(ctx: click.Context, project: Project, model: int, formats: tuple[str, ...]) -> None:
@@ -83,37 +103,47 @@ def _export(ctx: click.Context, project: Project, model: int, formats: tuple[str
         raise click.ClickException(f"Export {job.state}: {job.error or f'job {job.id}'}")
 
 
-def _data(one: Shelved) -> dict[str, Any]:
+def _data(one: Shelved, now: Share | None) -> dict[str, Any]:
+    """Return what is known of a model: measured `now` on the audit labels, else in its round."""
     model = one.model
     return {
         "model": model.id,
         "round": one.round_number,
         "in_use": model.in_use,
         "deleted": model.deleted_at is not None,
+        "created_at": model.created_at,
         "labels": model.labels,
         "label_hash": model.label_hash,
-        "accuracy": model.metrics.get("accuracy"),
-        "interval": model.metrics.get("interval"),
-        "audited": model.metrics.get("n"),
+        "accuracy": now.value if now else model.metrics.get("accuracy"),
+        "interval": [now.low, now.high] if now else model.metrics.get("interval"),
+        "audited": now.n if now else model.metrics.get("n"),
+        "backbone": model.backbone,
+        "backbone_hash": model.config.get("backbone_hash"),
+        "seed": model.seed,
+        "device": model.device,
+        "config": dict(model.config),
+        "timings": dict(model.timings),
+        "versions": dict(model.versions),
         "bytes": one.bytes,
         "export": one.export,
     }
 
 
-def _text(shelf: list[Shelved]) -> str:
-    if not shelf:
+def _text(models: list[dict[str, Any]]) -> str:
+    if not models:
         return "No model yet. Label some images, then: labeller round PROJECT"
-    head = ("model", "round", "state", "labels", "audit accuracy", "bytes", "export")
+    head = ("model", "round", "state", "labels", "audit accuracy", "audit items", "bytes", "export")
     rows = [
         (
-            str(one.model.id),
-            str(one.round_number),
-            "deleted" if one.model.deleted_at else "in use" if one.model.in_use else "",
-            number(one.model.labels),
-            percent(one.model.metrics.get("accuracy")),
-            number(one.bytes),
-            str(one.export.folder) if one.export else "",
+            str(one["model"]),
+            str(one["round"]),
+            "deleted" if one["deleted"] else "in use" if one["in_use"] else "",
+            number(one["labels"]),
+            percent(one["accuracy"]),
+            number(one["audited"] or 0),
+            number(one["bytes"]),
+            str(one["export"].folder) if one["export"] else "",
         )
-        for one in shelf
+        for one in models
     ]
     return table([head, *rows])

@@ -88,6 +88,8 @@ def made(context: RoundContext, features: Features, scaling: Scaling, labels: La
         "why": why,
         **asdict(setup.objective),
         "labels_at": snapshot.at,
+        "labels_by_class": snapshots.by_class(snapshot),
+        "backbone_hash": features.backbone.digest,
         "examples_seen": predictor.members[0].examples_seen,
         **predictor.settings(),
         **described(synthetic),

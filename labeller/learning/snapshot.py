@@ -113,6 +113,15 @@ def _generated(unit: Unit, column: Mapping[int, int], wanted: bool) -> Labels:
     return Labels(ids[columns >= 0], columns[columns >= 0])
 
 
+def by_class(snapshot: Snapshot) -> dict[str, list[int]]:
+    """Return for each split how many labels each class has, in the order of the columns."""
+    splits: tuple[Split, ...] = ("train", "valid", "audit")
+    return {
+        split: np.bincount(snapshot.part(split).columns, minlength=len(snapshot.classes)).tolist()
+        for split in splits
+    }
+
+
 def described(generated: Labels) -> dict[str, Any]:
     """Return what a model's description says of the generated labels that it learned from."""
     if not len(generated):

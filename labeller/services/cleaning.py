@@ -19,6 +19,7 @@ LABEL_ERROR, LOSS, TWIN = "label error", "high loss", "near-duplicate"
 Decision = Literal["keep", "relabel", "flag", "put_aside"]
 ACTS: dict[Decision, EventKind] = {"relabel": "label", "flag": "flag", "put_aside": "skip"}
 REASON = "review: "
+KEPT = f"{REASON}keep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,9 @@ class Suspect:
     """A label to look at again.
 
     `kinds` say why: ``label error`` (confident learning), ``near-duplicate`` (`twin` looks the same
-    and is labelled otherwise), ``high loss``. `decision` is None while nobody has decided; `keys`
-    are the events of the decision, which :func:`undo` takes back.
+    and is labelled otherwise), ``high loss``. `decision` is None while nobody has decided, `by` and
+    `at` (UTC seconds) say who did when; `keys` are the events of the decision, which :func:`undo`
+    takes back.
     """
 
     item: ItemRecord
@@ -39,23 +41,33 @@ class Suspect:
     twin: int | None
     decision: str | None = None
     by: str | None = None
+    at: float | None = None
     keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What a finished search found; `outdated` counts labels given since."""
+    """What a finished search found.
+
+    `outdated` counts labels given since, decisions about its finds aside; `confirmed` the finds
+    that somebody had kept in an earlier review, who are not asked about again.
+    """
 
     at: float
     checked: int
-    label_errors: int
     suspects: tuple[Suspect, ...]
     outdated: int
+    confirmed: int
 
     @property
     def open(self) -> tuple[Suspect, ...]:
         """Those that nobody has decided on."""
         return tuple(one for one in self.suspects if one.decision is None)
+
+    def decided_by(self, annotator: str) -> tuple[Suspect, ...]:
+        """Return those that somebody has decided on, the latest last."""
+        mine = (one for one in self.suspects if one.decision is not None and one.by == annotator)
+        return tuple(sorted(mine, key=lambda one: one.at or 0.0))
 
 
 def start(project: Project) -> JobRecord:
@@ -66,7 +78,9 @@ def start(project: Project) -> JobRecord:
 def review(project: Project) -> Review | None:
     """Return what the newest finished search found, None when there was none.
 
-    A suspect whose label is gone or another by other ways than the review is left out.
+    A suspect is left out when its label is gone or another by other ways than the review, when
+    somebody kept it before the search, or when all that spoke against it was a near-duplicate that
+    is labelled alike by now.
     """
     with project.store.read() as unit:
         job = unit.jobs.latest(KIND)
@@ -75,49 +89,90 @@ def review(project: Project) -> Review | None:
         result = job.result
         found = result["suspects"]
         items = unit.items.many([one["item"] for one in found])
-        targets = unit.classes.targets()
-        suspects = []
-        for one in found:
-            if one["item"] in items:
-                history = unit.labels.history(one["item"])
-                suspect = _suspect(one, items[one["item"]], targets, history, result["at"])
-                if suspect is not None:
-                    suspects.append(suspect)
-        outdated = unit.labels.events_count(since=result["at"])
+        involved = {one["item"] for one in found} | {one["twin"] for one in found if one["twin"]}
+        histories = unit.labels.histories(sorted(involved))
+        past = _Past(result["at"], histories, unit.classes.targets())
+        given = unit.labels.events_count(since=result["at"])
+    present = [one for one in found if one["item"] in items]
+    asked_again = [one for one in present if not past.kept_before(one)]
+    suspects = [past.suspect(one, items[one["item"]]) for one in asked_again]
     return Review(
-        result["at"], result["checked"], result["label_errors"], tuple(suspects), outdated
+        at=result["at"],
+        checked=result["checked"],
+        suspects=tuple(one for one in suspects if one is not None),
+        outdated=given - past.labels_decided,
+        confirmed=len(present) - len(asked_again),
     )
 
 
-def _suspect(
-    one: Mapping[str, Any],
-    item: ItemRecord,
-    targets: Mapping[int, int],
-    history: Sequence[EventRecord],
-    at: float,
-) -> Suspect | None:
-    """Join what was found with what became of it."""
-    later = [event for event in history if event.at > at and not event.undone]
-    decided = [event for event in later if (event.reason or "").startswith(REASON)]
-    label = targets[one["label"]]
-    if not decided:
-        current = next((event for event in history if event.current), None)
-        kept = current is not None and current.kind == "label" and current.class_id is not None
-        if not kept or current is None or targets[current.class_id or 0] != label:
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What happened to the finds of a search at `at`: events of each item, oldest first."""
+
+    at: float
+    histories: Mapping[int, Sequence[EventRecord]]
+    targets: Mapping[int, int]
+
+    @property
+    def labels_decided(self) -> int:
+        """Labels given by decisions since the search."""
+        return sum(
+            event.kind == "label" for item in self.histories for event in self._decisions(item)
+        )
+
+    def kept_before(self, one: Mapping[str, Any]) -> bool:
+        """Whether somebody kept just this label before the search, and nobody decided since."""
+        return not self._decisions(one["item"]) and any(
+            event.reason == KEPT
+            and not event.undone
+            and event.at <= self.at
+            and self._counts_as(event) == self.targets[one["label"]]
+            for event in self.histories.get(one["item"], ())
+        )
+
+    def suspect(self, one: Mapping[str, Any], item: ItemRecord) -> Suspect | None:
+        """Join what was found with what became of it; None when nothing is left of it."""
+        decided, label = self._decisions(item.id), self.targets[one["label"]]
+        kinds = tuple(one["kinds"])
+        if not decided:
+            if self._label(item.id) != label:
+                return None
+            if TWIN in kinds and self._label(one["twin"]) in (None, label):
+                kinds = tuple(kind for kind in kinds if kind != TWIN)
+            if not kinds:
+                return None
+        last = decided[-1] if decided else None
+        return Suspect(
+            item=item,
+            label=label,
+            suggested=self.targets[one["suggested"]],
+            confidence=one["confidence"],
+            loss=one["loss"],
+            kinds=kinds,
+            twin=one["twin"] if TWIN in kinds else None,
+            decision=None if last is None else (last.reason or "").removeprefix(REASON),
+            by=None if last is None else last.annotator,
+            at=None if last is None else last.at,
+            keys=tuple(event.key for event in decided),
+        )
+
+    def _decisions(self, item: int) -> list[EventRecord]:
+        """Return the events of what was decided about an item since the search."""
+        return [
+            event
+            for event in self.histories.get(item, ())
+            if event.at > self.at and not event.undone and (event.reason or "").startswith(REASON)
+        ]
+
+    def _label(self, item: int) -> int | None:
+        """Return the class of an item now."""
+        current = next((one for one in self.histories.get(item, ()) if one.current), None)
+        return None if current is None else self._counts_as(current)
+
+    def _counts_as(self, event: EventRecord) -> int | None:
+        if event.kind != "label" or event.class_id is None:
             return None
-    last = decided[-1] if decided else None
-    return Suspect(
-        item=item,
-        label=label,
-        suggested=targets[one["suggested"]],
-        confidence=one["confidence"],
-        loss=one["loss"],
-        kinds=tuple(one["kinds"]),
-        twin=one["twin"],
-        decision=None if last is None else (last.reason or "").removeprefix(REASON),
-        by=None if last is None else last.annotator,
-        keys=tuple(event.key for event in decided),
-    )
+        return self.targets[event.class_id]
 
 
 def decide(

@@ -76,6 +76,23 @@ def worst(model: OnAudit, limit: int) -> list[tuple[int, float]]:
     return [(int(model.item_ids[i]), float(given[i])) for i in order]
 
 
+def confusions(measured: Quality, most: int) -> list[tuple[int, int, int]]:
+    """Return what is taken for what most often: true class, predicted class, images.
+
+    Parameters
+    ----------
+    measured : Quality
+    most : int
+        How many pairs; with the same number of images those of classes that come first.
+    """
+    wrong = measured.table.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:most]
+    ids = [score.class_id for score in measured.scores]
+    places = zip(*np.unravel_index(order, wrong.shape), strict=True)
+    return [(ids[r], ids[c], int(wrong[r, c])) for r, c in places if wrong[r, c]]
+
+
 def in_cell(model: OnAudit, true: int, predicted: int) -> Ints:
     """Return the audit items of one cell of the confusion matrix, surest first.
 

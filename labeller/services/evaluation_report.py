@@ -9,7 +9,7 @@ from typing import Any
 
 from labeller.errors import EvaluationError
 from labeller.project import Project
-from labeller.services import evaluation, split_check, stopping
+from labeller.services import cleaning, evaluation, split_check, stopping
 from labeller.services.agreement import Agreement, agreement
 from labeller.services.audit_seal import KEY as SHOWN
 from labeller.services.audit_seal import Shown, shown
@@ -106,10 +106,10 @@ class Evaluation:
 
     def _too_few(self) -> str:
         sizes = len({point.labels for point in self.points})
-        rounds = "1 measured round" if sizes == 1 else f"{sizes or 'no'} measured rounds"
+        there = "there is 1" if sizes == 1 else f"there are {sizes}"
         return (
-            f"Too few rounds to say: {rounds} with different numbers of labels, "
-            f"{stopping.LEAST_POINTS} are needed."
+            f"Too few rounds to say: it takes {stopping.LEAST_POINTS} measured rounds with "
+            f"different numbers of labels, and {there}. Label the queue and retrain."
         )
 
 
@@ -139,7 +139,7 @@ def evaluate(
         everything = unit.models.all()
         rounds = {one.id: one for one in unit.rounds.all()}
         counts = unit.items.count()
-        opinions = unit.evidence.second_opinions()
+        opinions = unit.evidence.second_opinions(seen=cleaning.REASON)
     models = tuple(one for one in everything if one.deleted_at is None)
     model, against = _choose(models, model_id, against_id)
     labels = audit_labels(project)

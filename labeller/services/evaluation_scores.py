@@ -80,6 +80,34 @@ def wilson(right: float, n: int, confidence: float = 0.95) -> tuple[float, float
     return max(0.0, low), min(1.0, high)
 
 
+def apart(
+    first: tuple[float, float, float], second: tuple[float, float, float]
+) -> tuple[float, float]:
+    """Return an interval of the difference between two shares measured on different items.
+
+    Parameters
+    ----------
+    first, second : tuple of float
+        Each share with the bounds of its interval by :func:`wilson`.
+
+    Returns
+    -------
+    low, high : float
+        Of first less second, with the confidence of the two intervals; between −1 and 1.
+
+    References
+    ----------
+    Newcombe, R. G. Interval Estimation for the Difference Between Independent Proportions.
+    Statistics in Medicine 17(8), 1998, method 10.
+    """
+    (one, one_low, one_high), (two, two_low, two_high) = first, second
+    difference = one - two
+    return (
+        difference - math.hypot(one - one_low, two_high - two),
+        difference + math.hypot(one_high - one, two - two_low),
+    )
+
+
 def share(right: int, n: int) -> Share:
     """Return `right` of `n` with its interval."""
     low, high = wilson(right, n)

@@ -6,21 +6,46 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from labeller.errors import EvaluationError
 from labeller.project import Project
-from labeller.services.evaluation_audit import audit_labels, on_audit
-from labeller.services.evaluation_quality import quality
-from labeller.services.model_shelf import Check
+from labeller.services import cleaning, model_card_quality
+from labeller.services.agreement import agreement
+from labeller.services.evaluation_audit import OnAudit, audit_labels, on_audit
+from labeller.services.evaluation_quality import Quality, quality
+from labeller.services.model_card_quality import bounded, percent, plain
+from labeller.services.model_shelf import Check, Export
 from store.records import ModelRecord
 
 USE = {
-    "onnx": "`model.onnx` takes `pixels`, bytes of shape (n, {side}, {side}, 3), RGB, each image "
-    "squeezed to the square; it gives `probabilities` (n, {classes}), calibrated, in the order of "
-    "`classes.json`.",
-    "int8": "`model-int8.onnx` is the same with convolutions of 8 bits, for small devices.",
-    "fastai": '`load_learner("learner.pkl")` gives a fastai learner where this program is '
+    "model.onnx": "`model.onnx` takes `pixels`, bytes of shape (n, {side}, {side}, 3), and gives "
+    "`probabilities` (n, {classes}), calibrated, in the order of `classes.json`. The pixels are "
+    "RGB from 0 to 255, each image upright (EXIF) and squeezed to the square by bilinear "
+    "resampling with antialiasing (Pillow's `resize`); the scaling is in the file.",
+    "model-int8.onnx": "`model-int8.onnx` takes and gives the same; its convolutions have 8 bits, "
+    "for small devices.",
+    "learner.pkl": '`load_learner("learner.pkl")` gives a fastai learner where this program is '
     "installed; a pickle runs code when it is loaded, so load only one that you made.",
 }
-FEW = 100  # audit items; with fewer the interval is too wide to promise much
+SPLITS = ("train", "valid", "audit")
+
+
+def of(project: Project, model: ModelRecord, export: Export | None = None) -> str:
+    """Return the card of a model, with the files of its export if there is one.
+
+    Parameters
+    ----------
+    project : Project
+    model : ModelRecord
+    export : Export, optional
+    """
+    with project.store.read() as unit:
+        known = {one.id: one.name for one in unit.classes.all(archived=True)}
+    names = [known[class_id] for class_id in model.class_ids]
+    recipe: Mapping[str, Any] = model.config.get("recipe") or {}
+    side = int(recipe.get("size") or 0)
+    if export is None:
+        return card(project, model, names, (), "", 0, side)
+    return card(project, model, names, export.checks, export.split, export.n, side)
 
 
 def card(
@@ -41,7 +66,7 @@ def card(
     names : sequence of str, length C
         Classes in the order of its columns.
     checks : sequence of Check
-        How the exported files compare with it on `n` images of `split`.
+        How the exported files compare with it on `n` images of `split`; none, no section on files.
     split : str
     n : int
     side : int
@@ -51,20 +76,39 @@ def card(
     ----------
     Mitchell, M. et al. Model Cards for Model Reporting. FAT* 2019.
     """
+    found, measured, why = _measured(project, model)
     parts = [
-        f"# Model {model.id} of {_plain(project.name)}",
+        f"# Model {model.id} of {plain(project.name)}",
         _intended(names),
         _data(project, model, names),
-        _metrics(project, model),
-        _limits(model, names),
-        _files(checks, split, n, side, len(names)),
-        _provenance(model),
+        model_card_quality.metrics(found, measured, _names(project), why),
+        model_card_quality.limits(model, names, measured, _names(project)),
+        _files(checks, split, n, side, len(names)) if checks else "",
+        _provenance(model, side),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _measured(
+    project: Project, model: ModelRecord
+) -> tuple[OnAudit | None, Quality | None, str | None]:
+    """Measure a model on the audit labels of now, or say why that cannot be."""
+    try:
+        found = on_audit(project, model, audit_labels(project))
+    except EvaluationError as error:
+        return None, None, str(error)
+    if not len(found):
+        return None, None, "no image of the audit set is labelled."
+    return found, quality(project, found), None
+
+
+def _names(project: Project) -> dict[int, str]:
+    with project.store.read() as unit:
+        return {one.id: one.name for one in unit.classes.all(archived=True)}
 
 
 def _intended(names: Sequence[str]) -> str:
-    listed = ", ".join(_plain(name) for name in names)
+    listed = ", ".join(plain(name) for name in names)
     return (
         f"## Intended use\n\nTells images of these {len(names)} classes apart: {listed}. Meant for "
         f"images of the kind it was trained on, with somebody who looks at the doubtful ones. Not "
@@ -73,88 +117,88 @@ def _intended(names: Sequence[str]) -> str:
 
 
 def _data(project: Project, model: ModelRecord, names: Sequence[str]) -> str:
-    with project.store.read() as unit:
-        by_split = {s: unit.labels.counts_by_class(s) for s in ("train", "valid", "audit")}
+    """Say what it learned from, as far as that was kept, and how far annotators agree."""
+    config = model.config
+    by_split, when = config.get("labels_by_class"), "when it was trained"
+    if by_split is None:  # of before the numbers were kept
+        with project.store.read() as unit:
+            counts = {split: unit.labels.counts_by_class(split) for split in SPLITS}  # type: ignore[arg-type]
+        by_split = {s: [counts[s].get(i, 0) for i in model.class_ids] for s in SPLITS}
+        when = "now; the numbers of then were not kept"
     rows = [
-        f"| {_plain(name)} | " + " | ".join(str(by_split[s].get(i, 0)) for s in by_split) + " |"
-        for name, i in zip(names, model.class_ids, strict=True)
+        f"| {plain(name)} | " + " | ".join(f"{by_split[s][place]:,}" for s in SPLITS) + " |"
+        for place, name in enumerate(names)
     ]
-    synthetic = model.config.get("synthetic")
-    extra = f" Synthetic items: {_count(synthetic)}." if synthetic else ""
-    return (
-        f"## Data\n\n{model.labels:,} labels by people when it was trained; those of training and "
-        f"validation have the hash `{model.label_hash[:16]}…`.{extra} Labels by class now:\n\n"
-        "| class | train | valid | audit |\n|---|---|---|---|\n" + "\n".join(rows)
-    )
-
-
-def _count(value: Any) -> str:
-    return str(value.get("items", value)) if isinstance(value, Mapping) else str(value)
-
-
-def _metrics(project: Project, model: ModelRecord) -> str:
-    found = on_audit(project, model, audit_labels(project))
-    if not len(found):
-        return "## Metrics\n\nNot measured: no audit item is labelled."
-    measured = quality(project, found)
-    accuracy, calibration = measured.accuracy, measured.calibration
-    f1 = _percent(measured.macro_f1)
-    bounds = f"{_percent(measured.macro_f1_low)} to {_percent(measured.macro_f1_high)}"
+    totals = " | ".join(f"{sum(by_split[split]):,}" for split in SPLITS)
     lines = [
-        f"- Accuracy {_percent(accuracy.value or 0.0)} (95 % interval "
-        f"{_percent(accuracy.low)} to {_percent(accuracy.high)}, Wilson)",
-        f"- Macro-F1 {f1} ({bounds}, bootstrap)",
-        f"- Expected calibration error {_percent(calibration.ece_after)}, "
-        f"{_percent(calibration.ece_before)} before its temperature of "
-        f"{calibration.temperature:.2f}",
+        f"{model.labels:,} labels by people. It learned from those of `train`; those of `valid` "
+        f"check and calibrate it; those of `audit` only measure it. Labels by class {when}:",
+        "| class | train | valid | audit |\n|---|---|---|---|\n"
+        + "\n".join([*rows, f"| all | {totals} |"]),
+        *_extras(config),
+        *_agreed(project),
     ]
-    about = f"On {len(found):,} audit items: drawn at random, labelled blind, never trained on."
-    return "\n".join(["## Metrics", "", about, "", *lines])
+    return "## Data\n\n" + "\n\n".join(lines)
 
 
-def _limits(model: ModelRecord, names: Sequence[str]) -> str:
-    found = model.metrics
-    missing = {int(i) for i in found.get("missing_classes") or ()}
-    lines = ["It always answers with one of its classes; look at the energy for images of none."]
-    if not found.get("n"):
-        lines.append("How often it is right is unknown.")
-    elif found["n"] < FEW:
-        lines.append(f"It was measured on {found['n']} items only: the interval is wide.")
-    if missing:
-        never = [_plain(n) for n, i in zip(names, model.class_ids, strict=True) if i in missing]
-        lines.append(f"It never predicts {', '.join(never)}: there was no training example.")
-    return "## Limits\n\n" + "\n".join(f"- {line}" for line in lines)
+def _extras(config: Mapping[str, Any]) -> list[str]:
+    """Say what else it learned from."""
+    kinds = (("synthetic", "synthetic items"), ("generated", "generated labels"))
+    return [
+        f"It learned from {config[key]:,} {words} too, marked as such; none of them measures it."
+        for key, words in kinds
+        if config.get(key)
+    ]
+
+
+def _agreed(project: Project) -> list[str]:
+    """Say how far annotators agree on images that two labelled, if there are any."""
+    with project.store.read() as unit:
+        opinions = unit.evidence.second_opinions(seen=cleaning.REASON)
+    found = agreement(*opinions)
+    if found is None:
+        return []
+    return [
+        f"On {found.items:,} images that two annotators labelled they agree in "
+        f"{bounded(found.share, found.low, found.high)}: a model that agrees with the labels that "
+        f"often does as well as another annotator would."
+    ]
 
 
 def _files(checks: Sequence[Check], split: str, n: int, side: int, classes: int) -> str:
     rows = [
-        f"| `{one.name}` | {one.bytes / 1e6:.1f} MB | {_percent(one.accuracy)} | "
-        f"{_percent(one.model_accuracy)} | {one.largest:.2g} | {_percent(one.agree)} |"
+        f"| `{one.name}` | {one.bytes / 1e6:.1f} MB | {percent(one.accuracy)} | "
+        f"{percent(one.model_accuracy)} | {one.largest:.2g} | {percent(one.agree)} |"
         for one in checks
     ]
-    kinds = {"model.onnx": "onnx", "model-int8.onnx": "int8", "learner.pkl": "fastai"}
-    uses = [f"- {USE[kinds[one.name]].format(side=side, classes=classes)}" for one in checks]
+    uses = [f"- {USE[one.name].format(side=side, classes=classes)}" for one in checks]
     return (
-        f"## Files\n\nCompared with the model itself on {n:,} images of the {split} split:\n\n"
+        f"## Files\n\nEach was compared with the model itself on {n:,} images of the {split} "
+        f"split: accuracy of both, the largest difference of any probability (0 to 1), and the "
+        f"share of images to which both give the same class.\n\n"
         "| file | size | accuracy | the model's | largest difference | same class |\n"
         "|---|---|---|---|---|---|\n" + "\n".join(rows) + "\n\n" + "\n".join(uses)
     )
 
 
-def _provenance(model: ModelRecord) -> str:
-    made = datetime.fromtimestamp(model.created_at, UTC).isoformat(timespec="seconds")
-    versions = ", ".join(f"{name} {version}" for name, version in model.versions.items())
-    return (
-        f"## Provenance\n\nTrained {made.replace('+00:00', 'Z')} on {model.device} with backbone "
-        f"{model.backbone}, {model.config.get('training', 'features')}, seed {model.seed}. "
-        f"{versions}."
-    )
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
-
-
-def _plain(text: str) -> str:
-    """Return a name that is no Markdown."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-.!|~" else c for c in text)
+def _provenance(model: ModelRecord, side: int) -> str:
+    """List what it takes to make it again."""
+    config, made = model.config, datetime.fromtimestamp(model.created_at, UTC)
+    weights = config.get("backbone_hash")
+    took = sum(spent for stage, spent in model.timings.items() if stage != "start")
+    versions = ", ".join(f"{name} {number}" for name, number in model.versions.items())
+    facts = {
+        "Trained": f"{made.isoformat(timespec='seconds').replace('+00:00', 'Z')} on "
+        f"{plain(model.device)}, in {took:.0f} s",
+        "Training": f"{config.get('training', 'features')} ({config.get('why', 'as set')}); class "
+        f"weights {config.get('class_weights', 'none')}, label smoothing "
+        f"{config.get('label_smoothing', 0.0):g}, weights of the {config.get('keep', 'last')} "
+        f"epoch",
+        "Backbone": f"{model.backbone}, images at {side} × {side} pixels"
+        + (f", weights with the SHA-256 `{weights}`" if weights else ""),
+        "Labels": f"those of train and valid (image, class and split of each) have the SHA-256 "
+        f"`{model.label_hash}`",
+        "Seed": str(model.seed),
+        "Versions": versions or "–",
+    }
+    return "## Provenance\n\n" + "\n".join(f"- {name}: {text}" for name, text in facts.items())

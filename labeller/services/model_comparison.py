@@ -1,33 +1,62 @@
-"""Two or more models side by side on the audit items that all of them predicted."""
+"""Models on the audit labels of now: each by itself, or side by side on what all of them predicted.
+
+What a round measured was measured on the labels of that time, so that two rounds' figures are of
+different images; here they are of the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
+from numpy.typing import NDArray
 
+from labeller.errors import EvaluationError
 from labeller.project import Project
-from labeller.services.evaluation import confusion
+from labeller.services.evaluation import calibration_error, confusion, log_loss
 from labeller.services.evaluation_audit import OnAudit, audit_labels, on_audit
-from labeller.services.evaluation_scores import Share, macro_f1, share
+from labeller.services.evaluation_scores import (
+    ClassScore,
+    Share,
+    class_scores,
+    macro_f1,
+    macro_f1_interval,
+    share,
+)
 from labeller.services.mcnemar import Paired, paired
 from store.records import ModelRecord
 
+Ints = NDArray[np.int64]
+NO_ITEMS = np.empty(0, np.int64)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Column:
-    """One model on the common items: `recalls` by class id; `against` compares it with the first.
+    """One model on the common items, of which there is at least one.
 
-    `against` is None for the first model itself.
+    `scores` are those of each class, by its id. `against` compares the model with the first of
+    them; `gained` and `lost` are the items that became right, and wrong. For the first model itself
+    `against` is None.
     """
 
-    model: ModelRecord
+    audit: OnAudit
     accuracy: Share
-    macro_f1: float | None
-    recalls: dict[int, Share]
+    macro_f1: float
+    macro_f1_low: float
+    macro_f1_high: float
+    calibration_error: float
+    log_loss: float
+    scores: Mapping[int, ClassScore]
     against: Paired | None
+    gained: Ints
+    lost: Ints
+
+    @property
+    def model(self) -> ModelRecord:
+        """The model."""
+        return self.audit.model
 
 
 def compare(project: Project, models: Sequence[ModelRecord]) -> tuple[Column, ...]:
@@ -42,6 +71,7 @@ def compare(project: Project, models: Sequence[ModelRecord]) -> tuple[Column, ..
     Returns
     -------
     tuple of Column
+        Empty when there is no such item.
 
     Raises
     ------
@@ -51,29 +81,53 @@ def compare(project: Project, models: Sequence[ModelRecord]) -> tuple[Column, ..
     labels = audit_labels(project)
     found = [on_audit(project, model, labels) for model in models]
     common = reduce(np.intersect1d, [one.item_ids for one in found])
-    parts = [_among(one, common) for one in found]
+    if not len(common):
+        return ()
+    rows = [np.searchsorted(one.item_ids, common) for one in found]
+    first = found[0].right[rows[0]]
+    seed = project.settings.seed
     return tuple(
-        _column(one, rows, None if place == 0 else parts[0])
-        for place, (one, rows) in enumerate(parts)
+        _column(one, place, common, None if number == 0 else first, seed)
+        for number, (one, place) in enumerate(zip(found, rows, strict=True))
     )
 
 
-def _among(one: OnAudit, items: np.ndarray) -> tuple[OnAudit, np.ndarray]:
-    """Return a model with the rows of some items, in their order."""
-    return one, np.searchsorted(one.item_ids, items)
-
-
-def _column(one: OnAudit, rows: np.ndarray, first: tuple[OnAudit, np.ndarray] | None) -> Column:
+def _column(
+    one: OnAudit, rows: Ints, items: Ints, first: NDArray[np.bool_] | None, seed: int
+) -> Column:
+    """Measure a model on some of its rows; `first` says where the first model is right."""
     truth, predicted, right = one.truth[rows], one.predicted[rows], one.right[rows]
     table = confusion(truth, predicted, len(one.class_ids))
+    score, bounds = macro_f1(table), macro_f1_interval(table, seed)
+    if score is None or bounds is None:
+        raise ValueError("There is no audit item to measure on.")
     return Column(
-        model=one.model,
+        audit=one,
         accuracy=share(int(right.sum()), len(rows)),
-        macro_f1=macro_f1(table) if len(rows) else None,
-        recalls={
-            class_id: share(int(table[place, place]), int(table[place].sum()))
-            for place, class_id in enumerate(one.class_ids)
-            if table[place].sum()
-        },
-        against=None if first is None else paired(first[0].right[first[1]], right),
+        macro_f1=score,
+        macro_f1_low=bounds[0],
+        macro_f1_high=bounds[1],
+        calibration_error=calibration_error(one.probs[rows], truth),
+        log_loss=log_loss(one.probs[rows], truth),
+        scores={score.class_id: score for score in class_scores(table, one.class_ids)},
+        against=None if first is None else paired(first, right),
+        gained=NO_ITEMS if first is None else items[~first & right],
+        lost=NO_ITEMS if first is None else items[first & ~right],
     )
+
+
+def accuracies(project: Project, models: Sequence[ModelRecord]) -> dict[int, Share]:
+    """Return the accuracy of each model by its id, on the audit labels of now.
+
+    Models without an audit item, or whose files are gone, are left out.
+    """
+    labels = audit_labels(project)
+    found = {}
+    for model in models:
+        try:
+            one = on_audit(project, model, labels)
+        except EvaluationError:  # the page of the model says so; its round's figures stay
+            continue
+        if len(one):
+            found[model.id] = share(int(one.right.sum()), len(one))
+    return found

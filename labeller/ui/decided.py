@@ -50,9 +50,20 @@ def show_error(page: str) -> None:
         st.error(escape_markdown(error), icon=":material/error:")
 
 
-def undo_button(project: Project, page: str, take_back: Callable[[Done], None]) -> None:
+def pass_button(project: Project, page: str, item: int) -> None:
+    """Offer to leave an image for later."""
+    st.button(
+        "Pass",
+        shortcut="n",
+        width="stretch",
+        key=f"{page}_pass",
+        on_click=passed(project, page).append,
+        args=(item,),
+    )
+
+
+def undo_button(page: str, done: list[Done], take_back: Callable[[Done], None]) -> None:
     """Offer to take the latest decision back; one that cannot be taken back now stays offered."""
-    done = past(project, page)
     st.button(
         f"Undo: {escape_markdown(done[-1].text)}" if done else "Undo",
         shortcut="u",

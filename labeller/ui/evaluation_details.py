@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from labeller.services.agreement import Agreement
 from labeller.services.evaluation_audit import OnAudit
-from labeller.services.evaluation_quality import Quality, in_cell, worst
+from labeller.services.evaluation_quality import Quality, worst
 from labeller.services.evaluation_report import Evaluation
 from labeller.ui import (
+    evaluation_cards,
     evaluation_class_plots,
+    evaluation_confusion,
     evaluation_gallery,
     evaluation_plots,
     leaks,
@@ -21,12 +22,9 @@ from labeller.ui import (
     view,
 )
 from labeller.ui import evaluation_words as words
-from labeller.ui.evaluation_gallery import Card
 from labeller.ui.text import escape_markdown
 
 WORST = 96  # four pages; the worst of the worst come first
-_TRUE, _PREDICTED = "evaluation_true", "evaluation_predicted"
-_DRAWN = "evaluation_drawn"
 
 
 def show(facts: Evaluation, dark: bool) -> None:
@@ -34,7 +32,7 @@ def show(facts: Evaluation, dark: bool) -> None:
     views: dict[str, Callable[[Evaluation, bool], None]] = {"Splits": _splits}
     if facts.quality is not None and facts.chosen is not None:
         views = {
-            "Confusion": _confusion,
+            "Confusion": evaluation_confusion.show,
             "Classes": _classes,
             "Highest losses": _losses,
             "Calibration": _calibration,
@@ -56,73 +54,6 @@ def _parts(facts: Evaluation) -> tuple[OnAudit, Quality]:
     if facts.chosen is None or facts.quality is None:
         raise ValueError("This view needs a measured model.")
     return facts.chosen, facts.quality
-
-
-def _confusion(facts: Evaluation, dark: bool) -> None:
-    """Draw the confusion matrix, and the images of the chosen cell."""
-    model, quality = _parts(facts)
-    places = evaluation_plots.shown_classes(quality.table)
-    ids = [model.class_ids[place] for place in places]
-    # A cell that was clicked stays marked until the plot is another one.
-    key = f"evaluation_confusion_{model.model.id}_{dark}_{st.session_state.get(_DRAWN, 0)}"
-    st.plotly_chart(
-        evaluation_plots.confusion(
-            quality.table[np.ix_(places, places)], ids, [_name(facts, i) for i in ids], dark
-        ),
-        on_select=lambda: _clicked(key, model.model.id),
-        selection_mode="points",
-        config=plots.CONFIG,
-        key=key,
-        alt="Confusion matrix on the audit set: rows are labels, columns predictions",
-    )
-    note = "Counts of audit images; the colour is the share of the label's row. "
-    if len(ids) < len(model.class_ids):
-        note += f"The {len(ids)} classes with most mistakes of {len(model.class_ids):,} are drawn. "
-    st.caption(f"{note}Click a cell, or choose below, to see its images.")
-    cell = _cell(facts, model)
-    if cell[0] is None or cell[1] is None:
-        return
-    items = in_cell(model, int(cell[0]), int(cell[1]))
-    if not len(items):
-        st.caption("No audit image is in this cell.")
-        return
-    cards = [_card(facts, model, int(item)) for item in items]
-    evaluation_gallery.show(facts.project, cards, model.model.id, f"cell_{cell[0]}_{cell[1]}")
-
-
-def _cell(facts: Evaluation, model: OnAudit) -> tuple[int | None, int | None]:
-    """Let the person choose a cell without a mouse; a click fills the same fields."""
-    names = {i: _name(facts, i) for i in model.class_ids}
-    row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
-    true, predicted = (
-        row.selectbox(
-            label,
-            list(names),
-            index=None,
-            format_func=names.__getitem__,
-            placeholder="any class",
-            key=f"{state}_{model.model.id}",
-            on_change=_unmark,
-            width=200,
-        )
-        for label, state in (("Labelled", _TRUE), ("Predicted", _PREDICTED))
-    )
-    return true, predicted
-
-
-def _clicked(key: str, model: int) -> None:
-    """Take the classes of a clicked cell into the fields below the matrix."""
-    found = st.session_state[key]["selection"]["points"]
-    if not found:
-        return
-    true, predicted, *_ = found[0]["customdata"]
-    st.session_state[f"{_TRUE}_{model}"] = int(true)
-    st.session_state[f"{_PREDICTED}_{model}"] = int(predicted)
-
-
-def _unmark() -> None:
-    """Draw the matrix anew when another cell is chosen in the fields, without the old mark."""
-    st.session_state[_DRAWN] = st.session_state.get(_DRAWN, 0) + 1
 
 
 def _classes(facts: Evaluation, dark: bool) -> None:
@@ -157,7 +88,7 @@ def class_rows(facts: Evaluation, quality: Quality) -> list[dict[str, Any]]:
     """Return precision and recall per class as rows of a table."""
     return [
         {
-            "Class": _name(facts, score.class_id),
+            "Class": evaluation_cards.name_of(facts.names, score.class_id),
             "Audit images": score.support,
             "Predicted": score.precision.n,
             "Precision": words.share(score.precision),
@@ -176,7 +107,7 @@ def _losses(facts: Evaluation, _dark: bool) -> None:
     )
     if not st.toggle("Show the images", key="evaluation_losses"):
         return
-    cards = [_card(facts, model, item) for item, _ in worst(model, WORST)]
+    cards = [evaluation_cards.card(facts.names, model, item) for item, _ in worst(model, WORST)]
     evaluation_gallery.show(facts.project, cards, model.model.id, "losses")
 
 
@@ -236,50 +167,3 @@ def pairs(found: Agreement) -> None:
             hide_index=True,
             key="evaluation_pairs",
         )
-
-
-def flip_cards(facts: Evaluation, items: Sequence[int] | np.ndarray[Any, Any]) -> list[Card]:
-    """Return items that flipped, with what both models said."""
-    new, old = facts.chosen, facts.other
-    if new is None or old is None:
-        return []
-    return [
-        Card(
-            int(item),
-            (
-                _label(facts, new, int(item)),
-                f"was {_said(facts, old, int(item))}",
-                f"now {_said(facts, new, int(item))}",
-            ),
-        )
-        for item in items
-    ]
-
-
-def _card(facts: Evaluation, model: OnAudit, item: int) -> Card:
-    """Return an item with its label and what the model said."""
-    row = _row(model, item)
-    likely = float(model.probs[row, model.truth[row]])
-    lines = (_label(facts, model, item), f"predicted {_said(facts, model, item)}")
-    wrong = model.predicted[row] != model.truth[row]
-    extra = (f"the label: {view.percent(likely, 0)}",) if wrong else ()
-    return Card(item, lines + extra)
-
-
-def _row(model: OnAudit, item: int) -> int:
-    return int(np.searchsorted(model.item_ids, item))
-
-
-def _label(facts: Evaluation, model: OnAudit, item: int) -> str:
-    return _name(facts, model.class_ids[int(model.truth[_row(model, item)])])
-
-
-def _said(facts: Evaluation, model: OnAudit, item: int) -> str:
-    row = _row(model, item)
-    column = int(model.predicted[row])
-    sure = view.percent(float(model.probs[row, column]), 0)
-    return f"{_name(facts, model.class_ids[column])}, {sure}"
-
-
-def _name(facts: Evaluation, class_id: int) -> str:
-    return facts.names.get(class_id, f"class {class_id}")

@@ -15,6 +15,7 @@ from labeller.project import Project
 from labeller.services.evaluation_quality import Quality
 from labeller.services.evaluation_report import Evaluation, Stopping, evaluate, facts_key
 from labeller.ui import (
+    evaluation_cards,
     evaluation_details,
     evaluation_gallery,
     evaluation_plots,
@@ -30,12 +31,16 @@ _FACTS = "evaluation_facts"
 
 def show(project: Project) -> None:
     """Draw the page."""
-    st.title("Evaluation")
-    facts = _facts(project, None, None)
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"
+    ):
+        st.title("Evaluation", width="content")
+        facts = _facts(project, None, None)
+        if facts.model is not None:
+            facts = _chosen(project, facts)
     if facts.model is None:
-        _empty(project)
+        history.show_next_step(project, "Nothing to evaluate yet.")
         return
-    facts = _chosen(project, facts)
     dark = st.context.theme.type == "dark"
     for model, why in facts.failed.items():
         if facts.model is not None and model == facts.model.id:
@@ -64,38 +69,28 @@ def _facts(project: Project, model: int | None, against: int | None) -> Evaluati
     return found
 
 
-def _empty(project: Project) -> None:
-    """Say what brings the first model."""
-    text, page = history.next_step(history.gather(project))
-    with st.container(border=True):
-        st.markdown(f"**Nothing to evaluate yet.** {text}")
-        if page:
-            st.page_link(f"pages/{page}.py", label="Go there", icon=":material/arrow_forward:")
-
-
 def _chosen(project: Project, facts: Evaluation) -> Evaluation:
     """Let the person choose the model and the one to compare it with."""
     if len(facts.models) < 2 or facts.model is None:
         return facts
     by_id = {model.id: model for model in reversed(facts.models)}
-    row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
-    model = row.selectbox(
+    model = st.selectbox(
         "Model",
         list(by_id),
         index=list(by_id).index(facts.model.id),
         format_func=lambda i: words.model_title(facts, by_id[i]),
         key="evaluation_model",
-        width=300,
+        width=335,
     )
     others = [i for i in by_id if i != model]
     before = next((i for i in others if i < model), others[0])
-    against = row.selectbox(
+    against = st.selectbox(
         "Compared with",
         others,
         index=others.index(before),
         format_func=lambda i: words.model_title(facts, by_id[i]),
         key=f"evaluation_against_{model}",
-        width=300,
+        width=335,
     )
     try:
         return _facts(project, model, against)
@@ -216,7 +211,9 @@ def _flips(facts: Evaluation) -> None:
     )
     if kind is None:
         return
-    cards = evaluation_details.flip_cards(facts, result.gained if kind == "gained" else result.lost)
+    cards = evaluation_cards.flip_cards(
+        facts.names, facts.other, facts.chosen, result.gained if kind == "gained" else result.lost
+    )
     evaluation_gallery.show(facts.project, cards, facts.chosen.model.id, f"flips_{kind}")
 
 
@@ -265,7 +262,7 @@ def _advice(facts: Evaluation, advice: Stopping) -> None:
     else:
         st.markdown(advice.why or "")
     if facts.agreement is not None:
-        st.markdown(words.agreed(facts.agreement))
+        st.markdown(words.agreed(facts.agreement, facts.quality))
     else:
         st.caption(
             "The agreement between annotators, a ceiling for any model, is unknown: no image "

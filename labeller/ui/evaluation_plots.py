@@ -116,6 +116,14 @@ def curve(
     if expected is not None and fitted is not None:
         _ahead(figure, fitted, expected, other)
     if ceiling is not None:
+        figure.add_hrect(
+            y0=100 * ceiling.low,
+            y1=100 * ceiling.high,
+            fillcolor=GREYS[dark],
+            opacity=0.08,
+            line_width=0,
+            layer="below",
+        )
         figure.add_hline(
             y=100 * ceiling.share,
             line={"color": GREYS[dark], "dash": "dash", "width": 1.5},
@@ -123,7 +131,9 @@ def curve(
             annotation_position="bottom left",
         )
     figure.update_yaxes(title="Audit accuracy (%)", ticksuffix=" ")
-    figure.update_xaxes(title="Labels", tickformat=",d")
+    alone = len(set(labels)) == 1 and expected is None  # plotly would show half labels around it
+    span = [0, 2 * labels[0]] if alone else None
+    figure.update_xaxes(title="Labels", tickformat=",d", range=span)
     return laid_out(figure, 360)
 
 

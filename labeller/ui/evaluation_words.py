@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 from labeller.services.agreement import Agreement
 from labeller.services.evaluation_compare import Bought, Rate
 from labeller.services.evaluation_quality import Quality
 from labeller.services.evaluation_report import Evaluation, SplitCheck
-from labeller.services.evaluation_scores import Share
+from labeller.services.evaluation_scores import Share, apart
 from labeller.services.stopping import WORTH, Forecast, Verdict
 from labeller.ui import view
 from store.records import ModelRecord
@@ -26,7 +28,7 @@ VERDICTS: dict[Verdict, tuple[str, str]] = {
 SEAL = (
     "**These are audit images.** Seeing where the model is wrong opens the seal a little: a label "
     "changed because of it measures the model no more. That they were shown to you is noted, and "
-    "labels changed after that are counted at the top of this page. Nothing can be relabelled here."
+    "the Evaluation page counts labels changed after that. Nothing can be relabelled here."
 )
 
 
@@ -48,10 +50,11 @@ def share(value: Share) -> str:
 
 
 def model_title(facts: Evaluation, model: ModelRecord) -> str:
-    """Name a model by its round, and say whether it is the one in use."""
+    """Name a model by its round, say when it was made and whether it is the one in use."""
     record = facts.round_of(model)
+    made = time.strftime("%d %b %H:%M", time.localtime(model.created_at))
     used = " · in use" if model.in_use else ""
-    return f"Round {record.number} · {view.count(record.labels, 'label')}{used}"
+    return f"Round {record.number} · {view.count(record.labels, 'label')} · {made}{used}"
 
 
 def how_known(facts: Evaluation, quality: Quality, waiting: int) -> str:
@@ -123,10 +126,11 @@ def spent(result: Bought) -> str | None:
         return None
     time = "" if price.seconds is None else f", {view.seconds(price.seconds)} of labelling"
     text = f"It took {view.count(price.labels, 'more label')}{time}"
+    many = next(number for number in (100, 10, 1) if price.labels >= number)
     rates = [
         f"{_rate(rate, times)} points per {unit}"
         for rate, times, unit in (
-            (result.per_label, 100, "100 labels"),
+            (result.per_label, many, view.count(many, "label") if many > 1 else "label"),
             (result.per_minute, 1, "minute"),
         )
         if rate is not None
@@ -149,14 +153,30 @@ def next_labels(expected: Forecast) -> str:
     )
 
 
-def agreed(found: Agreement) -> str:
-    """Say how far annotators agree, and what follows for a model."""
-    return (
+def agreed(found: Agreement, quality: Quality | None) -> str:
+    """Say how far annotators agree, and what follows for the model."""
+    text = (
         f"On {view.count(found.items, 'image')} labelled twice, annotators agree in "
         f"**{view.percent(found.share)}** ({bounds(found.low, found.high)}). A model that agrees "
-        f"with them that often does as well as another annotator would: more of the same labels "
-        f"cannot show it to be much better. Which images were labelled twice was not drawn at "
-        f"random, so take it as a guide."
+        f"with the labels that often does as well as another annotator would."
+    )
+    if quality is not None and quality.accuracy.value is not None:
+        text += f" {beside(quality.accuracy, found)}"
+    return (
+        f"{text} Which images were labelled twice was not drawn at random, so take it as a guide."
+    )
+
+
+def beside(accuracy: Share, found: Agreement) -> str:
+    """Say where the model stands beside the agreement of annotators."""
+    value = accuracy.value or 0.0
+    low, high = apart((value, accuracy.low, accuracy.high), (found.share, found.low, found.high))
+    if high < 0:
+        return f"This one does so in {view.percent(value)}: there is room up to that."
+    where = "more often" if low > 0 else "about as often"
+    return (
+        f"This one does so in {view.percent(value)}, {where}: beyond that, clearer classes and "
+        f"better labels help rather than more of the same."
     )
 
 

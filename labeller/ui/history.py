@@ -10,7 +10,7 @@ import streamlit as st
 
 from labeller.project import Project
 from labeller.services import ablations, evaluation
-from labeller.ui import plots, round_details, view
+from labeller.ui import model_facts, plots, round_details, view
 from labeller.ui.text import escape_markdown
 from store.records import ClassRecord, ModelRecord, RoundRecord
 
@@ -101,9 +101,18 @@ def _curve(project: Project, past: Past, dark: bool) -> None:
                 "One point so far. Label the queue and retrain: the curve then begins to grow."
             )
         return
+    _show_next_step(past, "No learning curve yet.")
+
+
+def show_next_step(project: Project, missing: str) -> None:
+    """Say that something is `missing`, what brings the first measured model, and where."""
+    _show_next_step(gather(project), missing)
+
+
+def _show_next_step(past: Past, missing: str) -> None:
     text, page = next_step(past)
     with st.container(border=True):
-        st.markdown(f"**No learning curve yet.** {text}")
+        st.markdown(f"**{missing}** {text}")
         _link(page)
 
 
@@ -225,7 +234,7 @@ def _details(past: Past, record: RoundRecord, dark: bool) -> None:
     with tabs["Per class"]:
         round_details.per_class(past.names, record, model)
     with tabs["Model"]:
-        round_details.model_facts(model)
+        model_facts.show(model)
     if bought:
         with tabs["Synthetic items"]:
             round_details.ablation(bought, past.names, f"round_{record.id}", dark)

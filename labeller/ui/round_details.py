@@ -9,7 +9,6 @@ import streamlit as st
 
 from labeller.services.ablations import Ablation
 from labeller.ui import plots, synthesis_plots, view
-from labeller.ui.text import escape_markdown
 from store.records import ModelRecord, RoundRecord
 
 
@@ -78,30 +77,6 @@ def per_class_rows(model: ModelRecord, names: Mapping[int, str]) -> list[dict[st
     ]
 
 
-def model_facts(model: ModelRecord) -> None:
-    """Show what the model was made of and its calibration."""
-    metrics = model.metrics
-    facts = {
-        "Backbone": model.backbone,
-        "Device": model.device,
-        "Trained on": view.count(int(metrics.get("train_n") or model.labels), "label"),
-        "And on": view.count(int(model.config.get("generated") or 0), "generated label"),
-        "Validated on": view.count(int(metrics.get("valid_n") or 0), "label"),
-        "Valid accuracy": _share(metrics.get("valid_accuracy")),
-        "Log loss": _decimals(metrics.get("log_loss")),
-        "Calibration error before, after": f"{_share(metrics.get('ece_before'))}, "
-        f"{_share(metrics.get('ece_after'))}",
-        "Temperature": _decimals(metrics.get("temperature")),
-        "Seed": str(model.seed),
-        "Label set": f"{model.label_hash[:16]}…",
-    }
-    if not model.config.get("generated"):
-        del facts["And on"]
-    st.markdown(
-        "  \n".join(f":gray[{name}] {escape_markdown(text)}" for name, text in facts.items())
-    )
-
-
 def ablation(found: Ablation, names: Mapping[int, str], key: str, dark: bool) -> None:
     """Show what synthetic items brought a model: the same training with and without them."""
     st.markdown(ablation_line(found))
@@ -145,11 +120,3 @@ def ablation_line(found: Ablation) -> str:
         f"**{verdict or found.verdict}**.  \n:gray[Of {view.count(found.n, 'audit image')}, "
         f"{found.gained:,} only right with them, {found.lost:,} only right without.]"
     )
-
-
-def _share(value: Any) -> str:
-    return "–" if value is None else view.percent(float(value))
-
-
-def _decimals(value: Any) -> str:
-    return "–" if value is None else f"{float(value):.3f}"

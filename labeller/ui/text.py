@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _MARKS = re.compile(r"([!-/:-@\[-`{-~])")
-_SPACE = re.compile(r"\s+")
+_SPACE = re.compile(r"[^\S\u00a0\u202f]+")  # those that do not break stay
 # Streamlit turns these into emoji, icons, arrows and links after Markdown is read, so a backslash
 # does not stop it; an invisible word joiner between the characters does.
 _JOINER = "\u2060"

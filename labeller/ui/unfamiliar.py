@@ -139,15 +139,10 @@ def _one(project: Project, one: Unfamiliar, classes: list[ClassRecord]) -> None:
                 on_click=_decide,
                 args=(project, one.item.id, None, "None of these"),
             )
-            with st.container(horizontal=True, gap="small"):
-                st.button(
-                    "Pass",
-                    shortcut="n",
-                    width="stretch",
-                    key="unfamiliar_pass",
-                    on_click=decided.passed(project, _PAGE).append,
-                    args=(one.item.id,),
-                )
+            left, right = st.columns([2, 3], gap="small")
+            with left:
+                decided.pass_button(project, _PAGE, one.item.id)
+            with right:
                 _undo_button(project)
 
 
@@ -204,7 +199,7 @@ def _undo_button(project: Project) -> None:
         name, tab = session.annotator(), session.page_session()
         unfamiliar.undo(project, done.item, key, name, tab)
 
-    decided.undo_button(project, _PAGE, take_back)
+    decided.undo_button(_PAGE, decided.past(project, _PAGE), take_back)
 
 
 def _histogram(found: Listing) -> None:

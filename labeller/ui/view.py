@@ -272,7 +272,7 @@ def finished_line(job: JobRecord) -> str:
     if job.kind == "export_model" and result:
         return f"Model {result['model']} is exported: {count(len(result['files']), 'file')}."
     if job.kind == "cleaning" and result:
-        return f"Search done: {count(int(result['label_errors']), 'likely label error')}."
+        return f"Search done: {count(len(result['suspects']), 'doubtful label')}."
     return f"{job.kind.capitalize()} is done."
 
 

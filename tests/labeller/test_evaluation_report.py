@@ -147,7 +147,8 @@ def test_advice_needs_four_rounds_and_stops_with_the_images(project: Project) ->
     for labels, wrong in ((5, 9), (10, 6), (20, 4)):
         model(project, list(range(wrong)), labels)
     assert evaluate(project).stopping(10).why == (
-        "Too few rounds to say: 3 measured rounds with different numbers of labels, 4 are needed."
+        "Too few rounds to say: it takes 4 measured rounds with different numbers of labels, and "
+        "there are 3. Label the queue and retrain."
     )
     model(project, [0, 1, 2], 40)
     facts = evaluate(project)

@@ -104,3 +104,21 @@ def test_no_error_is_not_certainty() -> None:
     table = np.diag([5, 15])
     assert scores.macro_f1_interval(table) == (scores.wilson(20, 20)[0], 1.0)
     assert scores.macro_f1_interval(np.zeros((2, 2), np.int64)) is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "low", "high"),
+    [
+        # Newcombe (1998), table II, method 10
+        ((56, 70), (48, 80), 0.0524, 0.3339),
+        ((9, 10), (3, 10), 0.1705, 0.8090),
+        ((5, 56), (0, 29), -0.0381, 0.1926),
+        ((10, 10), (0, 10), 0.6075, 1.0),
+    ],
+)
+def test_the_difference_of_two_shares_is_bounded_as_newcombe_does(
+    first: tuple[int, int], second: tuple[int, int], low: float, high: float
+) -> None:
+    one, two = ((right / n, *scores.wilson(right, n)) for right, n in (first, second))
+    assert scores.apart(one, two) == pytest.approx((low, high), abs=6e-5)
+    assert scores.apart(two, one) == pytest.approx((-high, -low), abs=6e-5)

@@ -8,9 +8,9 @@ from store.store import Store
 from tests.store.build import Clock, class_id, fill, label, record, undo
 
 
-def opinions(store: Store) -> list[tuple[int, str, int]]:
+def opinions(store: Store, seen: str | None = None) -> list[tuple[int, str, int]]:
     with store.read() as unit:
-        items, names, classes = unit.evidence.second_opinions()
+        items, names, classes = unit.evidence.second_opinions(seen)
     return sorted(zip(items.tolist(), names, classes.tolist(), strict=True))
 
 
@@ -38,6 +38,18 @@ def test_a_correction_is_no_second_opinion(store: Store) -> None:
     record(store, NewEvent("c", "clear", ids[0]), annotator="bob")
     record(store, label("b", ids[0], dog), annotator="bob")
     assert opinions(store) == []
+
+
+def test_labels_of_those_who_saw_the_first_one_do_not_count(store: Store) -> None:
+    ids = fill(store)
+    cat, dog = class_id(store, "cat"), class_id(store, "dog")
+    record(store, label("a0", ids[0], cat), label("a1", ids[1], cat))
+    record(store, label("b1", ids[1], dog), annotator="bob")
+    kept = [NewEvent(f"c{i}", "label", i, cat, reason="review: keep") for i in ids[:2]]
+    record(store, *kept, annotator="carl")
+    assert len(opinions(store)) == 5
+    assert opinions(store, "review: ") == [(ids[1], "ann", cat), (ids[1], "bob", dog)]
+    assert len(opinions(store, "100%_")) == 5, "the reason begins with these very letters"
 
 
 def test_merged_classes_agree(store: Store) -> None:

@@ -435,3 +435,15 @@ def test_new_items_and_labels_in_one_transaction(store: Store) -> None:
         results = unit.labels.record("import", None, "import", events, 1.0)
     assert statuses(results) == ["accepted"] * 3
     assert counts(store) == Counts(5, 2, 3, 0, 0, 3, 0, 0)
+
+
+def test_histories_are_those_of_each_item(store: Store) -> None:
+    ids = fill(store, items=12)
+    cat, dog = classes(store)
+    record(store, *(label(f"a{i}", i, cat) for i in ids[:4]))
+    record(store, undo("u", f"a{ids[1]}"), label("b", ids[0], dog))
+    asked = [*ids[:6], *range(10_000, 11_000)]  # more than a statement takes at once
+    with store.read() as unit:
+        found = unit.labels.histories(asked)
+        assert found == {i: unit.labels.history(i) for i in ids[:4]}
+    assert [event.key for event in found[ids[1]]] == [f"a{ids[1]}", "u"]

@@ -15,7 +15,10 @@ from streamlit.testing.v1 import AppTest
 from labeller import config
 from labeller.project import Project, create_project, open_project
 from labeller.services import audit_seal, classes, importing
+from labeller.services.agreement import Agreement
+from labeller.services.evaluation_quality import confusions
 from labeller.services.evaluation_report import evaluate
+from labeller.services.evaluation_scores import Share
 from labeller.ui import evaluation_class_plots, evaluation_details, evaluation_plots
 from labeller.ui import evaluation_words as words
 from store.records import ModelRecord
@@ -172,6 +175,19 @@ def test_a_label_changed_after_that_is_told(open_app: Run, project: Project) -> 
     assert f"Its own round measured {100 * (n - 1) / n:.1f}" in text
 
 
+def test_frequent_confusions_are_offered_by_a_button(open_app: Run, project: Project) -> None:
+    last = evaluated(project)
+    cat, dog = ids(project)
+    facts = evaluate(project)
+    assert facts.quality is not None
+    assert confusions(facts.quality, 6) == [(cat, dog, 1)], "one cat is taken for a dog"
+    app = open_app(project, "evaluation")
+    app.button(key=f"evaluation_confused_{cat}_{dog}").click().run()
+    assert len(gallery(app)) == 1
+    assert app.selectbox(key=f"evaluation_true_{last.id}").value == cat
+    assert app.selectbox(key=f"evaluation_predicted_{last.id}").value == dog
+
+
 def test_losses_and_flips_are_shown_when_asked_for(open_app: Run, project: Project) -> None:
     evaluated(project)
     app = open_app(project, "evaluation")
@@ -229,6 +245,8 @@ def test_agreement_is_shown_with_its_pairs(open_app: Run, project: Project) -> N
     give(project, audit(project)[:4], [ids(project)[0]] * 4, annotator="ben")
     app = open_app(project, "evaluation")
     assert "On 4 images labelled twice, annotators agree in **50.0" in said(app)
+    assert "more often: beyond that, clearer classes and better labels help" not in said(app)
+    assert "about as often: beyond that, clearer classes and better labels help" in said(app)
     (table,) = [d.value for d in app.main.dataframe if "Annotators" in d.value]
     assert list(table["Annotators"]) == ["anna, ben"]
 
@@ -264,6 +282,8 @@ def test_figures_hold_the_numbers(project: Project) -> None:
         "after 6 more",
     ]
     assert list(drawn.data[2].x) == [20, 30, 40, 60, 90]
+    alone = evaluation_plots.curve(facts.points[:1], None, None, None, False)
+    assert alone.layout.xaxis.range == (0, 40), "ticks of one round would all read 20"
     shares = evaluation_class_plots.class_shares(facts.balance, False)
     assert [trace.name for trace in shares.data] == ["audit"], "no other split has labels"
 
@@ -279,6 +299,12 @@ def test_of_many_classes_those_with_mistakes_are_drawn() -> None:
 def test_words_are_exact(project: Project) -> None:
     assert words.points(-0.0123) == "−1.2"
     assert words.points(0.003) == "+0.3"
+    share, agreed = Share(60, 100, 0.6, 0.502, 0.691), Agreement(80, 0.9, 0.815, 0.948, ())
+    assert words.beside(share, agreed).endswith("60.0\u202f%: there is room up to that.")
+    better = Share(97, 100, 0.97, 0.915, 0.99)
+    assert "97.0\u202f%, about as often: beyond that" in words.beside(better, agreed)
+    worse = Agreement(80, 0.7, 0.592, 0.789, ())
+    assert "97.0\u202f%, more often: beyond that" in words.beside(better, worse)
     evaluated(project)
     facts = evaluate(project)
     assert facts.quality is not None
@@ -325,6 +351,7 @@ def test_a_click_on_a_cell_shows_its_images(
     expect(figures).to_have_count(1)
     expect(figures.first).to_contain_text("predicted dog")
     assert page.locator(".lb-gallery img").evaluate("image => image.naturalWidth") > 0
+    expect(page.locator(".lb-gallery img")).to_be_in_viewport()
     expect(page.get_by_text("These are audit images.")).to_be_visible()
     assert [one.model for one in audit_seal.shown(project)] == [last.id]
     too_wide = page.evaluate(

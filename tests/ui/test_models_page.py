@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from playwright.sync_api import Page, expect
+from sklearn.metrics import f1_score, log_loss
 from streamlit.testing.v1 import AppTest
 
 from labeller.project import Project, create_project
-from labeller.services import audit_files, importing, labelling, model_comparison, model_shelf
+from labeller.services import (
+    audit_files,
+    audit_seal,
+    importing,
+    labelling,
+    model_comparison,
+    model_shelf,
+)
 from labeller.services.labelling import Act
-from labeller.ui import models_page
+from labeller.ui import models_compare, models_export
 from store.records import NewModel
+from tests import browser as browsers
 from tests.ui.conftest import images
 
 Run = Callable[..., AppTest]
@@ -108,8 +118,105 @@ def test_two_models_side_by_side(audited: Project) -> None:
     against = columns[1].against
     assert against is not None
     assert (against.gained, against.lost, against.n) == (n - 1, 0, n)
-    rows = models_page.comparison_rows(columns)
+    rows = models_compare.comparison_rows(columns)
     assert f"{n - 1} became right, 0 wrong" in rows[1][f"Against model {old.id}"]
-    by_class = models_page.class_rows(columns, names)
+    by_class = models_compare.class_rows(columns, names, "recall")
     assert {row["Class"] for row in by_class} <= {"cat", "dog"}
-    assert sum(int(row["Audit items"]) for row in by_class) == n
+    assert sum(row["Audit images"] for row in by_class) == n
+
+
+def test_all_models_are_measured_on_the_labels_of_now(open_app: Run, audited: Project) -> None:
+    with audited.store.read() as unit:
+        ids, truth, _ = unit.labels.arrays("audit")
+        by_class = {one.id: one.name for one in unit.classes.all()}
+    first, _ = add_model(audited, 1, 1), add_model(audited, 2, len(ids))
+    other = next(name for i, name in by_class.items() if i != truth[0])
+    relabel = [Act("again", "label", int(ids[0]), other)]
+    labelling.record(audited, "anna", "s", "page", relabel)
+    n = len(ids)
+    found = model_comparison.accuracies(audited, [one.model for one in model_shelf.shelf(audited)])
+    assert {i: share.right for i, share in found.items()} == {first: 0, first + 1: n - 1}
+    table = open_app(audited, "models").dataframe[0].value
+    assert list(table["Audit images"]) == [n, n]
+    assert table["Audit accuracy"][0].startswith(f"{100 * (n - 1) / n:.1f}")
+    assert table["Audit accuracy"][1].startswith("0.0")
+
+
+def test_flips_against_the_first_are_shown_as_images(audited: Project) -> None:
+    with audited.store.read() as unit:
+        ids, _, _ = unit.labels.arrays("audit")
+    add_model(audited, 1, 1)
+    add_model(audited, 2, len(ids))
+    add_model(audited, 3, 0)
+    columns = model_comparison.compare(
+        audited, [one.model for one in reversed(model_shelf.shelf(audited))]
+    )
+    assert [one.gained.tolist() for one in columns] == [[], ids[1:].tolist(), []]
+    assert [one.lost.tolist() for one in columns] == [[], [], ids[:1].tolist()]
+    truth = columns[0].audit.truth
+    predicted = columns[1].audit.predicted
+    assert columns[1].macro_f1 == pytest.approx(
+        f1_score(truth, predicted, average="macro", labels=np.unique(truth))
+    )
+    assert columns[0].log_loss == pytest.approx(
+        log_loss(truth, columns[0].audit.probs, labels=[0, 1])
+    )
+
+
+def test_what_is_kept_of_a_model_is_shown(open_app: Run, audited: Project) -> None:
+    add_model(audited, 1, 1)
+    app = open_app(audited, "models")
+    text = " ".join(one.value for one in app.markdown)
+    assert "Learned from" in text
+    assert f"`{'a' * 12}…`" in text, "the label set"
+    assert "not kept then" in text, "the weights of a model of before"
+    assert "torch 2\\.15" in text
+
+
+def test_a_card_on_the_page_is_read_letter_by_letter() -> None:
+    shown = models_export._shown("# Model 1 of :red\\[x\\]\n\n## Data\n\nat 10:20, a: b")
+    assert shown == "#### Model 1 of :\u2060red\\[x\\]\n\n##### Data\n\nat 10:20, a: b"
+
+
+@pytest.fixture
+def page(audited: Project, tmp_path: Path) -> Iterator[Page]:
+    if browsers.chromium() is None:
+        pytest.skip("no Chromium on this machine")
+    for number in (1, 2, 3):
+        add_model(audited, number, number)
+    running = browsers.start_app(audited.root, tmp_path / "server")
+    try:
+        with browsers.shared() as chromium:
+            opened = chromium.new_context(viewport={"width": 1280, "height": 800}).new_page()
+            opened.set_default_timeout(browsers.PATIENCE)
+            opened.goto(running.page("models"))
+            yield opened
+            opened.context.close()
+    finally:
+        running.stop()
+
+
+def test_in_a_browser(page: Page, audited: Project, tmp_path: Path) -> None:
+    expect(page.get_by_text("Put another in use before you delete it.")).to_be_visible()
+    page.get_by_text("Model card", exact=True).click()
+    expect(page.get_by_role("heading", name="Limits")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download MODEL_CARD.md").click()
+    card = download.value.path().read_text("utf-8")
+    assert card.startswith("# Model 3 of pets\n")
+    table = page.locator("[data-testid=stDataFrame] canvas").first
+    for row, shown in ((2, "Model 3: became right 1"), (3, "Model 3: became right 2")):
+        table.click(position={"x": 16, "y": 17 + 35 * row}, force=True)
+        expect(page.locator("button", has_text=shown)).to_be_visible()
+    page.screenshot(path=tmp_path / "compared.png")
+    page.locator("button", has_text="Model 3: became right 2").click()
+    figures = page.locator(".lb-gallery figure")
+    expect(figures).to_have_count(2)
+    expect(figures.first).to_contain_text("was ")
+    assert [one.model for one in audit_seal.shown(audited)] == [3]
+    page.get_by_role("button", name="Delete models 1, 2").click()
+    page.get_by_role("button", name="Delete the files").click()
+    expect(page.get_by_text("Models 1, 2 deleted")).to_be_visible()
+    expect(page.get_by_text("nothing left to compare")).to_be_visible()
+    with audited.store.read() as unit:
+        assert [one.deleted_at is not None for one in unit.models.all()] == [True, True, False]

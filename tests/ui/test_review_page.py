@@ -20,9 +20,9 @@ Run = Callable[..., AppTest]
 
 
 def searched(project: Project, label: bool = True) -> None:
-    """Label eight images cat, and enter a finished search that doubts three of them."""
+    """Label seven images cat and one dog, and enter a search that doubts three of the cats."""
     if label:
-        acts = [Act(f"e{n}", "label", n, "cat") for n in range(1, 9)]
+        acts = [Act(f"e{n}", "label", n, "dog" if n == 4 else "cat") for n in range(1, 9)]
         labelling.record(project, "anna", "s", "page", acts)
     with project.store.read() as unit:
         cat, dog = (one.id for one in unit.classes.all())
@@ -68,7 +68,7 @@ def test_one_suspect_after_the_other(open_app: Run, project: Project) -> None:
     assert "The models think **dog** (93" in app.markdown[1].value
     app.button(key="review_relabel").click().run()
     assert label_of(project, 2) == "dog"
-    assert any("labelled **cat**" in text.value for text in app.caption), "the twin is shown"
+    assert any("labelled **dog**" in text.value for text in app.caption), "the twin is shown"
     app.button(key="review_pass").click().run()
     app.button(key="review_flag").click().run()
     assert label_of(project, 5) is None
@@ -79,6 +79,51 @@ def test_one_suspect_after_the_other(open_app: Run, project: Project) -> None:
     assert label_of(project, 2) == "cat"
     assert app.button(key="review_undo").disabled
     assert not app.exception
+
+
+def test_one_kind_at_a_time(open_app: Run, project: Project) -> None:
+    searched(project)
+    app = open_app(project, "review")
+    assert app.segmented_control(key="review_kind").options == [
+        "All 3",
+        "Strong doubts 1",
+        "Near-duplicates 1",
+        "High losses 2",
+    ]
+    app.segmented_control(key="review_kind").set_value(cleaning.TWIN).run()
+    assert any("Looks the same" in text.value for text in app.caption)
+    app.button(key="review_keep").click().run()
+    assert any("2 of other kinds are left" in text.value for text in app.markdown)
+    assert app.segmented_control(key="review_kind").options[2] == "Near-duplicates 0"
+    assert not app.exception
+
+
+def test_what_was_decided_can_be_undone_after_a_reload(open_app: Run, project: Project) -> None:
+    searched(project)
+    open_app(project, "review").button(key="review_relabel").click().run()
+    app = open_app(project, "review")
+    assert app.button(key="review_undo").label == "Undo: relabelled"
+    app.button(key="review_undo").click().run()
+    assert label_of(project, 2) == "cat"
+    assert app.button(key="review_undo").disabled
+
+
+def test_of_two_alike_the_other_label_is_offered_where_the_models_agree(
+    open_app: Run, project: Project
+) -> None:
+    searched(project)
+    with project.store.write() as unit:  # what the models say of it is what it is labelled
+        cat, _ = (one.id for one in unit.classes.all())
+        find = {"item": 3, "label": cat, "suggested": cat, "confidence": 0.9, "loss": 0.1}
+        unit.jobs.add(cleaning.KIND, {}, exclusive=True)
+        job = unit.jobs.claim("here", 1)
+        assert job is not None
+        found = [{**find, "kinds": [cleaning.TWIN], "twin": 4}]
+        unit.jobs.finish(job.id, "done", {"suspects": found, "checked": 8, "at": time.time()})
+    app = open_app(project, "review")
+    assert app.button(key="review_relabel").label == "It is dog"
+    app.button(key="review_relabel").click().run()
+    assert label_of(project, 3) == "dog"
 
 
 def test_a_decision_that_is_refused_says_why(open_app: Run, project: Project) -> None:
@@ -148,6 +193,15 @@ def test_by_keys_in_a_browser(project: Project, page: Page, tmp_path: Path) -> N
     page.keyboard.press("u")
     expect(page.get_by_text("1 of 3 decided")).to_be_visible(timeout=browsers.PATIENCE)
     expect(page.get_by_text("Looks the same, labelled")).to_be_visible()
+    place = page.get_by_role("button", name="Keep the label").bounding_box()
     page.keyboard.press("a")
     expect(page.get_by_text("2 of 3 decided")).to_be_visible(timeout=browsers.PATIENCE)
     assert label_of(project, 3) is None
+    assert page.get_by_role("button", name="Keep the label").bounding_box() == place
+    last = page.get_by_role("button", name="Undo").bounding_box()
+    assert last
+    assert last["y"] + last["height"] <= 800, "all decisions are in sight"
+    page.reload()
+    expect(page.get_by_role("button", name="Undo: put aside")).to_be_enabled()
+    page.keyboard.press("u")
+    expect(page.get_by_text("1 of 3 decided")).to_be_visible(timeout=browsers.PATIENCE)

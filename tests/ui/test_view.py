@@ -254,6 +254,7 @@ def test_escaped_text_keeps_its_letters_and_loses_its_meaning(text: str) -> None
 
 def test_escaped_text_is_one_line() -> None:
     assert escape_markdown("  a\n\n\tb  ") == "a b"
+    assert escape_markdown("12.5\u202f%\u00a0x") == "12\\.5\u202f\\%\u00a0x", "these do not break"
 
 
 def test_pieces_escape_what_they_are_given() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from labeller.errors import ConfigError, JobCancelled, JobLost, RoundError
+from labeller.learning import lite0, saved
 from labeller.learning.features import features_of
 from labeller.learning.picker import COLD_START
 from labeller.learning.round_job import run_round_job
@@ -62,6 +64,11 @@ def test_a_round_trains_evaluates_predicts_and_queues(tmp_path: Path) -> None:
     assert model.metrics["train_n"] == 36
     assert model.metrics["valid_n"] == 12
     assert np.sum(model.metrics["confusion"]) == 12
+    numbers = {split: sum(counts) for split, counts in model.config["labels_by_class"].items()}
+    assert numbers == {"train": 36, "valid": 12, "audit": 12}
+    assert model.config["backbone_hash"] == lite0.SHA256
+    kept = json.loads((project.file(model.path) / saved.DESCRIPTION).read_text("utf-8"))
+    assert kept["about"]["backbone_hash"] == lite0.SHA256
 
     entries = queue(project)
     assert result["queued"] == len(entries) == record.queued == 20

@@ -1,0 +1,123 @@
+"""All that is kept of a model, in words: what it learned from, how, and what it was measured at."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import streamlit as st
+
+from labeller.services import energies
+from labeller.ui import view
+from labeller.ui.text import escape_markdown
+from store.records import ModelRecord
+
+_SHORT = 12
+
+
+def show(model: ModelRecord) -> None:
+    """Draw the facts in three columns, and everything as it is kept behind them."""
+    parts = {
+        "Learned from": learned(model),
+        "Made": made(model),
+        "Measured in its round": measured(model),
+    }
+    for place, (title, facts) in zip(st.columns(3, gap="medium"), parts.items(), strict=True):
+        lines = [f":gray[{name}] {text}" for name, text in facts.items()]
+        place.markdown("  \n".join([f"**{title}**", *lines]))
+    box = st.expander(
+        "Everything that is kept of it",
+        icon=":material/data_object:",
+        key=f"model_kept_{model.id}",
+        on_change="rerun",
+    )
+    if box.open:
+        box.json(kept(model), expanded=1)
+
+
+def learned(model: ModelRecord) -> dict[str, str]:
+    """Return what it learned from: labels, their set, classes, backbone, seed."""
+    config, metrics = model.config, model.metrics
+    facts = {
+        "Labels": f"{int(metrics.get('train_n') or model.labels):,} train, "
+        f"{int(metrics.get('valid_n') or 0):,} valid",
+        "Label set": _hash(model.label_hash),
+    }
+    for key, name in (("generated", "Generated labels"), ("synthetic", "Synthetic items")):
+        if config.get(key):
+            facts[name] = f"{int(config[key]):,}"
+    return facts | {
+        "Classes": f"{len(model.class_ids):,}",
+        "Backbone": escape_markdown(model.backbone),
+        "Its weights": _hash(str(config.get("backbone_hash") or "")),
+        "Seed": str(model.seed),
+    }
+
+
+def made(model: ModelRecord) -> dict[str, str]:
+    """Return how it was trained: training, device, time, versions."""
+    config = model.config
+    how = str(config.get("training", "–")).replace("_", " ")
+    if why := config.get("why"):
+        how += f" ({escape_markdown(str(why))})"
+    spent = {stage: took for stage, took in model.timings.items() if stage != "start"}
+    stages = ", ".join(
+        f"{view.STAGE_TITLES.get(stage, stage).lower()} {view.precise_seconds(took)}"
+        for stage, took in spent.items()
+        if took >= 0.05
+    )
+    versions = ", ".join(f"{name} {number}" for name, number in model.versions.items())
+    return {
+        "Training": how,
+        "Objective": _objective(config),
+        "When": time.strftime("%Y-%m-%d %H:%M", time.localtime(model.created_at)),
+        "Device": escape_markdown(model.device),
+        "Took": f"{view.precise_seconds(sum(spent.values()))} ({stages})" if stages else "–",
+        "Versions": escape_markdown(versions) or "–",
+    }
+
+
+def measured(model: ModelRecord) -> dict[str, str]:
+    """Return what its round measured, on the audit labels of that time."""
+    metrics = model.metrics
+    score, bounds = view.accuracy(metrics), view.interval(metrics)
+    known = energies.kept(metrics)
+    facts = {
+        "Audit accuracy": f"{score} ({bounds}, {view.count(int(metrics.get('n') or 0), 'image')})"
+        if score
+        else "no audit label yet",
+        "Log loss": _decimals(metrics.get("log_loss")),
+        "Calibration error": f"{_share(metrics.get('ece_before'))} before, "
+        f"{_share(metrics.get('ece_after'))} after temperature "
+        f"{_decimals(metrics.get('temperature'))}",
+        "Accuracy on valid": _share(metrics.get("valid_accuracy")),
+    }
+    if known is not None and known.threshold is not None:
+        facts["Unfamiliar above energy"] = f"{known.threshold:.2f}".replace("-", "−")
+    return facts
+
+
+def kept(model: ModelRecord) -> dict[str, Any]:
+    """Return the whole record as JSON values."""
+    return asdict(model)
+
+
+def _objective(config: Mapping[str, Any]) -> str:
+    return (
+        f"class weights {config.get('class_weights', 'none')}, label smoothing "
+        f"{float(config.get('label_smoothing') or 0):g}, {config.get('keep', 'last')} epoch"
+    )
+
+
+def _hash(digest: str) -> str:
+    return f"`{digest[:_SHORT]}…`" if digest else "not kept then"
+
+
+def _share(value: Any) -> str:
+    return "–" if value is None else view.percent(float(value))
+
+
+def _decimals(value: Any) -> str:
+    return "–" if value is None else f"{float(value):.3f}"

@@ -1,0 +1,165 @@
+"""One doubted label on the review page: its image, why it is doubted, and the decisions by key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from labeller.project import Project
+from labeller.services import cleaning
+from labeller.services.cleaning import Decision, Suspect
+from labeller.ui import decided, picture, session, view
+from labeller.ui.decided import Done
+from labeller.ui.text import escape_markdown
+from store.records import ClassRecord
+
+PAGE = "review"
+WHY = {
+    cleaning.LABEL_ERROR: "Models that never saw this image disagree with its label, by more than "
+    "they usually err (confident learning).",
+    cleaning.TWIN: "Another image looks the same and has another label.",
+    cleaning.LOSS: "Models that never saw this image find another class likelier.",
+}
+
+
+def show(
+    project: Project, one: Suspect, classes: Mapping[int, ClassRecord], done: list[Done]
+) -> None:
+    """Draw the image, why it is suspected, and the decisions."""
+    with project.store.read() as unit:
+        twin = unit.items.get(one.twin) if one.twin is not None else None
+        other = unit.labels.current(one.twin) if one.twin is not None else None
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        pictures = st.columns(2) if twin is not None else [st.container()]
+        with pictures[0]:
+            picture.show(project, one.item)
+        if twin is not None:
+            with pictures[1]:
+                picture.show(project, twin)
+                name = other.class_name if other else "not labelled"
+                st.caption(f"Looks the same, labelled **{escape_markdown(name)}**")
+    with right:
+        with st.container(key="lb_review_why"):
+            _question(one, classes)
+        with st.container(gap="small"):
+            _classes(project, one, classes, None if other is None else other.class_id)
+            _others(project, one)
+            left, right = st.columns([2, 3], gap="small")
+            with left:
+                decided.pass_button(project, PAGE, one.item.id)
+            with right:
+                undo_button(project, done)
+
+
+def _question(one: Suspect, classes: Mapping[int, ClassRecord]) -> None:
+    """Say what the label is, what the models think, and why that matters."""
+    label, suggested = (classes[i].name for i in (one.label, one.suggested))
+    st.markdown(f"#### Is this really **{escape_markdown(label)}**?")
+    if one.suggested != one.label:
+        share = view.percent(one.confidence, 0)
+        st.markdown(f"The models think **{escape_markdown(suggested)}** ({share}).")
+    for kind in one.kinds:
+        if kind != cleaning.LOSS or len(one.kinds) == 1:
+            st.caption(WHY[kind])
+
+
+def _classes(
+    project: Project, one: Suspect, classes: Mapping[int, ClassRecord], other: int | None
+) -> None:
+    """Offer the label, what speaks against it (the models, else the `other` image), and the rest.
+
+    A button each with its key, and a list.
+    """
+    st.button(
+        "Keep the label",
+        shortcut="k",
+        type="primary",
+        width="stretch",
+        key="review_keep",
+        on_click=_decide,
+        args=(project, one, "keep"),
+    )
+    possible = [c.id for c in classes.values() if not c.archived and c.id != one.label]
+    against = next((i for i in (one.suggested, other) if i in possible), None)
+    if against is not None:
+        st.button(
+            f"It is {escape_markdown(classes[against].name)}",
+            shortcut="l",
+            width="stretch",
+            key="review_relabel",
+            on_click=_decide,
+            args=(project, one, "relabel", against),
+        )
+    _another(project, one, [i for i in possible if i != against], classes)
+
+
+def _others(project: Project, one: Suspect) -> None:
+    """Offer the decisions that leave the image without a label."""
+    for place, (decision, text, key) in zip(
+        st.columns(2, gap="small"),
+        (("flag", "Flag", "f"), ("put_aside", "Put aside", "a")),
+        strict=True,
+    ):
+        place.button(
+            text,
+            shortcut=key,
+            width="stretch",
+            key=f"review_{decision}",
+            help=_HELPS[decision],
+            on_click=_decide,
+            args=(project, one, decision),
+        )
+
+
+_HELPS = {
+    "flag": "Somebody else should look at it; until then it is not trained on.",
+    "put_aside": "It is none of the classes: it keeps no label and is not trained on.",
+}
+
+
+def _another(
+    project: Project, one: Suspect, others: Sequence[int], classes: Mapping[int, ClassRecord]
+) -> None:
+    """Offer the classes that the models do not suggest."""
+    if not others:
+        return
+    st.selectbox(
+        "Another class",
+        others,
+        index=None,
+        format_func=lambda i: classes[i].name,
+        placeholder="It is another class …",
+        label_visibility="collapsed",
+        key=f"review_class_{one.item.id}",
+        on_change=_relabel_chosen,
+        args=(project, one),
+    )
+
+
+def _relabel_chosen(project: Project, one: Suspect) -> None:
+    chosen = st.session_state.get(f"review_class_{one.item.id}")
+    if chosen is not None:
+        _decide(project, one, "relabel", chosen)
+
+
+def _decide(
+    project: Project, one: Suspect, decision: Decision, class_id: int | None = None
+) -> None:
+    """Record a decision."""
+
+    def record() -> None:
+        name, tab = session.annotator(), session.page_session()
+        cleaning.decide(project, one, decision, name, tab, class_id)
+
+    decided.attempt(PAGE, record)
+
+
+def undo_button(project: Project, done: list[Done]) -> None:
+    """Offer to take back the latest of what was `done`."""
+
+    def take_back(latest: Done) -> None:
+        cleaning.undo(project, latest.keys, session.annotator(), session.page_session())
+
+    decided.undo_button(PAGE, done, take_back)
