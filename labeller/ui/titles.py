@@ -12,6 +12,7 @@ KIND_TITLES = {
     "cleaning": "Searching doubtful labels",
     "export_model": "Exporting the model",
     "snapshot": "Exporting the snapshot",
+    "predict": "Predicting",
 }
 STAGES = ("features", "train", "calibrate", "evaluate", "predict", "select", "queue")
 STAGE_TITLES = {
@@ -22,6 +23,9 @@ STAGE_TITLES = {
     "predict": "Predicting the pool",
     "select": "Picking the next batch",
     "queue": "Replacing the queue",
+    "load": "Loading the model",
+    "predictions": "Predicting images",
+    "summary": "Counting the predictions",
     "replay": "Picking, training, measuring",
     "stream": "Letting images pass",
     "graph": "Spreading labels",
