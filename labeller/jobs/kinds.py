@@ -5,6 +5,9 @@ A handler is named, not imported: only the job process pays for torch.
 
 from __future__ import annotations
 
+# Their jobs differ so much in size that the last one says nothing of how long the next takes.
+UNLIKE = frozenset({"import", "predict"})
+
 KINDS: dict[str, str] = {
     "import": "labeller.services.importing:run_import_job",
     "round": "labeller.learning.round_job:run_round_job",

@@ -86,7 +86,7 @@ class Wanted:
 
 
 def sum_up(
-    folder: Path, threshold: float | None, tick: Callable[[int], None] = lambda _: None
+    folder: Path, threshold: float | None, check: Callable[[], None] = lambda: None
 ) -> Summary:
     """Read the result in a folder once and keep counts and rows beside it.
 
@@ -96,8 +96,8 @@ def sum_up(
         With the result and the notes of where the images lie.
     threshold : float, optional
         The energy above which an image looks like nothing seen.
-    tick : callable
-        Told the number of rows read now and then; it may raise.
+    check : callable
+        Called now and then; it may raise.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def sum_up(
     places = prediction_images.offsets(folder)
     columns: dict[str, int] = {}
     with (folder / RESULT).open("rb") as file:
-        rows = np.fromiter(_read(file, places, columns, tick), ROW)
+        rows = np.fromiter(_read(file, places, columns, check), ROW)
     # NaN comes last: errors are at the end.
     rows = rows[np.argsort(rows["confidence"], kind="stable")]
     summary = _summary(rows, tuple(columns), threshold)
@@ -119,13 +119,13 @@ def sum_up(
 
 
 def _read(
-    lines: Any, places: Mapping[str, int], columns: dict[str, int], tick: Callable[[int], None]
+    lines: Any, places: Mapping[str, int], columns: dict[str, int], check: Callable[[], None]
 ) -> Any:
     """Yield a row for each line, and number the classes as they come."""
     at = 0
     for number, line in enumerate(lines):
         if number % EVERY == 0:
-            tick(number)
+            check()
         row = json.loads(line)
         if row["error"] is None:
             for name in row["probabilities"]:

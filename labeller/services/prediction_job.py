@@ -15,8 +15,6 @@ from labeller.services.prediction_images import Places
 from labeller.services.prediction_index import RESULT
 from store.records import JobRecord
 
-STAGE = "summary"
-
 
 def run_predict_job(project: Project, job: JobRecord, progress: Progress) -> dict[str, Any]:
     """Do a job of the kind ``predict``, from where a stopped one was.
@@ -33,10 +31,6 @@ def run_predict_job(project: Project, job: JobRecord, progress: Progress) -> dic
     if plan.id != job.params["id"]:
         raise PredictionError(f"Prediction {number} was deleted, and this is another one.")
 
-    def tick(rows: int) -> None:
-        progress.update(STAGE, rows, None)
-        progress.check()
-
     began = time.monotonic()
     with prediction_plans.writing(project):
         if not (folder / RESULT).exists():
@@ -51,7 +45,7 @@ def run_predict_job(project: Project, job: JobRecord, progress: Progress) -> dic
                     progress,
                     places.note,
                 )
-        summary = prediction_index.sum_up(folder, _threshold(project, plan.model), tick)
+        summary = prediction_index.sum_up(folder, _threshold(project, plan.model), progress.check)
     return {
         "prediction": number,
         "model": plan.model,

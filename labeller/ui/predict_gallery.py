@@ -29,6 +29,7 @@ ORDERS: dict[Order, str] = {
     "sure": "Surest first",
     "unfamiliar": "Least familiar first",
 }
+_ALL = -1
 _SMALL = 96
 _LISTED = 10  # probabilities beside a large image
 
@@ -105,10 +106,8 @@ def _filters(kept: Kept, summary: Summary, part: Part) -> tuple[Wanted, int]:
     by_name = sorted(range(len(summary.classes)), key=lambda column: summary.classes[column])
     column = bar.selectbox(
         "Class",
-        [None, *(column for column in by_name if summary.counts[column])],
-        format_func=lambda i: (
-            "All classes" if i is None else f"{summary.classes[i]} ({summary.counts[i]:,})"
-        ),
+        [_ALL, *(column for column in by_name if summary.counts[column])],
+        format_func=lambda i: "All classes" if i == _ALL else summary.classes[i],
         key=f"predict_class_{kept.plan.id}",
         width=200,
     )
@@ -126,7 +125,8 @@ def _filters(kept: Kept, summary: Summary, part: Part) -> tuple[Wanted, int]:
     size = bar.segmented_control(
         "Size", list(sizes), default="M", required=True, key="predict_size"
     )
-    return Wanted(part, column, low / 100, high / 100, order), sizes[size or "M"]
+    wanted = None if column == _ALL else column
+    return Wanted(part, wanted, low / 100, high / 100, order), sizes[size or "M"]
 
 
 def _page(kept: Kept, wanted: Wanted, total: int, length: int, noun: str) -> int:

@@ -93,6 +93,8 @@ def _table(kept: Sequence[Kept]) -> Kept:
         column_config={
             "Source": st.column_config.TextColumn(width="medium"),
             "Model": st.column_config.NumberColumn(width="small"),
+            "Images": st.column_config.NumberColumn(format="localized"),
+            "Could not be read": st.column_config.NumberColumn(format="localized"),
         },
     )
     picked = state["selection"]["rows"]
@@ -139,7 +141,8 @@ def _downloads(project: Project, one: Kept) -> None:
         icon=":material/download:",
         key=f"predict_jsonl_{one.plan.id}",
         on_click="ignore",
-        help="A line for each image, with all probabilities.",
+        help=f"A line for each image, with all probabilities. The file itself lies in "
+        f"{escape_markdown(str(folder))}",
     )
 
 

@@ -17,6 +17,7 @@ _NO_THRESHOLD = (
     "This model cannot tell: it takes 40 labelled validation images to say from which energy on. "
     "Label more, then retrain."
 )
+_TALL = 8  # classes: more scroll
 
 
 def show(project: Project, kept: Kept, summary: Summary) -> None:
@@ -61,13 +62,15 @@ def _plots(project: Project, kept: Kept, summary: Summary) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**Predicted classes**")
-        st.plotly_chart(
-            predict_plots.classes(summary, colours, dark),
-            theme="streamlit",
-            config=plots.CONFIG,
-            key=f"predict_classes_{kept.plan.id}_{dark}",
-            alt="How many images were predicted as each class",
-        )
+        many = len(summary.classes) > _TALL
+        with st.container(height=330 if many else "content", border=False):
+            st.plotly_chart(
+                predict_plots.classes(summary, colours, dark),
+                theme="streamlit",
+                config=plots.CONFIG,
+                key=f"predict_classes_{kept.plan.id}_{dark}",
+                alt="How many images were predicted as each class",
+            )
         if len(summary.classes) > predict_plots.MOST:
             st.caption(
                 f"The {predict_plots.MOST} most frequent of "

@@ -25,7 +25,6 @@ STAGE_TITLES = {
     "queue": "Replacing the queue",
     "load": "Loading the model",
     "predictions": "Predicting images",
-    "summary": "Counting the predictions",
     "replay": "Picking, training, measuring",
     "stream": "Letting images pass",
     "graph": "Spreading labels",
