@@ -7,7 +7,6 @@ reads what it shows and no more.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -111,7 +110,7 @@ def sum_up(
     # NaN comes last: errors are at the end.
     rows = rows[np.argsort(rows["confidence"], kind="stable")]
     summary = _summary(rows, tuple(columns), threshold)
-    temporary = folder / f".{ROWS}.{os.getpid()}.npy"
+    temporary = folder / f".{ROWS}"
     np.save(temporary, rows)
     temporary.replace(folder / ROWS)
     write_whole(folder / SUMMARY, json.dumps(asdict(summary)).encode("utf-8"))

@@ -31,7 +31,7 @@ from labeller.services import (
     prediction_index,
     predictions,
 )
-from labeller.services.prediction_files import STAGE, TWICE, predict_to_file
+from labeller.services.prediction_files import LOAD, STAGE, TWICE, predict_to_file
 from labeller.services.prediction_index import RESULT, SUMMARY, Wanted
 from labeller.services.prediction_job import run_predict_job
 from labeller.services.prediction_plans import FOLDER, PLAN, folder_of
@@ -137,6 +137,15 @@ def test_a_page_reads_what_it_shows_and_no_more(project: Project, photos: Path) 
         prediction_index.read(folder, rows, [3])
 
 
+def test_keys_of_single_files_are_their_names(project: Project, photos: Path) -> None:
+    archive = photos.parent / "more.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(photos / "05.png", "deep/five.png")
+    number = predict(project, photos / "00.png", archive, photos / "01.png")
+    keys = {row["key"] for row in rows_of(project, number)}
+    assert keys == {"00.png", "01.png", "more.zip/deep/five.png"}
+
+
 class Stops(Silent):
     """A progress that stops after some rows."""
 
@@ -197,6 +206,33 @@ def test_cancelled_and_gone_on_with_gives_the_rows_of_one_that_was_not(
     assert len(everything) == NUMBER + 4
     for row in everything:
         assert predictions.picture(project, number, row.number, "thumb") is not None
+
+
+def test_it_can_be_cancelled_while_the_model_is_loaded(
+    project: Project, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process says nothing for longer than a test may take."""
+    monkeypatch.setattr(
+        predicting, "COMMAND", (sys.executable, "-c", "import time; time.sleep(900)")
+    )
+
+    class Loading(Silent):
+        stage, checks = "", 0
+
+        def update(self, stage: str, *_: Any, **__: Any) -> None:
+            self.stage = stage
+
+        def check(self) -> None:
+            self.checks += self.stage == LOAD
+            if self.checks > 2:
+                raise JobCancelled("Stopped.")
+
+    job = predictions.start(project, lambda _: [photos])
+    with project.store.write() as unit:
+        claimed = unit.jobs.claim("here", 1, job_id=job.id)
+    assert claimed is not None
+    with pytest.raises(JobCancelled):
+        run_predict_job(project, claimed, Loading())
 
 
 def test_a_killed_process_loses_no_row_and_no_place(project: Project, sources: list[Path]) -> None:
