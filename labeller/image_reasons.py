@@ -12,7 +12,7 @@ from labeller.errors import ImageError
 
 KINDS = "JPEG, PNG, WebP, GIF, BMP and TIFF"
 CONVERT = "Convert it to JPEG or PNG."
-FETCH_AGAIN = "Get a whole copy of the file and import again."
+FETCH_AGAIN = "Get a whole copy of the file, then try again."
 
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xff\xd8", "JPEG"),
@@ -57,7 +57,7 @@ def irregular(status: os.stat_result) -> ImageError | None:
 def unopenable(error: OSError) -> ImageError:
     """Explain why a file cannot be opened."""
     if isinstance(error, FileNotFoundError):
-        return ImageError("there is no such file any more", "Put it back and import again.")
+        return ImageError("there is no such file any more", "Put it back, then try again.")
     if isinstance(error, PermissionError):
         return ImageError("it may not be read", "Give yourself permission: chmod u+r FILE.")
     if error.errno == errno.ELOOP:

@@ -15,6 +15,7 @@ from labeller.api import (
     labels,
     overview,
     predict,
+    predictions,
     queue,
     rounds,
     synthetic,
@@ -56,7 +57,8 @@ def create_api() -> FastAPI:
         redoc_url=None,
         responses={code: {"model": Problem} for code in (400, 401, 413, 422, 503)},
     )
-    for module in (queue, labels, items, upload, predict, rounds, jobs, synthetic, overview):
+    predicting = (predict, predictions)
+    for module in (queue, labels, items, upload, *predicting, rounds, jobs, synthetic, overview):
         api.include_router(module.router)
     api.add_middleware(Limits)
     api.add_exception_handler(LabellerError, _labeller_error)

@@ -69,12 +69,29 @@ def image(
         record = unit.items.get(item_id)
     if record is None:
         raise HTTPException(404, f"There is no item {item_id} in this project.")
-    version = labelling.image_version(project, record)
-    tag = f'"{version}-{size}"'
-    headers = {"ETag": tag, "Cache-Control": FOR_EVER if v == version else ASK_AGAIN}
-    if if_none_match is not None and tag in (t.strip() for t in if_none_match.split(",")):
+    headers, known = caching(labelling.image_version(project, record), size, v, if_none_match)
+    if known:
         return Response(status_code=304, headers=headers)
     return _file(project, record, size, headers)
+
+
+def caching(
+    version: str, size: str, asked: str | None, known: str | None
+) -> tuple[dict[str, str], bool]:
+    """Return the headers of an image's answer, and whether the client has it already.
+
+    Parameters
+    ----------
+    version, size : str
+        Of the image as it is now.
+    asked : str or None
+        The version in the request's address.
+    known : str or None
+        The request's header ``If-None-Match``.
+    """
+    tag = f'"{version}-{size}"'
+    headers = {"ETag": tag, "Cache-Control": FOR_EVER if asked == version else ASK_AGAIN}
+    return headers, known is not None and tag in (one.strip() for one in known.split(","))
 
 
 def _file(

@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from labeller.api.access import Access
-from labeller.api.items import ASK_AGAIN, FOR_EVER, GONE
+from labeller.api.items import GONE, caching
 from labeller.api.models import LARGEST_ID, MOST_EVENTS, Identity, Problem, Taken
 from labeller.errors import ImageError
 from labeller.services import checking, labelling, synthesis
@@ -107,10 +107,8 @@ def image(
         record = unit.synthetic.get(synthetic_id)
     if record is None:
         raise HTTPException(404, f"There is no synthetic item {synthetic_id} in this project.")
-    version = checking.image_version(access.project, record)
-    tag = f'"{version}-{size}"'
-    headers = {"ETag": tag, "Cache-Control": FOR_EVER if v == version else ASK_AGAIN}
-    if if_none_match is not None and tag in (t.strip() for t in if_none_match.split(",")):
+    headers, known = caching(checking.image_version(access.project, record), size, v, if_none_match)
+    if known:
         return Response(status_code=304, headers=headers)
     try:
         path, media_type = synthesis.picture(access.project, record, size)

@@ -17,7 +17,7 @@ from typing import Any
 from labeller.errors import JobCancelled, JobError, JobLost, LabellerError
 from labeller.jobs import control, processes
 from labeller.jobs.control import EndState
-from labeller.jobs.kinds import KINDS
+from labeller.jobs.kinds import KINDS, UNLIKE
 from labeller.jobs.progress import START, JobProgress
 from labeller.project import Project
 from store.errors import StoreError
@@ -66,7 +66,7 @@ def run(
 def _claim(
     project: Project, job_id: int | None, kinds: Sequence[str] | None
 ) -> tuple[JobRecord | None, dict[str, float]]:
-    """Claim a job and return it with the seconds per stage of the last one that was done."""
+    """Claim a job and return it with the seconds per stage of the last one like it."""
     pid = os.getpid()
     with project.store.write() as unit:
         job = unit.jobs.claim(processes.host(), pid, job_id=job_id, kinds=kinds)
@@ -74,9 +74,7 @@ def _claim(
             return None, {}
         # the process's identity guards the row against a later process with the same pid
         unit.jobs.beat(job.id, 0.0, START, "", {"process": processes.identity(pid)})
-        last = next(
-            (j for j in unit.jobs.all(50) if j.kind == job.kind and j.state == "done"), None
-        )
+        last = None if job.kind in UNLIKE else unit.jobs.latest(job.kind)
         return unit.jobs.get(job.id), dict(last.detail.get("stages", {})) if last else {}
 
 

@@ -89,7 +89,7 @@ class FolderSource:
                 yield ImportProblem(
                     shown(path),
                     f"the folder cannot be read ({error.strerror or error})",
-                    "Give yourself permission (chmod u+rx FOLDER) and import again.",
+                    "Give yourself permission (chmod u+rx FOLDER), then try again.",
                 )
                 continue
             if parts and FILE in files:

@@ -24,8 +24,9 @@ class Candidate:
     """A file that may be an image.
 
     `shown` is how reports name it. `target` is its place below ``images/`` when it is copied.
-    `owned` files were unpacked for this import: they are moved in, or removed. `key` names the
-    file within its source: its path there, or the column ``key`` of a table.
+    `owned` files were unpacked for this import: they are moved in, or removed; `entry` is then the
+    archive and the name in it. `key` names the file within its source: its path there, or the
+    column ``key`` of a table.
     """
 
     shown: str
@@ -36,6 +37,7 @@ class Candidate:
     split: Split | None = None
     owned: bool = False
     key: str = ""
+    entry: tuple[Path, str] | None = None
 
 
 @dataclass(slots=True)

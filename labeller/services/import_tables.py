@@ -97,6 +97,4 @@ class TableSource:
         return safe_target([self.path.stem, *parts])
 
     def _problem(self, line: int, reason: str) -> ImportProblem:
-        return ImportProblem(
-            f"{self.shown}: line {line}", reason, "Mend the line and import again."
-        )
+        return ImportProblem(f"{self.shown}: line {line}", reason, "Mend the line, then try again.")

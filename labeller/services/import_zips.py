@@ -77,8 +77,15 @@ class ZipSource:
                 elif problem is not None:
                     label = survey.label(parts[:-1]) if folders else None
                     target = safe_target([self.path.stem, *parts])
-                    name, key = self._name(entry), shown(entry.filename)
-                    yield Candidate(name, str(problem), target, label, owned=True, key=key)
+                    yield Candidate(
+                        self._name(entry),
+                        str(problem),
+                        target,
+                        label,
+                        owned=True,
+                        key=shown(entry.filename),
+                        entry=(self.path, entry.filename),
+                    )
 
     def _refusal(self, entry: zipfile.ZipInfo, parts: tuple[str, ...]) -> ImportProblem | None:
         """Say what is wrong with an entry before anything of it is unpacked."""
@@ -88,9 +95,7 @@ class ZipSource:
         if stat.S_ISLNK(entry.external_attr >> 16):
             return ImportProblem(name, "it is a link, not a file", "Put the file itself in.")
         if entry.flag_bits & 1:
-            return ImportProblem(
-                name, "it is encrypted", "Unpack the archive and import the folder."
-            )
+            return ImportProblem(name, "it is encrypted", "Unpack the archive and take the folder.")
         if PurePosixPath(parts[-1]).suffix.lower() in ARCHIVES:
             return ImportProblem(name, "it is an archive inside the archive", "Unpack it first.")
         ratio = entry.file_size / max(1, entry.compress_size)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,11 +17,11 @@ import numpy as np
 
 from labeller.errors import PredictionError
 from labeller.project import Project
-from labeller.services.import_sources import Candidate, Source, Tick, open_source
+from labeller.services.import_sources import Candidate, SingleFile, Source, Tick, open_source
 from labeller.services.worker_pool import Answer, Pool, Request
 from store.records import ImportProblem, ModelRecord
 
-COMMAND = (sys.executable, "-P", "-m", "labeller.learning.prediction_worker")
+COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "labeller.learning.prediction_worker")
 START_SECONDS = 180.0  # torch is imported and the model loaded, on a machine with much else to do
 DEPTH = 256
 WAIT_SECONDS = 0.2
@@ -57,21 +57,15 @@ class Predictor:
     Raises
     ------
     PredictionError
-        When there is no model yet.
+        When there is no model yet, or it was deleted.
     NotFound
         When there is none of this number.
     """
 
     def __init__(self, project: Project, model_id: int | None = None) -> None:
-        with project.store.read() as unit:
-            model = unit.models.in_use() if model_id is None else unit.models.get(model_id)
-        if model is None:
-            raise PredictionError(
-                f"{project.name} has no model yet. Label some images, then start a round."
-            )
-        self.model: ModelRecord = model
+        self.model: ModelRecord = chosen_model(project, model_id)
         self.refresh(project)
-        config = {"project": str(project.root), "model": model.id}
+        config = {"project": str(project.root), "model": self.model.id}
         self._pool = Pool(COMMAND, 1, config, start_seconds=START_SECONDS, depth=DEPTH)
 
     def refresh(self, project: Project) -> None:
@@ -117,11 +111,15 @@ class Predictor:
             yield found
 
     def stream(
-        self, steps: Iterator[Candidate | ImportProblem]
+        self, steps: Iterator[Candidate | ImportProblem], check: Callable[[], None] = lambda: None
     ) -> Iterator[tuple[Candidate | None, Predicted]]:
-        """Yield a prediction for every candidate, and an error for every problem."""
+        """Yield a prediction for every candidate, and an error for every problem.
+
+        `check` is called a few times a second, also while the model is loaded; it may raise.
+        """
         more = True
         while more or self._pool.outstanding:
+            check()
             while more and self._pool.room:
                 step = next(steps, None)
                 if step is None:
@@ -146,6 +144,22 @@ class Predictor:
             tuple(float(p) for p in probs),
             float(answer["energy"]),
         )
+
+
+def chosen_model(project: Project, model_id: int | None = None) -> ModelRecord:
+    """Return the model of a number, or the one in use; raises as :class:`Predictor` does."""
+    with project.store.read() as unit:
+        model = unit.models.in_use() if model_id is None else unit.models.get(model_id)
+    if model is None:
+        raise PredictionError(
+            f"{project.name} has no model yet. Label some images, then start a round."
+        )
+    if model.deleted_at is not None:
+        raise PredictionError(
+            f"Model {model.id} was deleted, so nothing can be predicted with it any more. "
+            f"Choose another and begin anew."
+        )
+    return model
 
 
 _NOWHERE: Any = Path()
@@ -175,15 +189,15 @@ class Sources:
         return sum(source.survey(tick).files for source in self.opened)
 
     def candidates(self) -> Iterator[Candidate | ImportProblem]:
-        """Yield every file; its key begins with the source's name where there are several."""
+        """Yield every file; where there are several sources, the key begins with the source's name.
+
+        That of a single file is its name.
+        """
         for source in self.opened:
             survey = source.survey(lambda _: None)
             for step in source.candidates(survey, folders=False):
-                if isinstance(step, ImportProblem) or len(self.opened) == 1:
+                alone = len(self.opened) == 1 or isinstance(source, SingleFile)
+                if isinstance(step, ImportProblem) or alone:
                     yield step
                 else:
-                    yield _prefixed(step, Path(source.shown).name)
-
-
-def _prefixed(step: Candidate, name: str) -> Candidate:
-    return Candidate(step.shown, step.path, step.target, owned=step.owned, key=f"{name}/{step.key}")
+                    yield replace(step, key=f"{Path(source.shown).name}/{step.key}")

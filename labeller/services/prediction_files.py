@@ -6,9 +6,10 @@ import csv
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,7 +22,7 @@ from labeller.services.tables import guarded
 from store.records import ImportProblem
 
 SUFFIXES = (".csv", ".jsonl")
-STAGE = "predict"
+LOAD, STAGE = "load", "predictions"
 KEPT_SECONDS = 2.0  # what is predicted is on the disk after this long
 TWICE = "another image of these sources has the same key"
 
@@ -38,6 +39,28 @@ class PredictionReport:
     seconds: float
 
 
+@dataclass(slots=True)
+class _Kept:
+    """The rows that are there: their keys, how often a key is told to come again, and errors."""
+
+    keys: set[str] = field(default_factory=set)
+    again: Counter[str] = field(default_factory=Counter)
+    failed: int = 0
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return len(self.keys) + self.again.total()
+
+    def take(self, key: str, error: str | None) -> None:
+        """Note a row."""
+        self.failed += error is not None
+        if error == TWICE:
+            self.again[key] += 1
+        else:
+            self.keys.add(key)
+
+
 def predict_to_file(
     project: Project,
     sources: Sequence[Path],
@@ -45,6 +68,7 @@ def predict_to_file(
     model_id: int | None = None,
     restart: bool = False,
     progress: Progress | None = None,
+    seen: Callable[[Candidate], None] | None = None,
 ) -> PredictionReport:
     """Predict every image of some sources, each in a row under its key.
 
@@ -64,7 +88,9 @@ def predict_to_file(
     restart : bool
         Begin anew instead of going on.
     progress : Progress, optional
-        Told after every some rows; its ``check`` may stop, which keeps what is predicted.
+        Told after every row; its ``check`` may stop, which keeps what is predicted.
+    seen : callable, optional
+        Told of each image that was predicted, before its row is written.
 
     Returns
     -------
@@ -74,7 +100,7 @@ def predict_to_file(
     ------
     PredictionError
         When there is no model, the suffix is another one, the file cannot be written, or what is
-        there already was made by another model.
+        there already was made by another model or with other classes.
     ImportSourceError
         When a source cannot be read as a whole.
     WorkerError
@@ -91,34 +117,30 @@ def predict_to_file(
     opened = Sources.open(project, sources)
     try:
         with opened.incoming, Predictor(project, model_id) as predictor:
-            done = {} if restart else _kept(partial, predictor, out)
-            failed = sum(done.values())
-            written = _write(partial, predictor, opened, done, restart, told)
+            done = _Kept() if restart else _kept(partial, predictor, out)
+            predicted, failed = _write(partial, predictor, opened, done, restart, told, seen)
             classes = predictor.classes
         _finish(partial, out, classes)
     except OSError as error:
         raise PredictionError(
             f"{out}: cannot be written ({error.strerror or error}). Make room or name another "
-            f"file; the same command goes on from there."
+            f"file, then go on: what is predicted is kept."
         ) from error
     return PredictionReport(
         path=out,
         model=predictor.model.id,
-        predicted=len(done) - failed + written[0],
-        failed=failed + written[1],
-        resumed=len(done),
+        predicted=predicted,
+        failed=failed,
+        resumed=done.rows,
         seconds=time.monotonic() - began,
     )
 
 
-def _kept(partial: Path, predictor: Predictor, out: Path) -> dict[str, bool]:
-    """Return the keys of the rows that are there, and whether they are errors.
-
-    The last line may have been cut off by a crash: it is taken away.
-    """
+def _kept(partial: Path, predictor: Predictor, out: Path) -> _Kept:
+    """Read the rows that are there; the last line, cut off by a crash maybe, is taken away."""
+    kept = _Kept()
     if not partial.exists():
-        return {}
-    keys: dict[str, bool] = {}
+        return kept
     whole = 0
     with partial.open("rb") as file:
         for line in file:
@@ -130,32 +152,41 @@ def _kept(partial: Path, predictor: Predictor, out: Path) -> dict[str, bool]:
                     f"{out}: was begun with model {row['model']}, and this is model "
                     f"{predictor.model.id}. Name that model to go on, or begin anew (--restart)."
                 )
-            keys[row["key"]] = row["error"] is not None
+            if row["error"] is None and tuple(row["probabilities"]) != predictor.classes:
+                raise PredictionError(
+                    f"{out}: was begun when the classes were others "
+                    f"({', '.join(row['probabilities'])}). Begin anew (--restart)."
+                )
+            kept.take(row["key"], row["error"])
             whole += len(line)
     os.truncate(partial, whole)
-    return keys
+    return kept
 
 
 def _write(
     partial: Path,
     predictor: Predictor,
     sources: Sources,
-    done: dict[str, bool],
+    done: _Kept,
     restart: bool,
     progress: Progress,
+    seen: Callable[[Candidate], None] | None,
 ) -> tuple[int, int]:
-    """Append the rows that are missing; returns how many were predicted, and how many failed."""
+    """Append the rows that are missing; returns how many are predicted and failed in all."""
 
     def counted(files: int) -> None:
         progress.update("count", files, None)
         progress.check()
 
     total = sources.count(counted)
-    predicted = failed = 0
-    progress.update(STAGE, len(done), total, "Loading the model")
+    failed = done.failed
+    predicted = done.rows - failed
+    progress.update(LOAD, 0, None)
     with partial.open("w" if restart else "a", encoding="utf-8") as file:
         kept = time.monotonic()
-        for candidate, row in predictor.stream(_missing(sources, done)):
+        for candidate, row in predictor.stream(_missing(sources, done), progress.check):
+            if seen is not None and candidate is not None and row.reason is None:
+                seen(candidate)
             file.write(json.dumps(as_json(row, predictor), ensure_ascii=False) + "\n")
             if candidate is not None:
                 _forget(candidate)
@@ -164,27 +195,30 @@ def _write(
             if time.monotonic() - kept > KEPT_SECONDS:
                 file.flush()
                 kept = time.monotonic()
-            count = len(done) + predicted + failed
-            progress.update(STAGE, count, max(total, count), f"{failed:,} failed" if failed else "")
+            count = predicted + failed
+            told = f"{failed:,} failed" if failed else ""
+            whole = max(total, count)
+            progress.update(STAGE, count, whole, told, predicted=predicted, failed=failed)
             progress.check()
         file.flush()
         os.fsync(file.fileno())
     return predicted, failed
 
 
-def _missing(sources: Sources, done: dict[str, bool]) -> Iterator[Candidate | ImportProblem]:
+def _missing(sources: Sources, done: _Kept) -> Iterator[Candidate | ImportProblem]:
     """Yield what has no row yet; a key that comes twice is an error of the second."""
-    seen: set[str] = set()
+    seen: Counter[str] = Counter()
     for step in sources.candidates():
         key = step.path if isinstance(step, ImportProblem) else step.key
-        if key not in seen and key not in done:
+        before = seen[key]
+        seen[key] += 1
+        if not before and key not in done.keys:
             yield step
-        else:
-            if key not in done:
-                yield ImportProblem(key, TWICE, "Give each image a key of its own.")
-            if isinstance(step, Candidate):
-                _forget(step)
-        seen.add(key)
+            continue
+        if before > done.again[key]:
+            yield ImportProblem(key, TWICE, "Give each image a key of its own.")
+        if isinstance(step, Candidate):
+            _forget(step)
 
 
 def _forget(candidate: Candidate) -> None:
@@ -215,7 +249,7 @@ def _finish(partial: Path, out: Path, classes: Sequence[str]) -> None:
     table = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         with partial.open(encoding="utf-8") as rows, table.open("w", encoding="utf-8") as file:
-            _as_csv(rows, file, classes)
+            as_csv(rows, file, classes)
             file.flush()
             os.fsync(file.fileno())
         table.replace(out)
@@ -225,7 +259,8 @@ def _finish(partial: Path, out: Path, classes: Sequence[str]) -> None:
     partial.unlink(missing_ok=True)
 
 
-def _as_csv(rows: TextIO, file: TextIO, classes: Sequence[str]) -> None:
+def as_csv(rows: TextIO, file: TextIO, classes: Sequence[str]) -> None:
+    """Write rows of JSON as a table, a column for the probability of each class."""
     names = ("key", "class", "confidence", "energy", "model", "error", "mend")
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([*names, *(guarded(f"p({name})") for name in classes)])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
+import zlib
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -45,7 +47,7 @@ def thumbnail(project: Project, item: ItemRecord, size: Size) -> tuple[Path, str
     ImageError
         When it has to be made and the original is gone, changed or unreadable.
     """
-    pixels = _pixels(project, size)
+    pixels = longest(project, size)
     kept = kept_path(project.thumbnails, pixels, item.sha256)
     if kept.exists():
         return kept, JPEG
@@ -55,11 +57,22 @@ def thumbnail(project: Project, item: ItemRecord, size: Size) -> tuple[Path, str
     small = fits(item.width, item.height, item.bytes, pixels)
     if media_type is not None and small and imaging.is_plain(original):
         return original, media_type
-    with _LOCKS[int(item.sha256[:8], 16) % len(_LOCKS)]:
+    most = project.settings.max_image_pixels
+    return made(kept, size, lambda: imaging.open_rgb(original, most, pixels)), JPEG
+
+
+def made(kept: Path, size: Size, decode: Callable[[], Image.Image]) -> Path:
+    """Return the kept JPEG of an image; on first use it is decoded and written, by one thread.
+
+    Raises
+    ------
+    ImageError
+        When it cannot be decoded, or written.
+    """
+    with _LOCKS[zlib.crc32(os.fsencode(kept)) % len(_LOCKS)]:
         if not kept.exists():
-            image = imaging.open_rgb(original, project.settings.max_image_pixels, pixels)
-            _keep(image, kept, _QUALITY[size])
-    return kept, JPEG
+            _keep(decode(), kept, _QUALITY[size])
+    return kept
 
 
 def kept_path(folder: Path, pixels: int | None, sha256: str) -> Path:
@@ -126,7 +139,8 @@ def write_whole(path: Path, data: bytes) -> None:
         raise
 
 
-def _pixels(project: Project, size: Size) -> int | None:
+def longest(project: Project, size: Size) -> int | None:
+    """Return the longest side of the images of a size, in pixels; None for all of them."""
     if size == "full":
         return None
     settings = project.settings

@@ -13,7 +13,7 @@ from labeller import jobs
 from labeller.errors import JobError, LabellerError
 from labeller.jobs.control import get
 from labeller.project import FOLDERS, Project, is_project
-from labeller.services import recent, uploading
+from labeller.services import prediction_plans, recent, uploading
 from labeller.services.import_sources import is_candidate, is_hidden
 from store.errors import StoreError
 from store.records import JobRecord
@@ -45,7 +45,7 @@ def problem(project: Project) -> str | None:
     if not folder.is_dir():
         return f"{folder}: the watched folder is not there. Make it, or change watch_folder."
     real, root = folder.resolve(), project.root.resolve()
-    own = [root / name for name in (*FOLDERS, uploading.FOLDER)]
+    own = [root / name for name in (*FOLDERS, uploading.FOLDER, prediction_plans.FOLDER)]
     if real == root or root.is_relative_to(real) or any(real.is_relative_to(one) for one in own):
         return f"{folder}: holds the project's own files and cannot be watched. Choose another."
     return None

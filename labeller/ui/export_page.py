@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 import tempfile
 from collections import Counter
-from typing import BinaryIO
 
 import streamlit as st
 
@@ -116,13 +116,13 @@ def preview(project: Project, kind: str, generated: bool = False) -> str:
     return "\n".join(text.decode("utf-8").splitlines()[:_PREVIEW])
 
 
-def export_file(project: Project, kind: str, generated: bool = False) -> BinaryIO:
+def export_file(project: Project, kind: str, generated: bool = False) -> io.BufferedReader:
     """Return the whole export as an open temporary file, written piece by piece."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - Streamlit reads and closes it
     for piece in exporting.export_text(project, kind, generated):
         file.write(piece)
     file.seek(0)
-    return file
+    return io.BufferedReader(file.detach())  # Streamlit takes no file that can be written
 
 
 def file_stem(name: str) -> str:

@@ -10,22 +10,19 @@ from pathlib import Path
 import streamlit as st
 
 from labeller import jobs
-from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import watching
 from labeller.services.tables import guarded
-from labeller.ui import creation, picker, uploads, view
+from labeller.ui import source_form, uploads, view
+from labeller.ui.source_form import Chosen
 from labeller.ui.text import escape_markdown
-from store.errors import StoreError
 from store.records import ImportProblem, ImportRecord, JobRecord
 
-FOLDER, UPLOAD = "On this machine", "Upload"
 LABELS = {
     "auto": "When they look like classes",
     "folders": "Always",
     "none": "Never",
 }
-_TYPES = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "zip", "csv", "tsv"]
 _PAGE = 1000
 _JOBS = 100
 
@@ -69,41 +66,24 @@ def _running(job: JobRecord) -> None:
 
 def _form(project: Project) -> None:
     """Ask where the images are."""
-    way = st.segmented_control(
-        "From",
-        [FOLDER, UPLOAD],
-        default=FOLDER,
-        required=True,
-        key="import_way",
-        label_visibility="collapsed",
+    chosen = source_form.choose(
+        "import",
+        "Images, zip files or a CSV list",
+        (*source_form.IMAGES, "zip", "csv", "tsv"),
+        upload_help="Uploads are always copied into the project.",
+        path_help="Folders are read with everything below them. A CSV needs the column path; "
+        "label, group and split are optional.",
     )
-    if way == UPLOAD:
-        files = st.file_uploader(
-            "Images, zip files or a CSV list",
-            type=_TYPES,
-            accept_multiple_files=True,
-            key=f"import_files_{st.session_state.get('import_round', 0)}",
-            help="Uploads are always copied into the project.",
-        )
-        path = ""
-    else:
-        files = []
-        path = picker.folder_field(
-            "Folder, zip file or CSV list",
-            "import_path",
-            placeholder="/data/photos",
-            help_text="Folders are read with everything below them. A CSV needs the column path; "
-            "label, group and split are optional.",
-        )
-    labels, copy = _options(way == UPLOAD)
-    wrong = creation.source_error(path) if way == FOLDER else None
-    if path and wrong:
-        st.error(escape_markdown(wrong), icon=":material/error:")
-    ready = bool(files) if way == UPLOAD else not wrong
+    labels, copy = _options(chosen.upload)
+    source_form.say_what_is_wrong(chosen)
     if st.button(
-        "Import", type="primary", icon=":material/download:", key="import_go", disabled=not ready
+        "Import",
+        type="primary",
+        icon=":material/download:",
+        key="import_go",
+        disabled=not chosen.ready,
     ):
-        _start(project, path, list(files), copy, labels)
+        source_form.submit(project, "import", lambda: _start(project, chosen, copy, labels))
 
 
 def _options(upload: bool) -> tuple[str, bool]:
@@ -125,28 +105,14 @@ def _options(upload: bool) -> tuple[str, bool]:
     return labels, copy or upload
 
 
-def _start(
-    project: Project, path: str, files: list[uploads.Upload], copy: bool, labels: str
-) -> None:
-    """Submit the import and draw the page with its progress."""
-    try:
-        if files:
-            sources = uploads.sources(uploads.keep(project, files))
-            st.session_state["import_round"] = st.session_state.get("import_round", 0) + 1
-        else:
-            sources = [Path(path).expanduser()]
-        params = {"sources": [str(s) for s in sources], "copy": copy, "labels": labels}
-        jobs.submit(project, "import", params)
-    except (LabellerError, StoreError) as error:
-        st.error(escape_markdown(str(error)), icon=":material/error:")
-    except OSError as error:
-        st.error(
-            f"The upload cannot be kept in {escape_markdown(str(project.root))} "
-            f"({escape_markdown(error.strerror or str(error))}). Free some space and try again.",
-            icon=":material/error:",
-        )
+def _start(project: Project, chosen: Chosen, copy: bool, labels: str) -> None:
+    """Submit the import."""
+    if chosen.upload:
+        sources = uploads.sources(uploads.keep(project, chosen.files))
     else:
-        st.rerun()
+        sources = source_form.machine_sources(chosen)
+    params = {"sources": [str(s) for s in sources], "copy": copy, "labels": labels}
+    jobs.submit(project, "import", params)
 
 
 def _reports(project: Project, records: list[ImportRecord]) -> None:

@@ -26,6 +26,7 @@ SECTIONS = {
         "replay": ("Replay", "replay"),
     },
     "Project": {
+        "predict": ("Predict", "batch_prediction"),
         "models": ("Models", "deployed_code"),
         "classes": ("Classes", "sell"),
         "export": ("Export", "download"),

@@ -6,19 +6,21 @@ from pathlib import Path
 
 import streamlit as st
 
-from labeller import jobs
-from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import checking, synthesis
 from labeller.services.synthesis import RunView
-from labeller.ui import session, synthesis_check, synthesis_make, synthesis_runs
-from labeller.ui.synthesis_live import live
-from labeller.ui.text import escape_markdown
-from store.errors import StoreError
+from labeller.services.synthesis_making import STAGE
+from labeller.ui import job_live, synthesis_check, synthesis_make, synthesis_runs
+from labeller.ui.job_live import BAD, GOOD, NEUTRAL, Count
 from store.records import JobRecord
 
 _HERE = Path(__file__).parent
 SECTIONS = {"make": "Make", "check": "Check", "runs": "Runs"}
+COUNTS = (
+    Count("made", "Made", GOOD),
+    Count("unchanged", "Unchanged, left out", NEUTRAL),
+    Count("failed", "Failed", BAD),
+)
 
 
 def show(project: Project) -> None:
@@ -58,27 +60,5 @@ def show(project: Project) -> None:
 def _running(project: Project, job: JobRecord, runs: list[RunView]) -> None:
     """Show the run that is on: counts that the browser keeps fresh by itself, and Cancel."""
     run = next((one.run for one in runs if one.job is not None), None)
-    with st.container(border=True, key="lb_synthesis_job"):
-        head = st.container(
-            horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
-        )
-        title = "Making new items" if run is None else f"Run {run.id} is on"
-        head.markdown(f"**{title}**", width="content")
-        head.button(
-            "Cancelling…" if job.cancel_requested else "Cancel",
-            key=f"synthesis_cancel_{job.id}",
-            icon=":material/stop_circle:",
-            disabled=job.cancel_requested,
-            help="What is made stays.",
-            on_click=_cancel,
-            args=(project, job.id),
-        )
-        live(project, session.annotator(), job)
-
-
-def _cancel(project: Project, job_id: int) -> None:
-    """Ask the job to stop; one that ended in the meantime needs nothing."""
-    try:
-        jobs.cancel(project, job_id)
-    except (LabellerError, StoreError) as error:
-        session.toast_later(escape_markdown(str(error)), ":material/info:")
+    title = "Making new items" if run is None else f"Run {run.id} is on"
+    job_live.panel(project, f"**{title}**", job, COUNTS, STAGE, "items", "What is made stays.")

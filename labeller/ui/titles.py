@@ -12,6 +12,7 @@ KIND_TITLES = {
     "cleaning": "Searching doubtful labels",
     "export_model": "Exporting the model",
     "snapshot": "Exporting the snapshot",
+    "predict": "Predicting",
 }
 STAGES = ("features", "guard", "train", "calibrate", "evaluate", "predict", "select", "queue")
 STAGE_TITLES = {
@@ -23,6 +24,8 @@ STAGE_TITLES = {
     "predict": "Predicting the pool",
     "select": "Picking the next batch",
     "queue": "Replacing the queue",
+    "load": "Loading the model",
+    "predictions": "Predicting images",
     "replay": "Picking, training, measuring",
     "stream": "Letting images pass",
     "graph": "Spreading labels",

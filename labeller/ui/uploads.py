@@ -49,6 +49,11 @@ def keep(project: Project, files: Iterable[Upload]) -> list[Path]:
     """Write uploaded files into a new folder below the project and return their paths."""
     folder = project.root / FOLDER / uuid.uuid4().hex
     folder.mkdir(parents=True)
+    return write(folder, files)
+
+
+def write(folder: Path, files: Iterable[Upload]) -> list[Path]:
+    """Write uploaded files into a folder, under safe names, and return their paths."""
     kept: list[Path] = []
     for file in files:
         path = _free(folder, safe_name(file.name))

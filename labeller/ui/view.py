@@ -269,6 +269,10 @@ def finished_line(job: JobRecord) -> str:
     if job.kind == "synthesis" and result:
         made = count(int(result["made"]), "item")
         return f"Synthesis: {made} made. {result['message']}".rstrip()
+    if job.kind == "predict" and result:
+        failed = int(result["failed"])
+        bad = f", {count(failed, 'file')} could not be read" if failed else ""
+        return f"{count(int(result['predicted']), 'image')} predicted{bad}."
     if job.kind == "export_model" and result:
         return f"Model {result['model']} is exported: {count(len(result['files']), 'file')}."
     if job.kind == "cleaning" and result:

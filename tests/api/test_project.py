@@ -99,6 +99,7 @@ def test_the_fuzzer_sees_every_route() -> None:
         "/queue/claim", "/queue/renew", "/queue/release", "/labels", "/undo", "/items/{item_id}",
         "/items/{item_id}/image", "/rounds", "/rounds/{round_id}", "/jobs", "/jobs/{job_id}",
         "/jobs/{job_id}/cancel", "/status", "/classes", "/token", "/health", "/items", "/predict",
+        "/predictions/{number}/images/{row}",
         "/synthetic", "/synthetic/verdicts", "/synthetic/{synthetic_id}/image",
     }  # fmt: skip
     assert set(paths) == expected

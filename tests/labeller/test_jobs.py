@@ -414,6 +414,19 @@ def test_the_next_job_plans_with_the_stages_of_the_last(project: Project) -> Non
     assert plan["nap"] >= 9 * NAP
 
 
+@pytest.mark.parametrize("kind", ["import", "predict"])
+def test_a_job_of_another_size_plans_nothing(project: Project, kind: str) -> None:
+    for _ in range(2):
+        with project.store.write() as unit:
+            job = unit.jobs.add(kind, {}, exclusive=True)
+        claimed, plan = worker._claim(project, job.id, None)
+        assert claimed is not None
+        assert plan == {}
+        with project.store.write() as unit:
+            unit.jobs.beat(job.id, 1.0, "import", "", {"stages": {"import": 9.0}})
+            unit.jobs.finish(job.id, "done", result={})
+
+
 def test_pace_without_a_plan_covers_the_stage() -> None:
     pace = Pace({}, 0.0)
     pace.step("read", 0, 10, 1.0)

@@ -96,10 +96,13 @@ def test_an_import_that_failed_is_tried_again_later(
 
 def test_what_cannot_be_watched_is_said(project: Project, tmp_path: Path) -> None:
     assert watching.problem(project) is None
+    predictions = project.root / "predictions"
+    predictions.mkdir()
     for folder, said in (
         (tmp_path / "nowhere", "is not there"),
         (project.root, "holds the project's own files"),
         (project.root / "images", "holds the project's own files"),
+        (predictions, "holds the project's own files"),
         (tmp_path, "holds the project's own files"),
     ):
         other = change_settings(project, watch_folder=str(folder))

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable
 
+from streamlit.runtime.download_data_util import convert_data_to_bytes_and_infer_mime
 from streamlit.testing.v1 import AppTest
 
 from labeller.project import Project
@@ -53,7 +54,8 @@ def test_the_file_is_whole(project: Project) -> None:
     assert len(rows) == 9
     assert {row["annotator"] for row in rows} == {"anna"}
     with export_page.export_file(project, "jsonl") as file:
-        assert len(file.read().splitlines()) == 9
+        data, _ = convert_data_to_bytes_and_infer_mime(file, TypeError("no download"))
+    assert len(data.splitlines()) == 9
 
 
 def test_file_names_hold_no_path() -> None:

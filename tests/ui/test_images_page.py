@@ -13,7 +13,7 @@ from labeller.jobs.processes import host
 from labeller.project import Project, create_project
 from labeller.services import importing, labelling
 from labeller.services.labelling import Act
-from labeller.ui import browse, imports
+from labeller.ui import browse, imports, source_form
 from store.records import ItemRecord
 from tests.ui.conftest import images
 
@@ -80,7 +80,7 @@ def test_a_wrong_folder_is_said_before_the_import(open_app: Run, project: Projec
 
 def test_uploads_are_kept_in_the_project_and_copied(open_app: Run, project: Project) -> None:
     app = open_app(project, "images")
-    app.segmented_control(key="import_way").set_value(imports.UPLOAD).run()
+    app.segmented_control(key="import_way").set_value(source_form.UPLOAD).run()
     picture = images(project.root.parent / "up", 1, seed=5) / "000.png"
     app.file_uploader(key="import_files_0").set_value(
         ("../../evil.png", picture.read_bytes(), "image/png")

@@ -32,6 +32,7 @@ PAGES = (
     "synthesis",
     "replay",
     "review",
+    "predict",
     "models",
     "classes",
     "export",

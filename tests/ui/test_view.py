@@ -184,6 +184,10 @@ def test_finished_lines() -> None:
         "Import done: 1 image added, 2 known already, 3 left out."
     )
     assert view.finished_line(replace(JOB, result=None)).startswith("The round is done")
+    predicted = replace(JOB, kind="predict", result={"predicted": 1_200, "failed": 1})
+    assert view.finished_line(predicted) == "1,200 images predicted, 1 file could not be read."
+    whole = replace(JOB, kind="predict", result={"predicted": 1, "failed": 0})
+    assert view.finished_line(whole) == "1 image predicted."
 
 
 def test_gain() -> None:

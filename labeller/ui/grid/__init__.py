@@ -22,7 +22,10 @@ _GRID = st.components.v2.component(
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One thumbnail: `label` with its `colour`, or a `note` in its place."""
+    """One thumbnail: `label` with its `colour`, or a `note` in its place.
+
+    `width` and `height` of the original are 0 where nobody knows them.
+    """
 
     id: int
     name: str
@@ -43,7 +46,14 @@ class Choice:
 
 
 def grid(
-    project: Project, annotator: str, tiles: Sequence[Tile], *, key: str, reset: int, pixels: int
+    project: Project,
+    annotator: str,
+    tiles: Sequence[Tile],
+    *,
+    key: str,
+    reset: int,
+    pixels: int,
+    choosing: bool = True,
 ) -> Choice:
     """Draw thumbnails and return what is chosen.
 
@@ -61,6 +71,8 @@ def grid(
         Another number than before clears the selection.
     pixels : int
         Least width of a tile on screen.
+    choosing : bool
+        Whether a click chooses a tile; else it opens it.
     """
     data = {
         "items": [asdict(tile) for tile in tiles],
@@ -68,6 +80,7 @@ def grid(
         "token": tokens.make(project, annotator, "page"),
         "reset": reset,
         "tile": pixels,
+        "choosing": choosing,
     }
     result = _GRID(
         key=key,

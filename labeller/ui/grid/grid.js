@@ -36,7 +36,9 @@ class Grid {
     this.anchor = 0;
     this.watcher = new IntersectionObserver((seen) => this.load(seen), { rootMargin: "300px" });
     root.addEventListener("click", (event) => this.click(event));
-    root.addEventListener("dblclick", (event) => this.open(this.index(event)));
+    root.addEventListener("dblclick", (event) => {
+      if (this.component.data.choosing) this.open(this.index(event));
+    });
     root.addEventListener("keydown", (event) => this.key(event));
   }
 
@@ -47,6 +49,8 @@ class Grid {
     if (data.reset !== this.reset || ids !== this.ids) this.forget(ids !== this.ids);
     this.reset = data.reset;
     this.root.style.setProperty("--tile", `${data.tile}px`);
+    this.root.classList.toggle("looking", !data.choosing);
+    this.root.setAttribute("role", data.choosing ? "listbox" : "group");
     const drawn = JSON.stringify(data.items);
     if (drawn !== this.drawn) this.fill(data.items, ids !== this.ids);
     this.ids = ids;
@@ -75,7 +79,7 @@ class Grid {
     const tile = element("figure", "tile");
     tile.dataset.n = n;
     tile.title = item.name;
-    tile.setAttribute("role", "option");
+    tile.setAttribute("role", this.component.data.choosing ? "option" : "button");
     tile.setAttribute("aria-label", `${item.name}, ${item.label || item.note || "no label"}`);
     tile.tabIndex = n === this.anchor ? 0 : -1;
     const caption = element("figcaption", "caption");
@@ -106,7 +110,12 @@ class Grid {
       const frame = target.querySelector(".frame");
       picture(`${this.component.data.api}${item.image}&size=thumb`, this.component.data.token)
         .then((address) => {
-          const image = element("img", Math.max(item.width, item.height) < 96 ? "small" : "");
+          const image = element("img");
+          image.onload = () => {
+            const known = Math.max(item.width, item.height);
+            const longest = known || Math.max(image.naturalWidth, image.naturalHeight);
+            image.classList.toggle("small", longest < 96);
+          };
           image.alt = "";
           image.draggable = false;
           image.src = address;
@@ -124,7 +133,10 @@ class Grid {
   click(event) {
     const n = this.index(event);
     if (n < 0) return;
-    if (event.composedPath().some((node) => node.classList?.contains("open"))) return this.open(n);
+    const { choosing } = this.component.data;
+    const opens = event.composedPath().some((node) => node.classList?.contains("open"));
+    if (!choosing) this.focus(n, true);
+    if (opens || !choosing) return this.open(n);
     if (event.shiftKey) this.range(n);
     else this.toggle(n);
     this.focus(n, false);
@@ -133,16 +145,18 @@ class Grid {
   key(event) {
     const n = this.index(event);
     if (n < 0) return;
+    const { choosing } = this.component.data;
     const columns = getComputedStyle(this.root).gridTemplateColumns.split(" ").length;
     const last = this.tiles.length - 1;
     const to = { ArrowRight: n + 1, ArrowLeft: n - 1, ArrowDown: n + columns,
       ArrowUp: n - columns, Home: 0, End: last }[event.key];
     if (to !== undefined) {
       const target = Math.min(last, Math.max(0, to));
-      if (event.shiftKey) this.range(target);
+      if (event.shiftKey && choosing) this.range(target);
       this.focus(target, !event.shiftKey);
-    } else if (event.key === " ") this.toggle(n);
-    else if (event.key === "Enter") this.open(n);
+    } else if (event.key === "Enter" || (event.key === " " && !choosing)) this.open(n);
+    else if (!choosing) return;
+    else if (event.key === " ") this.toggle(n);
     else if (event.key === "Escape") this.choose([]);
     else if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) {
       this.choose(this.component.data.items.map((item) => item.id));
@@ -176,7 +190,25 @@ class Grid {
   }
 
   open(n) {
-    if (n >= 0) this.component.setTriggerValue("opened", this.component.data.items[n].id);
+    if (n < 0) return;
+    this.component.setTriggerValue("opened", this.component.data.items[n].id);
+    this.returnTo(n);
+  }
+
+  /** Focus the tile again when the dialog it opened is gone: else the keyboard starts afresh. */
+  returnTo(n) {
+    let there = false;
+    this.dialog?.disconnect();
+    this.dialog = new MutationObserver(() => {
+      const before = there;
+      there = document.querySelector("[role=dialog]") !== null;
+      if (!before || there) return;
+      this.dialog.disconnect();
+      setTimeout(() => {
+        if (document.activeElement === document.body) this.focus(n, false);
+      }, SETTLE_MS);
+    });
+    this.dialog.observe(document.body, { childList: true, subtree: true });
   }
 
   settle() {
@@ -188,6 +220,7 @@ class Grid {
 
   paint() {
     this.root.classList.toggle("picking", this.selected.size > 0);
+    if (!this.component.data.choosing) return;
     this.tiles.forEach((tile, n) => {
       const id = this.component.data.items[n]?.id;
       tile.setAttribute("aria-selected", this.selected.has(id) ? "true" : "false");

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 from PIL import Image
 
+from labeller.learning import heads, training
 from labeller.learning.round_job import run_round_job
 from labeller.progress import Progress, Silent
 from labeller.project import Project, create_project
@@ -114,6 +117,17 @@ def add_shapes(
         )
     with project.store.write() as unit:
         return unit.items.add(items)
+
+
+def trained(root: Path, number: int = 40) -> Project:
+    """Make a project whose first 30 images are labelled, with a model trained for a moment."""
+    project = shapes(root, number)
+    label(project, range(1, 31))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heads, "HeadConfig", partial(heads.HeadConfig, epochs=3, steps=18))
+        patch.setattr(training, "FEW", 1)
+        run(project)
+    return project
 
 
 def label(project: Project, items: Sequence[int], kinds: Sequence[int] | None = None) -> None:

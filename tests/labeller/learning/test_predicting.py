@@ -7,7 +7,6 @@ import json
 import time
 import zipfile
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pytest
 from PIL import Image
 
 from labeller.errors import ImageError, JobCancelled, PredictionError
-from labeller.learning import heads, prediction_worker, training
+from labeller.learning import prediction_worker
 from labeller.learning.images import square_of
 from labeller.learning.saved import load_model
 from labeller.progress import Silent
@@ -24,22 +23,16 @@ from labeller.project import Project, create_project
 from labeller.services import classes as class_service
 from labeller.services import prediction_service
 from labeller.services.predicting import Predictor
-from labeller.services.prediction_files import TWICE, predict_to_file
+from labeller.services.prediction_files import STAGE, TWICE, predict_to_file
 from labeller.services.prediction_service import Resident
 from store.vectors import VectorFile
-from tests.labeller.learning.shapes import CLASSES, label, picture, run, shapes
+from tests.labeller.learning.shapes import CLASSES, picture, trained
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project with a model, trained for a moment."""
-    made = shapes(tmp_path_factory.mktemp("trained") / "p", 40)
-    label(made, range(1, 31))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(heads, "HeadConfig", partial(heads.HeadConfig, epochs=3, steps=18))
-        patch.setattr(training, "FEW", 1)
-        run(made)
-    return made
+    return trained(tmp_path_factory.mktemp("trained") / "p")
 
 
 def pool_probs(project: Project) -> dict[str, list[float]]:
@@ -102,7 +95,7 @@ def test_it_goes_on_where_it_stopped(project: Project, tmp_path: Path) -> None:
         def update(
             self, stage: str, done: int, total: int | None, message: str = "", **detail: Any
         ) -> None:
-            self.seen = done if stage == "predict" else 0
+            self.seen = done if stage == STAGE else 0
 
         def check(self) -> None:
             if self.seen >= 7:

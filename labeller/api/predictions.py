@@ -1,0 +1,44 @@
+"""The route of the images of kept predictions: the number of a row comes in, never a path."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Header, HTTPException, Path, Query, Response
+from fastapi.responses import FileResponse
+
+from labeller.api.access import Access
+from labeller.api.items import GONE, caching
+from labeller.api.models import LARGEST_ID
+from labeller.errors import ImageError, PredictionError
+from labeller.services import prediction_plans, predictions, thumbnails
+
+router = APIRouter(prefix="/predictions", tags=["predictions"])
+
+
+@router.get("/{number}/images/{row}", response_class=FileResponse, responses=GONE)
+def image(
+    number: Annotated[int, Path(ge=1, le=LARGEST_ID)],
+    row: Annotated[int, Path(ge=0, le=LARGEST_ID)],
+    access: Access,
+    size: Literal["thumb", "card"] = "card",
+    v: Annotated[
+        str | None, Query(max_length=64, description="Lets the answer be kept when it is right.")
+    ] = None,
+    if_none_match: Annotated[str | None, Header(max_length=1_000)] = None,
+) -> Response:
+    """Send an image that was predicted on the Predict page: a thumbnail, or a large one."""
+    project = access.project
+    try:
+        version = prediction_plans.image_version(project, prediction_plans.plan_of(project, number))
+        headers, known = caching(version, size, v, if_none_match)
+        if known:
+            return Response(status_code=304, headers=headers)
+        path = predictions.picture(project, number, row, size)
+    except ImageError as error:
+        raise HTTPException(410, f"{error.reason}. {error.mend}".strip()) from error
+    except PredictionError as error:
+        raise HTTPException(404, str(error)) from error
+    if path is None:
+        raise HTTPException(404, f"Prediction {number} has no image {row}.")
+    return FileResponse(path, media_type=thumbnails.JPEG, headers=headers)
