@@ -20,8 +20,8 @@ from labeller.learning.extraction import extract
 from labeller.learning.features import Scaling
 from labeller.learning.fitting import Labelled
 from labeller.learning.heads import fit_head
-from labeller.learning.images import square
 from labeller.progress import Silent
+from labeller.squares import square
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.report import update_section

@@ -5,8 +5,9 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
@@ -25,13 +26,14 @@ def update_section(
     rows: Sequence[Sequence[object]],
     notes: str = "",
     page: Path = PAGE,
+    script: str = "",
 ) -> str:
     """Print a benchmark's table and put it in the page, between the markers of its name.
 
     Parameters
     ----------
     name : str
-        Name of the script without ``.py``.
+        Of the section; that of the script without ``.py``, unless it has several.
     title : str
         Heading of the section.
     header : sequence of str
@@ -42,13 +44,15 @@ def update_section(
         What was measured, and how to read it.
     page : Path
         The page, made if missing.
+    script : str
+        Name of the script where the section has another one.
 
     Returns
     -------
     str
         The section as it was written.
     """
-    lines = [f"## {title}", "", _stamp(name), ""]
+    lines = [f"## {title}", "", _stamp(script or name), ""]
     lines += [f"| {' | '.join(map(str, cells))} |" for cells in (header, ["---"] * len(header))]
     lines += [f"| {' | '.join(map(str, cells))} |" for cells in rows]
     if notes:
@@ -69,7 +73,11 @@ def update_section(
 
 def _stamp(name: str) -> str:
     """Say when, with what and on what the numbers were made."""
-    versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    found = []
+    for package in PACKAGES:  # a machine that is lent has only what the benchmark needs
+        with suppress(PackageNotFoundError):
+            found.append(f"{package} {version(package)}")
+    versions = ", ".join(found)
     return (
         f"`python benchmarks/{name}.py`, {datetime.now(UTC):%Y-%m-%d}, "
         f"Python {platform.python_version()}, {versions}, {platform.machine()}."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +27,7 @@ from PIL import (
 
 from labeller.errors import ImageError
 from labeller.image_reasons import begins_like_image, broken, irregular, unidentified, unopenable
-from labeller.pixels import to_rgb
+from labeller.pixels import reduced, to_rgb
 
 PLUGINS = (
     JpegImagePlugin,
@@ -89,8 +88,8 @@ def open_rgb(
     max_side : int, optional
         Longest side of the result, in pixels; JPEGs are then decoded at a fraction of the cost.
     cover : int, optional
-        Instead of `max_side`: the result is no larger than it takes for its shorter side to reach
-        so many pixels.
+        Instead of `max_side`: the shorter side reaches so many pixels, if the image has them, and
+        less than twice as many. For who resizes once more.
 
     Returns
     -------
@@ -147,16 +146,20 @@ def decode(
     try:
         image = _identified(file, head, max_pixels)
         width, height = image.size
-        if cover is not None:
-            max_side = _covering(width, height, cover)
-        if max_side is not None:
+        wanted = cover or max_side
+        if wanted is not None:
             # A JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 that is large enough: half the
-            # time of starting from twice the size, and 0.4 grey levels of 255 further off.
-            image.draft(None, (max_side, max_side))
+            # time of starting from twice the size, and 0.4 grey levels of 255 further off. (Both
+            # sides stay at least as long as they are asked to be.)
+            image.draft(None, (wanted, wanted))
         image.load()
         turn = orientation(image)
         plain = _is_plain(image, turn)
-        rgb = to_rgb(image, turn, max_side)
+        if cover is not None:
+            # Whoever covers resizes once more: whole steps are quick, and leave room for it.
+            rgb = to_rgb(reduced(image, cover), turn)
+        else:
+            rgb = to_rgb(image, turn, max_side)
     except ImageError:
         raise
     except MemoryError as error:
@@ -168,13 +171,6 @@ def decode(
     if turn >= 5:
         width, height = height, width
     return Decoded(rgb, width, height, _format(image), plain)
-
-
-def _covering(width: int, height: int, side: int) -> int | None:
-    """Return the longest side at which the shorter one still reaches `side`; None for all of it."""
-    longest = max(width, height)
-    wanted = math.ceil(side * longest / max(1, min(width, height)))
-    return wanted if wanted < longest else None
 
 
 def is_plain(path: Path | str) -> bool:

@@ -52,7 +52,8 @@ def to_rgb(image: Image.Image, orientation: int, max_side: int | None = None) ->
     if isinstance(profile, bytes):
         image = _in_srgb(image, profile)
     turn = _TURNS.get(orientation)
-    return (image if turn is None else image.transpose(turn)).convert("RGB")
+    upright = image if turn is None else image.transpose(turn)
+    return upright if upright.mode == "RGB" else upright.convert("RGB")
 
 
 def shrunk(image: Image.Image, max_side: int | None) -> Image.Image:
@@ -62,6 +63,16 @@ def shrunk(image: Image.Image, max_side: int | None) -> Image.Image:
         return image
     width, height = (max(1, round(side * max_side / longest)) for side in image.size)
     return image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
+
+
+def reduced(image: Image.Image, side: int) -> Image.Image:
+    """Return the image shrunk by a whole number of times, its shorter side at least `side`."""
+    factor = min(image.size) // side
+    if factor < 2 or image.mode not in _RESIZABLE:
+        return image
+    small = image.reduce(factor)
+    small.info, small.format = image.info, image.format
+    return small
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

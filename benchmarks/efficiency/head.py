@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from labeller.learning.batches import batch_size
 from labeller.learning.device import Device, reproducible
 from labeller.learning.features import Scaling
-from labeller.learning.fitting import Labelled, absent_classes, batch_size
+from labeller.learning.fitting import Labelled, absent_classes
 from labeller.learning.heads import Head, HeadConfig
 from labeller.progress import Progress
 

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 
 from labeller.learning.backbones import Backbone, Recipe, Trunk
 from labeller.learning.device import Device
-from labeller.learning.images import Bytes, Ints, decoded
+from labeller.learning.images import Ints, decoded
 from labeller.project import Project
 from labeller.services.backbone_names import cache_folder
+from labeller.squares import Bytes
 
 ENGINES = ("torch", "ONNX Runtime")
 INPUT, OUTPUT = "pixels", "features"

@@ -17,7 +17,7 @@ from labeller.errors import BackboneError, WeightsError
 from labeller.learning import backbone_hubs, hog, lite0
 from labeller.services.backbone_names import FINEST, KNOWN, input_size, possible
 
-VERSION = 2  # of the features themselves: raise it when the same recipe gives other numbers
+VERSION = 3  # of the features themselves: raise it when the same recipe gives other numbers
 TINY = 64  # up to this input, pixels and edges say what a network of photos misses
 
 

@@ -8,6 +8,7 @@ import os
 import random
 import time
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from fastai.callback.core import Callback
+from numpy.typing import NDArray
 from torch import Tensor
 
 from labeller.errors import RoundError
@@ -23,6 +25,7 @@ from labeller.learning.fitting import Best, Report, left_out
 FORMAT = 2  # raise it when training of the same inputs gives other weights
 EVERY = 20.0  # seconds between two checkpoints; an epoch may take less
 SUFFIX = ".pt"
+PIECE = 8 << 20  # bytes that are hashed at once
 PART = ".part"
 
 
@@ -38,10 +41,19 @@ def digest(about: Mapping[str, Any], tensors: Iterable[Tensor]) -> str:
     """
     found = hashlib.blake2b(digest_size=16)
     found.update(json.dumps({"format": FORMAT, **about}, sort_keys=True).encode())
-    for tensor in tensors:
-        found.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
-        found.update(tensor.detach().cpu().contiguous().reshape(-1).numpy().data)
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for tensor in tensors:
+            found.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
+            data = tensor.detach().cpu().contiguous().reshape(-1).numpy().view(np.uint8)
+            pieces = [data[start : start + PIECE] for start in range(0, len(data), PIECE)]
+            for part in pool.map(_hashed, pieces):
+                found.update(part)
     return found.hexdigest()
+
+
+def _hashed(data: NDArray[np.uint8]) -> bytes:
+    """Hash a piece of what is too much for one core: the interpreter is let go meanwhile."""
+    return hashlib.blake2b(data.data, digest_size=32).digest()
 
 
 class Checkpoint(Callback):  # type: ignore[misc]

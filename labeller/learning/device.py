@@ -6,7 +6,7 @@ import contextlib
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -30,6 +30,11 @@ class Device:
     def torch(self) -> torch.device:
         """The same as torch names it."""
         return torch.device(self.kind)
+
+    @property
+    def amp(self) -> Literal["bf16", "fp16"]:
+        """How a GPU trains in mixed precision: ``bf16`` needs no scaling of gradients."""
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
 
     def mixed(self) -> contextlib.AbstractContextManager[object]:
         """Return the context in which a forward pass uses half precision on a GPU."""
@@ -101,8 +106,13 @@ def _exact(gpu: bool) -> Iterator[None]:
         yield
         return
     before = torch.are_deterministic_algorithms_enabled()
+    settings: Any = torch.utils.deterministic
+    filled = settings.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True, warn_only=True)
+    # Memory that is written before it is read need not be filled first: a kernel for every tensor.
+    settings.fill_uninitialized_memory = False
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
+        settings.fill_uninitialized_memory = filled

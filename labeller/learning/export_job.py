@@ -14,13 +14,14 @@ import numpy as np
 from labeller.errors import ExportError, ImageError
 from labeller.learning import exported
 from labeller.learning.exported import Probs, Whole
-from labeller.learning.images import Bytes, Ints, square_of
+from labeller.learning.images import Ints
 from labeller.learning.saved import load_model, publish
 from labeller.learning.snapshot import Labels, take
 from labeller.progress import Progress
 from labeller.project import Project
 from labeller.services import model_card
 from labeller.services.model_shelf import FILES, Check, folder_of
+from labeller.squares import Bytes, square_of
 from store.records import ItemRecord, JobRecord, ModelRecord
 
 CHECKED = 1_000  # images on which an export is compared with the model

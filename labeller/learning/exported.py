@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from labeller.learning import hog
 from labeller.learning.extraction import LARGEST
-from labeller.learning.images import Bytes
 from labeller.learning.predictors import FineTunedPredictor, HeadPredictor, TrainedModel
+from labeller.squares import Bytes
 
 INPUT, OUTPUT = "pixels", "probabilities"
 STEP = 32

@@ -16,11 +16,12 @@ from labeller.learning.backbone_onnx import ENGINES, fastest
 from labeller.learning.backbones import Recipe, Trunk
 from labeller.learning.device import Device
 from labeller.learning.features import Features, Floats
-from labeller.learning.images import Bytes, Ints, Unreadable, decoded, gathered
+from labeller.learning.images import Ints, Unreadable, decoded, gathered
 from labeller.progress import Progress
 from labeller.project import Project
 from labeller.services import extraction_cost
 from labeller.services.extraction_cost import Rate
+from labeller.squares import Bytes
 
 STAGE = "features"
 WRITE_PIXELS = 1_024 * 64 * 64  # per write, which waits for the disk: a second or two of work

@@ -17,17 +17,10 @@ from torch import Tensor, nn
 from labeller.learning import backbones, lite0, unfreezing
 from labeller.learning.backbone_network import Network
 from labeller.learning.backbones import Recipe
+from labeller.learning.batches import batch_size
 from labeller.learning.checkpoints import SUFFIX, Checkpoint, digest
 from labeller.learning.device import Device, reproducible
-from labeller.learning.fitting import (
-    Labelled,
-    Report,
-    Stop,
-    absent_classes,
-    batch_size,
-    best_of,
-    learner,
-)
+from labeller.learning.fitting import Labelled, Report, Stop, absent_classes, best_of, learner
 from labeller.learning.images import decoded
 from labeller.learning.objective import Objective
 from labeller.learning.snapshot import Labels
@@ -201,7 +194,7 @@ def fine_tune(
             name = _identity(model, train, valid, [*about, seed, device.kind])
             checkpoint = Checkpoint(checkpoints / (name + SUFFIX), report, best)
         model.to(device.torch).to(memory_format=torch.channels_last)
-        mixed = [MixedPrecision()] if device.cuda else []
+        mixed = [MixedPrecision(device.amp)] if device.cuda else []
         learn = learner(
             model,
             train,

@@ -1,8 +1,8 @@
-"""fastai on tensors: loaders without per-item work, and progress out of the training loop."""
+"""fastai on tensors: what training strives for, and progress out of the training loop."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -10,74 +10,44 @@ import torch
 from fastai.callback.core import Callback, CancelFitException, TrainEvalCallback
 from fastai.callback.schedule import ParamScheduler  # noqa: F401 (gives Learner its schedules)
 from fastai.data.core import DataLoaders
-from fastai.data.load import DataLoader
-from fastai.learner import Learner, Recorder
+from fastai.learner import AvgSmoothLoss, Learner, Recorder
 from torch import Tensor, nn
 from torch.nn import functional
 
+from labeller.learning.batches import BATCH, Augment, TensorLoader, batch_size
 from labeller.learning.objective import Objective, loss_function, present_classes
+from labeller.learning.optimiser import adam
 from labeller.progress import Progress
 
 STAGE = "train"
-BATCH = 64
-LEAST_BATCH = 2  # batch norm needs two
 MEASURED = 512
 
-Augment = Callable[[Tensor], Tensor]
+
+class _Smooth(AvgSmoothLoss):  # type: ignore[misc]
+    """The same average without waiting for the device after every batch."""
+
+    val: Tensor
+
+    def accumulate(self, learn: Learner) -> None:
+        """Add a batch."""
+        self.count += 1
+        loss = learn.loss.mean().detach()
+        self.val = torch.lerp(loss, self.val.to(loss.device), self.beta)
 
 
-class TensorLoader(DataLoader):  # type: ignore[misc]
-    """Batches of tensors that are in memory already: rows are taken, never collated.
+class Losses(Recorder):  # type: ignore[misc]
+    """fastai's Recorder, less the history of every batch, which nobody reads."""
 
-    Parameters
-    ----------
-    x : Tensor, shape (n, ...)
-    y : Tensor of int64, shape (n,), or of float32, shape (n, C)
-    batch : int
-        Rows per batch.
-    train : bool
-        Shuffle, and leave out the rows that do not fill a batch.
-    device : torch.device
-        Where batches go.
-    repeats : int
-        How often an epoch passes over all rows: few rows would else make epochs of one batch.
-    augment : callable, optional
-        Applied to the x of every batch on the device.
-    """
+    name = "recorder"
 
-    def __init__(
-        self,
-        x: Tensor,
-        y: Tensor,
-        batch: int,
-        *,
-        train: bool,
-        device: torch.device,
-        repeats: int = 1,
-        augment: Augment | None = None,
-    ) -> None:
-        self.x, self.y, self.repeats, self.augment = x, y, repeats, augment
-        rows = range(len(y) * repeats)
-        super().__init__(rows, bs=batch, shuffle=train, drop_last=train, device=device)
+    def __init__(self) -> None:
+        super().__init__(add_time=False)
+        self.smooth_loss = _Smooth()
 
-    def shuffle_fn(self, idxs: list[int]) -> list[int]:
-        """Shuffle each pass by itself, so that no batch holds a row twice within a pass."""
-        rows = idxs[: len(idxs) // self.repeats]
-        return [row for _ in range(self.repeats) for row in self.rng.sample(rows, len(rows))]
-
-    def create_item(self, s: int) -> int:
-        """Return the row's number; the rows of a batch are taken at once."""
-        return s
-
-    def do_batch(self, b: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Take the rows of a batch."""
-        rows = torch.as_tensor(b)
-        return self.x[rows], self.y[rows]
-
-    def after_batch(self, b: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Augment on the device."""
-        x, y = b
-        return (x if self.augment is None else self.augment(x)), y
+    def after_batch(self) -> None:
+        """Add a batch to the averages."""
+        for metric in self._train_mets if self.training else self._valid_mets:
+            metric.accumulate(self.learn)
 
 
 class Report(Callback):  # type: ignore[misc]
@@ -218,11 +188,6 @@ def joined(own: Labelled, x: Tensor, shares: Tensor) -> Labelled:
     return Labelled(inputs, torch.cat([columns, shares]))
 
 
-def batch_size(n: int) -> int:
-    """Return the size of even batches of about 64, so that few of `n` examples are left out."""
-    return max(LEAST_BATCH, n // max(1, round(n / BATCH)))
-
-
 def learner(
     module: nn.Module,
     train: Labelled,
@@ -285,7 +250,8 @@ def learner(
         module,
         loss_func=loss_function(objective, train.y, absent, module),
         metrics=[accuracy],
-        cbs=[TrainEvalCallback(), Recorder(), *callbacks],
+        opt_func=adam,
+        cbs=[TrainEvalCallback(), Losses(), *callbacks],
         default_cbs=False,
         **options,
     )

@@ -8,20 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from fastai.optimizer import Adam
 from torch import Tensor, nn
 
+from labeller.learning.batches import batch_size
 from labeller.learning.device import Device, reproducible
 from labeller.learning.features import Scaling
-from labeller.learning.fitting import (
-    Labelled,
-    Report,
-    Stop,
-    absent_classes,
-    batch_size,
-    best_of,
-    learner,
-)
+from labeller.learning.fitting import Labelled, Report, Stop, absent_classes, best_of, learner
 from labeller.learning.objective import Objective
 from labeller.progress import Progress
 
@@ -171,7 +163,6 @@ def fit_head(
             where,
             objective=objective,
             repeats=repeats,
-            opt_func=Adam,
             wd=config.decay,
             callbacks=[report, *([best, Stop(best)] if best else [])],
         )

@@ -1,27 +1,34 @@
-"""Decode images ahead of whoever consumes them, in threads: Pillow lets go of the interpreter."""
+"""Decode images ahead of whoever consumes them: in threads, or on many cores in processes."""
 
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from labeller.errors import ImageError, ProjectError
-from labeller.imaging import open_rgb
 from labeller.project import Project
+from labeller.services.worker_pool import Answer, Pool, Request
+from labeller.squares import Bytes, square_of
+from store.records import ItemRecord
 
 Ints = NDArray[np.int64]
-Bytes = NDArray[np.uint8]
 
-CHUNK = 16  # images per task of a thread
-AHEAD = 4  # tasks per thread that may wait decoded
+CHUNK = 16  # images per task
+AHEAD = 4  # tasks per worker that may wait decoded
+LOOKED_UP = 512  # items read from the database at once
+MANY_CORES = 4  # from which on threads hold each other up: much around decoding is Python
+MANY_IMAGES = 1_024  # which are worth starting processes
+COMMAND = (sys.executable, "-P", "-m", "labeller.services.square_worker")
+SLOTS_BYTES = 256 << 20  # of decoded images that may wait, where that is enough for all workers
+WAIT_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +66,11 @@ def decoded(project: Project, ids: Ints, size: int) -> Generator[Decoded]:
         Up to 16 images; unreadable ones are left out of `ids` and `pixels`.
     """
     workers = project.settings.workers or len(os.sched_getaffinity(0))
-    waiting: deque[Future[Decoded]] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-    try:
-        for start in range(0, len(ids), CHUNK):
-            waiting.append(pool.submit(_decode, project, ids[start : start + CHUNK], size))
-            if len(waiting) > workers * AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    tasks = _tasks(project, ids)
+    if workers >= MANY_CORES and len(ids) >= MANY_IMAGES:
+        yield from _in_processes(project, tasks, size, workers)
+    else:
+        yield from _in_threads(project, tasks, size, workers)
 
 
 def gathered(parts: Iterator[Decoded], size: int) -> Iterator[Decoded]:
@@ -91,38 +92,157 @@ def gathered(parts: Iterator[Decoded], size: int) -> Iterator[Decoded]:
         yield _joined(held)
 
 
-def square(image: Image.Image, size: int) -> Bytes:
-    """Resize an RGB image to a square array (size, size, 3)."""
-    resized = image.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0)
-    return np.asarray(resized, np.uint8)
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """Some items with their files, and those that have none that may be opened."""
+
+    items: tuple[ItemRecord, ...]
+    paths: tuple[str, ...]
+    bad: tuple[Unreadable, ...]
+
+    def result(self, pixels: Bytes, bad: list[tuple[int, str, str]]) -> Decoded:
+        """Return what was read, given the squares (n, …) of all items and which are none."""
+        lost = {place for place, _, _ in bad}
+        kept = [place for place in range(len(self.items)) if place not in lost]
+        unreadable = [
+            Unreadable(self.items[place].id, self.items[place].path, reason, mend)
+            for place, reason, mend in bad
+        ]
+        ids = np.array([self.items[place].id for place in kept], np.int64)
+        return Decoded(ids, pixels[kept], (*self.bad, *unreadable))
 
 
-def square_of(path: Path | str, size: int, max_pixels: int) -> Bytes:
-    """Decode an image file, no larger than needed, to a square array (size, size, 3).
+def _tasks(project: Project, ids: Ints) -> Iterator[_Task]:
+    """Look the items up, some hundreds at once."""
+    for start in range(0, len(ids), LOOKED_UP):
+        block = ids[start : start + LOOKED_UP].tolist()
+        with project.store.read() as unit:
+            found = unit.items.many(block)
+        for first in range(0, len(block), CHUNK):
+            chosen = [found[i] for i in block[first : first + CHUNK] if i in found]
+            yield _task(project, chosen)
 
-    Raises
-    ------
-    ImageError
-        When it cannot be read, or has more than `max_pixels`.
-    """
-    return square(open_rgb(path, max_pixels, cover=size), size)
 
-
-def _decode(project: Project, ids: Ints, size: int) -> Decoded:
-    with project.store.read() as unit:
-        items = unit.items.many([int(i) for i in ids])
-    kept, pixels, bad = [], [], []
-    for item in (items[int(i)] for i in ids if int(i) in items):
+def _task(project: Project, items: list[ItemRecord]) -> _Task:
+    kept, paths, bad = [], [], []
+    for item in items:
         try:
-            path = project.file(item.path)
-            pixels.append(square_of(path, size, project.settings.max_image_pixels))
-            kept.append(item.id)
-        except ImageError as error:
-            bad.append(Unreadable(item.id, item.path, error.reason, error.mend))
+            paths.append(str(project.file(item.path)))
+            kept.append(item)
         except ProjectError as error:
             bad.append(Unreadable(item.id, item.path, str(error), "Import the image again."))
-    stacked = np.stack(pixels) if pixels else np.empty((0, size, size, 3), np.uint8)
-    return Decoded(np.array(kept, np.int64), stacked, tuple(bad))
+    return _Task(tuple(kept), tuple(paths), tuple(bad))
+
+
+def _in_threads(
+    project: Project, tasks: Iterator[_Task], size: int, workers: int
+) -> Generator[Decoded]:
+    """Decode in this process: Pillow lets go of the interpreter while it does."""
+    most = project.settings.max_image_pixels
+    waiting: deque[Future[Decoded]] = deque()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    try:
+        for task in tasks:
+            waiting.append(pool.submit(_read, task, size, most))
+            if len(waiting) > workers * AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _read(task: _Task, size: int, max_pixels: int) -> Decoded:
+    pixels = np.zeros((len(task.items), size, size, 3), np.uint8)
+    bad = []
+    for place, path in enumerate(task.paths):
+        try:
+            pixels[place] = square_of(path, size, max_pixels)
+        except ImageError as error:
+            bad.append((place, error.reason, error.mend))
+    return task.result(pixels, bad)
+
+
+def _in_processes(
+    project: Project, tasks: Iterator[_Task], size: int, workers: int
+) -> Generator[Decoded]:
+    """Decode in processes, which write into a file that both have mapped."""
+    slot = CHUNK * size * size * 3
+    number = max(2 * workers, min(AHEAD * workers, SLOTS_BYTES // slot))
+    shape = (number, CHUNK, size, size, 3)
+    with tempfile.NamedTemporaryFile(prefix="labeller-squares-") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, number * slot)
+        except OSError:  # no room: a mapped page that cannot be written would end a process
+            yield from _in_threads(project, tasks, size, workers)
+            return
+        slots = np.memmap(file.name, np.uint8, "r", shape=shape)
+        most = project.settings.max_image_pixels
+        with Pool(
+            COMMAND, workers, {"file": file.name, "shape": shape, "max_pixels": most}
+        ) as pool:
+            yield from _InOrder(pool, tasks, slots).run()
+
+
+@dataclass(slots=True)
+class _Open:
+    """A task that workers are at: its slot, the answers to come, and the images that are none."""
+
+    task: _Task
+    slot: int
+    left: int = 1
+    bad: list[tuple[int, str, str]] = field(default_factory=list)
+
+
+class _InOrder:
+    """Yields what workers decode in the order of the tasks; a slot is free once it was copied."""
+
+    def __init__(self, pool: Pool, tasks: Iterator[_Task], slots: Bytes) -> None:
+        self.pool, self.tasks, self.slots = pool, tasks, slots
+        self.free = deque(range(len(slots)))
+        self.open: dict[int, _Open] = {}
+        self.done: dict[int, Decoded] = {}
+
+    def run(self) -> Iterator[Decoded]:
+        """Yield all of it."""
+        number = wanted = 0
+        more = True
+        while more or self.open:
+            while more and self.free:
+                if (task := next(self.tasks, None)) is None:
+                    more = False
+                    break
+                self.open[number] = _Open(task, self.free.popleft())
+                self._submit(number, 0, task.paths)
+                number += 1
+            for request, answer in self.pool.answers(WAIT_SECONDS) if self.open else ():
+                asked_of, at, asked = request.about
+                self._take(asked_of, at, asked, answer)
+            while wanted in self.done:
+                yield self.done.pop(wanted)
+                wanted += 1
+
+    def _submit(self, number: int, at: int, paths: Sequence[str]) -> None:
+        """Ask for images of a task, the first of which has the place `at`."""
+        message = {"paths": paths, "slot": self.open[number].slot, "at": at}
+        self.pool.submit(Request(message, (number, at, len(paths))))
+
+    def _take(self, number: int, at: int, asked: int, answer: Answer) -> None:
+        one = self.open[number]
+        one.left -= 1
+        if "reason" not in answer:
+            one.bad += [(place, reason, mend) for place, reason, mend in answer["bad"]]
+        elif asked == 1:
+            one.bad.append((at, answer["reason"], answer["mend"]))
+        else:  # one of them ended a worker: each is asked for by itself
+            one.left = asked
+            for place, path in enumerate(one.task.paths):
+                self._submit(number, place, (path,))
+        if not one.left:
+            pixels = np.array(self.slots[one.slot][: len(one.task.items)])
+            self.done[number] = one.task.result(pixels, sorted(one.bad))
+            self.free.append(one.slot)
+            del self.open[number]
 
 
 def _joined(parts: list[Decoded]) -> Decoded:

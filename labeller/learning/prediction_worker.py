@@ -24,10 +24,10 @@ from scipy.special import logsumexp
 
 from labeller.errors import ImageError, LabellerError
 from labeller.learning.calibration import probabilities
-from labeller.learning.images import Bytes, square_of
 from labeller.learning.predictors import TrainedModel
 from labeller.learning.saved import load_model
 from labeller.project import Project, open_project
+from labeller.squares import Bytes, square_of
 
 AHEAD = 256  # files that may wait decoded
 GPU_BATCH = 256

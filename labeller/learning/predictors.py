@@ -19,9 +19,10 @@ from labeller.learning.extraction import extract
 from labeller.learning.features import Features, Floats
 from labeller.learning.fine_tune import FineTuneConfig, FineTuned
 from labeller.learning.heads import Head, dropping
-from labeller.learning.images import Bytes, Decoded, Ints, decoded, gathered
+from labeller.learning.images import Decoded, Ints, decoded, gathered
 from labeller.progress import Progress
 from labeller.project import Project
+from labeller.squares import Bytes
 
 STEP = 8_192
 GPU_BATCH = 256

@@ -15,10 +15,11 @@ from labeller.errors import ImageError, ProjectError
 from labeller.learning.device import Device
 from labeller.learning.extraction import extract
 from labeller.learning.features import Features, Floats
-from labeller.learning.images import Bytes, Ints, square_of
+from labeller.learning.images import Ints
 from labeller.learning.snapshot import Labels
 from labeller.progress import Progress
 from labeller.project import Project
+from labeller.squares import Bytes, square_of
 from store.records_made import SyntheticRecord
 from store.vectors import VectorFile
 from strategies.synthesis import Parents, Plan, blend

@@ -19,7 +19,7 @@ from labeller.errors import BackboneError
 from labeller.learning import backbones, device, hog, lite0
 from labeller.learning.backbones import Recipe
 from labeller.learning.extraction import extract
-from labeller.learning.images import square
+from labeller.squares import square
 
 CAT: Callable[[], NDArray[np.uint8]] = skimage.data.chelsea
 

@@ -29,10 +29,10 @@ from labeller.learning.extraction import extract
 from labeller.learning.features import features_of, open_features
 from labeller.learning.fine_tune import FineTuneConfig, fine_tune
 from labeller.learning.fitting import Labelled
-from labeller.learning.images import square
 from labeller.project import Project, change_settings, open_project
 from labeller.services import extraction_cost
 from labeller.services.backbone_names import weights_folder
+from labeller.squares import square
 from tests.labeller.learning.shapes import Told, label, picture, run, shapes
 
 RESNET = "torchvision/resnet18"

@@ -25,11 +25,11 @@ from labeller.learning.committee import (
 from labeller.learning.exported import Whole, onnx_probabilities, probabilities, write_onnx
 from labeller.learning.fine_tune import FineTuneConfig, FineTuned
 from labeller.learning.heads import Head, HeadConfig
-from labeller.learning.images import square_of
 from labeller.learning.predictors import HeadPredictor, TrainedModel
 from labeller.learning.saved import load_model
 from labeller.progress import Progress, Silent
 from labeller.project import Project
+from labeller.squares import square_of
 from store.records import ModelRecord
 from strategies import base
 from tests.labeller.learning.shapes import Told, label, run, shapes

@@ -15,11 +15,11 @@ import pytest
 from labeller.errors import ExportError
 from labeller.learning import exported, heads, training
 from labeller.learning.export_job import run_export_job
-from labeller.learning.images import Bytes, square_of
 from labeller.learning.saved import load_model
 from labeller.progress import Silent
 from labeller.project import Project
 from labeller.services import model_shelf
+from labeller.squares import Bytes, square_of
 from store.errors import Conflict
 from store.records import ModelRecord
 from tests.labeller.learning.shapes import CLASSES, label, run, shapes

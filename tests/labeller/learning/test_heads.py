@@ -14,13 +14,14 @@ from labeller.demo import load
 from labeller.errors import JobCancelled
 from labeller.learning import device, lite0
 from labeller.learning.backbones import get
+from labeller.learning.batches import TensorLoader, batch_size
 from labeller.learning.extraction import extract
 from labeller.learning.features import Scaling
-from labeller.learning.fitting import Labelled, TensorLoader, batch_size
+from labeller.learning.fitting import Labelled
 from labeller.learning.heads import Head, HeadConfig, dropping, fit_head
-from labeller.learning.images import square
 from labeller.progress import Progress, Silent
 from labeller.services.evaluation_scores import wilson
+from labeller.squares import square
 from tests.labeller.learning.shapes import Told
 
 CPU = device.choose("cpu")

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
 from labeller.errors import JobCancelled
 from labeller.learning import device
+from labeller.learning import images as decoding
 from labeller.learning.extraction import compute_missing
 from labeller.learning.features import median_side, open_features
-from labeller.learning.images import Ints, decoded, gathered, square
+from labeller.learning.images import Ints, decoded, gathered
 from labeller.project import Project
+from labeller.squares import square, square_of
 from store.records import NewItem
 from tests.labeller.learning.shapes import Told, add_shapes, picture, shapes
 
@@ -34,6 +39,91 @@ def test_images_come_in_the_order_asked_for(tmp_path: Path) -> None:
     for item, found in zip(ids[:5], pixels[:5], strict=True):
         seed = int(item) - 1
         assert np.array_equal(found, square(Image.fromarray(picture(seed % 3, seed)), 32))
+
+
+@pytest.fixture
+def in_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decode in processes, however few images and cores there are."""
+    monkeypatch.setattr(decoding, "MANY_CORES", 1)
+    monkeypatch.setattr(decoding, "MANY_IMAGES", 1)
+
+
+def test_processes_decode_as_threads_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = shapes(tmp_path / "p", 150, workers=2)
+    (project.root / "images" / "0007.png").unlink()
+    (project.root / "images" / "0020.png").write_bytes(b"no image at all")
+    asked = np.random.default_rng(1).permutation(np.arange(1, 151))
+    threads = list(decoded(project, asked, 32))
+    monkeypatch.setattr(decoding, "MANY_CORES", 1)
+    monkeypatch.setattr(decoding, "MANY_IMAGES", 1)
+    processes = list(decoded(project, asked, 32))
+    assert [part.ids.tolist() for part in processes] == [part.ids.tolist() for part in threads]
+    for one, other in zip(processes, threads, strict=True):
+        assert np.array_equal(one.pixels, other.pixels)
+        assert one.unreadable == other.unreadable
+    assert sum(len(part.unreadable) for part in processes) == 2
+
+
+@pytest.mark.usefixtures("in_processes")
+def test_an_image_that_ends_its_process_costs_itself_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = shapes(tmp_path / "p", 40, workers=2)
+    hostile = tmp_path / "hostile.py"
+    hostile.write_text(
+        "import os\n"
+        "from labeller.services import square_worker as worker\n"
+        "real = worker.square_of\n"
+        "def read(path, *rest):\n"
+        "    if path.endswith('0012.png'):\n"
+        "        os.abort()\n"
+        "    return real(path, *rest)\n"
+        "worker.square_of = read\n"
+        "worker.main()\n"
+    )
+    monkeypatch.setattr(decoding, "COMMAND", (sys.executable, str(hostile)))
+    parts = list(decoded(project, np.arange(1, 41), 32))
+    (bad,) = [one for part in parts for one in part.unreadable]
+    assert bad.item_id == 13
+    assert "SIGABRT" in bad.reason
+    ids = np.concatenate([part.ids for part in parts])
+    assert ids.tolist() == [i for i in range(1, 41) if i != 13]
+    seed = 20
+    pixels = np.concatenate([part.pixels for part in parts])[ids.tolist().index(seed + 1)]
+    assert np.array_equal(pixels, square(Image.fromarray(picture(seed % 3, seed)), 32))
+
+
+@pytest.mark.usefixtures("in_processes")
+def test_without_room_for_the_file_threads_decode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_given: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    project = shapes(tmp_path / "p", 20, workers=2)
+    assert sum(len(part.ids) for part in decoded(project, np.arange(1, 21), 32)) == 20
+
+
+@pytest.mark.usefixtures("in_processes")
+def test_who_stops_early_leaves_no_process_behind(tmp_path: Path) -> None:
+    project = shapes(tmp_path / "p", 80, workers=2)
+    parts = decoded(project, np.arange(1, 81), 32)
+    next(parts)
+    mine = psutil.Process().children()
+    assert sum("square_worker" in " ".join(one.cmdline()) for one in mine) == 2
+    parts.close()
+    assert not [one for one in psutil.Process().children() if one in mine and one.is_running()]
+
+
+def test_a_large_image_is_shrunk_in_whole_steps_first(tmp_path: Path) -> None:
+    side = 1_000
+    ramp = np.linspace(0, 255, side).astype(np.uint8)
+    grey = np.broadcast_to(ramp, (side, side))
+    Image.fromarray(grey.copy()).convert("RGB").save(tmp_path / "ramp.png")
+    found = square_of(tmp_path / "ramp.png", 64, 10**7).astype(float)
+    wanted = np.interp((np.arange(64) + 0.5) / 64 * side - 0.5, np.arange(side), ramp)
+    assert np.abs(found[:, 2:-2] - wanted[None, 2:-2, None]).max() < 1.5
 
 
 def test_a_panorama_keeps_its_detail(tmp_path: Path) -> None:

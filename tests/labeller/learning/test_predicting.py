@@ -16,7 +16,6 @@ from PIL import Image
 
 from labeller.errors import ImageError, JobCancelled, PredictionError
 from labeller.learning import prediction_worker
-from labeller.learning.images import square_of
 from labeller.learning.saved import load_model
 from labeller.progress import Silent
 from labeller.project import Project, create_project
@@ -25,6 +24,7 @@ from labeller.services import prediction_service
 from labeller.services.predicting import Predictor
 from labeller.services.prediction_files import STAGE, TWICE, predict_to_file
 from labeller.services.prediction_service import Resident
+from labeller.squares import square_of
 from store.vectors import VectorFile
 from tests.labeller.learning.shapes import CLASSES, picture, trained
 

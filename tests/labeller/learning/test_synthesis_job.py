@@ -23,7 +23,6 @@ from labeller.learning.extraction import extract
 from labeller.learning.features import features_of, open_features
 from labeller.learning.fine_tune import load_images
 from labeller.learning.fitting import Labelled, absent_classes, joined
-from labeller.learning.images import square_of
 from labeller.learning.saved import load_model
 from labeller.learning.snapshot import Labels, take
 from labeller.learning.synthesis_arrays import Arrays
@@ -34,6 +33,7 @@ from labeller.project import Project, open_project
 from labeller.services import budget, synthesis, synthesis_rendering
 from labeller.services.synthesis import SynthesisPlan
 from labeller.services.synthesis_plan import Limits
+from labeller.squares import square_of
 from strategies.base import Needs
 from strategies.synthesis import Parents, render, strategy_called, trial_plans
 from strategies.synthesis.recipes import called

@@ -1,0 +1,65 @@
+"""A process that decodes images to squares: JSON lines in, pixels into a shared file.
+
+Run as ``python -m labeller.services.square_worker``. It knows no database and no project, starts
+in a fraction of a second, and may die on a hostile file without taking the job along.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labeller.errors import ImageError
+from labeller.squares import square_of
+
+
+def main() -> None:
+    """Answer requests until whoever asked closes the pipe or dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the command's to handle
+    warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
+    config = json.loads(sys.stdin.readline())
+    slots = np.memmap(config["file"], np.uint8, "r+", shape=tuple(config["shape"]))
+    print(json.dumps({"ready": True}), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(answer(json.loads(line), slots, config["max_pixels"])), flush=True)
+
+
+def answer(request: Mapping[str, Any], slots: NDArray[np.uint8], max_pixels: int) -> dict[str, Any]:
+    """Decode some images into a slot.
+
+    Parameters
+    ----------
+    request : mapping
+        ``paths``, at most as many as fit, the number of the ``slot``, and the place there of the
+        first (``at``).
+    slots : array of uint8, shape (n, images, size, size, 3)
+        Changed in place: the squares come in the order of the paths.
+    max_pixels : int
+        Images with more are refused.
+
+    Returns
+    -------
+    dict
+        ``bad``: place, reason and mend of each image that cannot be read.
+    """
+    slot, bad = slots[request["slot"]], []
+    for place, path in enumerate(request["paths"], request["at"]):
+        try:
+            slot[place] = square_of(path, slot.shape[1], max_pixels)
+        except ImageError as error:
+            bad.append([place, error.reason, error.mend])
+        except OSError as error:
+            reason = f"it cannot be read to its end ({error.strerror or error})"
+            bad.append([place, reason, "Check the disk it lies on."])
+    return {"bad": bad}
+
+
+if __name__ == "__main__":
+    main()
