@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LABELS, IMAGES = "Doubtful labels", "Unfamiliar images"
 KEYS = "123456789"
 _PAGE = "unfamiliar"
+_GRID = "unfamiliar_grid"
 _BINS = 60
 _EXPLAINED = (
     "The energy says how strongly anything in an image speaks for any of the classes; it is high "
@@ -45,7 +46,8 @@ def chosen() -> bool:
 
 def show(project: Project) -> None:
     """Draw the most unfamiliar image with what can be decided; as a fragment, quick by key."""
-    st.fragment(_deciding)(str(project.root))
+    st.fragment(_deciding, key=_GRID)(str(project.root))
+    item_dialog.show(project, _GRID)
 
 
 def _deciding(root: str) -> None:
@@ -263,6 +265,4 @@ def _rest(project: Project, others: list[Unfamiliar], total: int) -> None:
         )
         for one in others
     ]
-    choice = grid(project, session.annotator(), tiles, key="unfamiliar_grid", reset=0, pixels=130)
-    if choice.opened is not None:
-        item_dialog.show(project, choice.opened)
+    grid(project, session.annotator(), tiles, key=_GRID, reset=0, pixels=130)
