@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import streamlit as st
 
 from labeller import jobs
-from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import streams
 from labeller.services.streams import RunView
-from labeller.ui import session, view
+from labeller.ui import attempts, session, view
 from labeller.ui.stream_live import counters
-from labeller.ui.stream_setup import ERROR
-from labeller.ui.text import escape_markdown
-from store.errors import StoreError
+from labeller.ui.stream_setup import PLACE
 
 
 def show(project: Project, now: RunView) -> None:
@@ -26,8 +21,7 @@ def show(project: Project, now: RunView) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             _buttons(project, now)
             st.page_link("pages/label.py", label="Label what it asks", icon=":material/ads_click:")
-        if error := st.session_state.pop(ERROR, None):
-            st.error(escape_markdown(error), icon=":material/error:")
+        attempts.show_error(PLACE)
         if now.outdated:
             st.caption(
                 f"A newer model is in use; this run keeps the one of round {now.model_round}. "
@@ -65,8 +59,8 @@ def _buttons(project: Project, now: RunView) -> None:
             key=f"stream_pause_{job.id}",
             icon=":material/pause:",
             disabled=job.cancel_requested,
-            on_click=_tried,
-            args=(lambda: jobs.cancel(project, job.id),),
+            on_click=attempts.tried,
+            args=(PLACE, lambda: jobs.cancel(project, job.id)),
         )
     else:
         st.button(
@@ -74,8 +68,8 @@ def _buttons(project: Project, now: RunView) -> None:
             key=f"stream_go_on_{now.run.id}",
             type="primary",
             icon=":material/play_arrow:",
-            on_click=_tried,
-            args=(lambda: streams.go_on(project, now.run.id),),
+            on_click=attempts.tried,
+            args=(PLACE, lambda: streams.go_on(project, now.run.id)),
         )
     with st.popover(
         "Finish",
@@ -92,14 +86,6 @@ def _buttons(project: Project, now: RunView) -> None:
             "Finish the stream",
             key=f"stream_finish_now_{now.run.id}",
             type="primary",
-            on_click=_tried,
-            args=(lambda: streams.finish(project, now.run.id),),
+            on_click=attempts.tried,
+            args=(PLACE, lambda: streams.finish(project, now.run.id)),
         )
-
-
-def _tried(action: Callable[[], object]) -> None:
-    """Do what a button says; an error waits for the next drawing of the page."""
-    try:
-        action()
-    except (LabellerError, StoreError) as error:
-        st.session_state[ERROR] = str(error)

@@ -10,7 +10,7 @@ import streamlit as st
 from labeller.project import Project
 from labeller.services import labelling, recent, unfamiliar
 from labeller.services.unfamiliar import Listing, Unfamiliar
-from labeller.ui import decided, picture, plots, session, view
+from labeller.ui import attempts, decided, picture, plots, session, view
 from labeller.ui import item as item_dialog
 from labeller.ui.decided import Done
 from labeller.ui.grid import Tile, grid
@@ -53,7 +53,7 @@ def show(project: Project) -> None:
 def _deciding(root: str) -> None:
     project = recent.opened(root)
     found = unfamiliar.listing(project)
-    decided.show_error(_PAGE)
+    attempts.show_error(_PAGE)
     if found.why_not is not None:
         _nothing_known(found)
         return
@@ -186,13 +186,10 @@ def _decide_chosen(project: Project, item_id: int, others: dict[int, str]) -> No
 
 def _decide(project: Project, item_id: int, class_id: int | None, text: str) -> None:
     """Record a decision."""
-
-    def record() -> None:
+    with attempts.attempt(_PAGE):
         name, tab = session.annotator(), session.page_session()
         key = unfamiliar.decide(project, item_id, class_id, name, tab)
         decided.past(project, _PAGE).append(Done(text, item_id, (key,)))
-
-    decided.attempt(_PAGE, record)
 
 
 def _undo_button(project: Project) -> None:
