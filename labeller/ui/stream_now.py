@@ -8,16 +8,23 @@ from labeller import jobs
 from labeller.project import Project
 from labeller.services import streams
 from labeller.services.streams import RunView
-from labeller.ui import attempts, session, view
-from labeller.ui.stream_live import counters
+from labeller.services.streams_run import KIND
+from labeller.ui import attempts, live, view
+from labeller.ui.live import DOUBTFUL, GOOD, NEUTRAL, Count
 from labeller.ui.stream_setup import PLACE
+
+COUNTS = (
+    Count("asked", "Asked", DOUBTFUL),
+    Count("accepted", "Accepted", GOOD),
+    Count("deferred", "Deferred", NEUTRAL),
+)
 
 
 def show(project: Project, now: RunView) -> None:
     """Draw the panel of the stream that is not finished."""
     with st.container(border=True, key="lb_stream_now"):
         st.markdown(f"**Run {now.run.id}** {heading(now)}")
-        counters(project, session.annotator(), now, note(now))
+        _counts(project, now)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             _buttons(project, now)
             st.page_link("pages/label.py", label="Label what it asks", icon=":material/ads_click:")
@@ -27,6 +34,20 @@ def show(project: Project, now: RunView) -> None:
                 f"A newer model is in use; this run keeps the one of round {now.model_round}. "
                 "Finish it to start one with the new model."
             )
+
+
+def _counts(project: Project, now: RunView) -> None:
+    """Draw the run's counts: they outlive its jobs."""
+    run = now.run
+    detail = {count.name: getattr(run, count.name) for count in COUNTS}
+    first = live.Told(
+        state=now.job.state if now.job else run.state,
+        stage=KIND,
+        detail=detail | {"done": run.passed, "total": run.passed + now.unreached},
+        cancel_requested=now.job is not None and now.job.cancel_requested,
+    )
+    job = now.job.id if now.job else None
+    live.draw(project, f"stream_{run.id}", job, first, COUNTS, KIND, "images", note(now))
 
 
 def heading(now: RunView) -> str:
@@ -42,9 +63,7 @@ def heading(now: RunView) -> str:
 def note(now: RunView) -> str:
     """Say what a run waits for while nothing moves."""
     if now.job is not None:
-        if now.job.cancel_requested:
-            return "Pausing at the next safe place …"
-        return "Waiting for a worker to take it." if now.job.state == "waiting" else "Running."
+        return "Waiting for a worker to take it." if now.job.state == "waiting" else ""
     if now.run.follow and not now.unreached:
         return "All images have passed. New ones join when they are imported."
     return f"Paused. {now.run.reason or ''} Go on takes it up at the image where it stopped."
