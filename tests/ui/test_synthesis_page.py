@@ -25,7 +25,7 @@ from labeller.ui import (
     synthesis_runs,
 )
 from labeller.ui import synthesis_view as words
-from store.records import BudgetRecord
+from store.records_budget import BudgetRecord
 from strategies.synthesis import AugmenterMissing, recipes
 from strategies.synthesis.recipes.recipe import Span
 from tests.ui.synthetic import add_model, add_run, labelled_project, parents
