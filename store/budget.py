@@ -6,7 +6,8 @@ from sqlalchemy import func, insert, select, update
 
 from store.models import Budget, Ledger, Queue
 from store.queue import leased
-from store.records import BudgetRecord, LedgerKind, LedgerRecord
+from store.records import LedgerKind
+from store.records_budget import BudgetRecord, LedgerRecord
 from store.repository import Repository, amount, thousandths
 
 

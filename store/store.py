@@ -35,6 +35,7 @@ from store.leaks import Leaks
 from store.models_ import Models, Predictions
 from store.plain import BUSY_SECONDS, plain_errors
 from store.queue import Queues
+from store.regroupings import Regroupings
 from store.rounds import Rounds
 from store.settings import SettingsTable
 from store.synthetic import SyntheticItems
@@ -74,6 +75,7 @@ class Unit:
         self.synthetic = SyntheticItems(connection, clock)
         self.evidence = Evidence(connection, clock)
         self.leaks = Leaks(connection, clock)
+        self.regroupings = Regroupings(connection, clock)
 
 
 # Which databases this thread is writing to: a write inside a write would wait for itself.

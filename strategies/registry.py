@@ -204,6 +204,20 @@ def get(name: str) -> StrategyInfo:
     raise UnknownStrategy(name, names())
 
 
+def get_of(family: Family, name: str) -> StrategyInfo:
+    """Return the strategy of a family called `name`.
+
+    Raises
+    ------
+    UnknownStrategy
+        When there is none of this name; the text lists those there are.
+    """
+    known = names(family)
+    if name not in known:
+        raise UnknownStrategy(name, known)
+    return get(name)
+
+
 def get_pool(name: str) -> StrategyInfo:
     """Return a strategy that picks from a pool, by its name or as a written mixture.
 

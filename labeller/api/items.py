@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, HTTPException, Path, Query, Response
+from fastapi import APIRouter, HTTPException, Path, Response
 from fastapi.responses import FileResponse
 
 from labeller.api.access import Access
+from labeller.api.images import GONE, IfNoneMatch, Size, Version, caching
 from labeller.api.models import LARGEST_ID, Item, Problem
 from labeller.errors import ImageError
 from labeller.project import Project
@@ -16,15 +17,7 @@ from store.records import ItemRecord
 
 router = APIRouter(prefix="/items", tags=["items"])
 ItemId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
-FOR_EVER = "private, max-age=31536000, immutable"
-ASK_AGAIN = "private, no-cache"
 MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
-GONE: dict[int | str, dict[str, Any]] = {
-    **MISSING,
-    200: {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}},
-    304: {"description": "The image the client has is still right."},
-    410: {"model": Problem, "description": "The file is gone or cannot be read any more."},
-}
 
 
 @router.get("/{item_id}", response_model=Item, responses=MISSING)
@@ -57,11 +50,9 @@ def item(item_id: ItemId, access: Access) -> dict[str, Any]:
 def image(
     item_id: ItemId,
     access: Access,
-    size: Literal["thumb", "card", "full"] = "card",
-    v: Annotated[
-        str | None, Query(max_length=64, description="From `image`: lets the answer be kept.")
-    ] = None,
-    if_none_match: Annotated[str | None, Header(max_length=1_000)] = None,
+    size: Size = "card",
+    v: Version = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Send the item's image: a thumbnail, one for the labelling card, or all its pixels."""
     project = access.project
@@ -75,29 +66,10 @@ def image(
     return _file(project, record, size, headers)
 
 
-def caching(
-    version: str, size: str, asked: str | None, known: str | None
-) -> tuple[dict[str, str], bool]:
-    """Return the headers of an image's answer, and whether the client has it already.
-
-    Parameters
-    ----------
-    version, size : str
-        Of the image as it is now.
-    asked : str or None
-        The version in the request's address.
-    known : str or None
-        The request's header ``If-None-Match``.
-    """
-    tag = f'"{version}-{size}"'
-    headers = {"ETag": tag, "Cache-Control": FOR_EVER if asked == version else ASK_AGAIN}
-    return headers, known is not None and tag in (one.strip() for one in known.split(","))
-
-
 def _file(
     project: Project,
     record: ItemRecord,
-    size: Literal["thumb", "card", "full"],
+    size: Size,
     headers: dict[str, str],
 ) -> Response:
     """Send the image file, or say why it cannot be had."""

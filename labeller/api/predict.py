@@ -14,8 +14,8 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException as FormError
 
+from labeller.api import forms
 from labeller.api.access import Access
 from labeller.api.models import Problem
 from labeller.project import Project
@@ -23,33 +23,13 @@ from labeller.services.prediction_service import resident
 from labeller.services.uploading import MOST_FILES
 
 router = APIRouter(tags=["predictions"])
-IMAGES, KEYS = "images", "keys"
+KEYS = "keys"
 LONGEST_KEY = 1_000
 JSON_LINES = "application/x-ndjson"
-BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": [IMAGES],
-                    "properties": {
-                        IMAGES: {
-                            "type": "array",
-                            "items": {"type": "string", "format": "binary"},
-                            "maxItems": MOST_FILES,
-                        },
-                        KEYS: {
-                            "type": "array",
-                            "items": {"type": "string", "maxLength": LONGEST_KEY},
-                            "description": "A key for each image; else its file name.",
-                        },
-                    },
-                }
-            }
-        },
-    }
+_KEYS_SCHEMA = {
+    "type": "array",
+    "items": {"type": "string", "maxLength": LONGEST_KEY},
+    "description": "A key for each image; else its file name.",
 }
 Given = list[tuple[str, BinaryIO]]
 
@@ -62,7 +42,7 @@ Given = list[tuple[str, BinaryIO]]
         411: {"model": Problem},
         409: {"model": Problem, "description": "There is no model yet."},
     },
-    openapi_extra=BODY,
+    openapi_extra=forms.body(**{KEYS: _KEYS_SCHEMA}),
 )
 async def predict(request: Request, access: Access) -> StreamingResponse:
     """Predict images by the model in use, up to 100 MB and 200 files at a time.
@@ -71,23 +51,18 @@ async def predict(request: Request, access: Access) -> StreamingResponse:
     `probabilities`, `energy` and `model`; an image that cannot be read has `error` and `mend`. The
     first request waits for the model to be loaded, the next are answered at once.
     """
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise HTTPException(422, f"Send a form (multipart/form-data) with the field `{IMAGES}`.")
-    try:
-        async with request.form(max_files=MOST_FILES, max_fields=MOST_FILES + 10) as form:
-            files = [one for one in form.getlist(IMAGES) if isinstance(one, UploadFile)]
-            keys = [one for one in form.getlist(KEYS) if isinstance(one, str)]
-            given = _keyed(files, keys)
-            lines = await run_in_threadpool(_begun, access.project, given)
-    except FormError as error:
-        raise HTTPException(422, f"The form cannot be read: {error.detail}") from error
+    async with forms.form(request, most_fields=MOST_FILES + 10) as form:
+        files = [one for one in form.getlist(forms.IMAGES) if isinstance(one, UploadFile)]
+        keys = [one for one in form.getlist(KEYS) if isinstance(one, str)]
+        given = _keyed(files, keys)
+        lines = await run_in_threadpool(_begun, access.project, given)
     return StreamingResponse(lines, media_type=JSON_LINES)
 
 
 def _keyed(files: list[UploadFile], keys: list[str]) -> Given:
     """Give each image its key."""
     if not files:
-        raise HTTPException(422, f"Send images in the field `{IMAGES}`.")
+        raise HTTPException(422, f"Send images in the field `{forms.IMAGES}`.")
     if keys and len(keys) != len(files):
         raise HTTPException(422, f"{len(files)} images came with {len(keys)} keys. Send as many.")
     named = keys or [one.filename or "" for one in files]

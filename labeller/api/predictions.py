@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, HTTPException, Path, Query, Response
+from fastapi import APIRouter, HTTPException, Path, Response
 from fastapi.responses import FileResponse
 
 from labeller.api.access import Access
-from labeller.api.items import GONE, caching
+from labeller.api.images import GONE, IfNoneMatch, Version, caching
 from labeller.api.models import LARGEST_ID
 from labeller.errors import ImageError, PredictionError
 from labeller.services import prediction_plans, predictions, thumbnails
@@ -22,10 +22,8 @@ def image(
     row: Annotated[int, Path(ge=0, le=LARGEST_ID)],
     access: Access,
     size: Literal["thumb", "card"] = "card",
-    v: Annotated[
-        str | None, Query(max_length=64, description="Lets the answer be kept when it is right.")
-    ] = None,
-    if_none_match: Annotated[str | None, Header(max_length=1_000)] = None,
+    v: Version = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Send an image that was predicted on the Predict page: a thumbnail, or a large one."""
     project = access.project

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, HTTPException, Path, Query, Response
+from fastapi import APIRouter, HTTPException, Path, Query, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from labeller.api.access import Access
-from labeller.api.items import GONE, caching
+from labeller.api.images import GONE, IfNoneMatch, Size, Version, caching
 from labeller.api.models import LARGEST_ID, MOST_EVENTS, Identity, Problem, Taken
 from labeller.errors import ImageError
 from labeller.services import checking, labelling, synthesis
@@ -96,11 +96,9 @@ def verdicts(body: VerdictsRequest, access: Access) -> dict[str, int]:
 def image(
     synthetic_id: SyntheticId,
     access: Access,
-    size: Literal["thumb", "card", "full"] = "card",
-    v: Annotated[
-        str | None, Query(max_length=64, description="From `image`: lets the answer be kept.")
-    ] = None,
-    if_none_match: Annotated[str | None, Header(max_length=1_000)] = None,
+    size: Size = "card",
+    v: Version = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Send a synthetic item's picture: a thumbnail, or all its pixels."""
     with access.project.store.read() as unit:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, BinaryIO
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException as FormError
 
+from labeller.api import forms
 from labeller.api.access import Access
 from labeller.api.models import Problem
 from labeller.project import Project
@@ -17,27 +17,6 @@ from labeller.services import uploading, watching
 from store.records import JobRecord
 
 router = APIRouter(tags=["items"])
-FIELD = "images"
-BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": [FIELD],
-                    "properties": {
-                        FIELD: {
-                            "type": "array",
-                            "items": {"type": "string", "format": "binary"},
-                            "maxItems": uploading.MOST_FILES,
-                        }
-                    },
-                }
-            }
-        },
-    }
-}
 
 
 class ReceivedFile(BaseModel):
@@ -60,25 +39,20 @@ class Uploaded(BaseModel):
     status_code=202,
     response_model=Uploaded,
     responses={411: {"model": Problem}},
-    openapi_extra=BODY,
+    openapi_extra=forms.body(),
 )
 async def upload(request: Request, access: Access) -> dict[str, Any]:
     """Send images, up to 100 MB and 200 files at a time; they are imported and never replaced.
 
     The token is checked before the body is read. New items join a stream that follows.
     """
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise HTTPException(422, f"Send a form (multipart/form-data) with the field `{FIELD}`.")
-    try:
-        async with request.form(max_files=uploading.MOST_FILES, max_fields=10) as form:
-            files = [
-                (one.filename or "", one.file)
-                for one in form.getlist(FIELD)
-                if isinstance(one, UploadFile)
-            ]
-            received, job = await run_in_threadpool(_take_in, access.project, files)
-    except FormError as error:
-        raise HTTPException(422, f"The form cannot be read: {error.detail}") from error
+    async with forms.form(request, most_fields=10) as form:
+        files = [
+            (one.filename or "", one.file)
+            for one in form.getlist(forms.IMAGES)
+            if isinstance(one, UploadFile)
+        ]
+        received, job = await run_in_threadpool(_take_in, access.project, files)
     return {"files": received, "job": job.id if job else None}
 
 

@@ -6,7 +6,7 @@ import math
 
 from labeller.errors import BudgetError
 from labeller.project import Project
-from store.records import BudgetRecord, LedgerRecord
+from store.records_budget import BudgetRecord, LedgerRecord
 
 
 def meter(project: Project) -> BudgetRecord:

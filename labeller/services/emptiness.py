@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from labeller.project import Project
-from store.records import BudgetRecord
+from store.records_budget import BudgetRecord
 
 if TYPE_CHECKING:
     from store.store import Unit

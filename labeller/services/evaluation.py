@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labeller.project import Project
-from labeller.services.evaluation_scores import wilson
+from labeller.services.evaluation_scores import class_scores, wilson
 from store.records import ModelRecord, RoundRecord
 
 Ints = NDArray[np.int64]
@@ -96,15 +96,14 @@ def per_class(table: Ints, class_ids: Sequence[int]) -> list[dict[str, Any]]:
         ``class_id``, ``n`` (true items), ``precision`` and ``recall``; None where nothing was
         predicted, or nothing is there.
     """
-    right, true, predicted = np.diag(table), table.sum(axis=1), table.sum(axis=0)
     return [
         {
-            "class_id": int(class_id),
-            "n": int(true[i]),
-            "precision": float(right[i] / predicted[i]) if predicted[i] else None,
-            "recall": float(right[i] / true[i]) if true[i] else None,
+            "class_id": one.class_id,
+            "n": one.support,
+            "precision": one.precision.value,
+            "recall": one.recall.value,
         }
-        for i, class_id in enumerate(class_ids)
+        for one in class_scores(table, class_ids)
     ]
 
 

@@ -15,7 +15,8 @@ from labeller.services.budget import amount
 from labeller.services.class_names import class_ids, class_name
 from labeller.services.path_lookup import items_by_path
 from labeller.services.tables import NOBODY, BadRow, Row, TableError, read_table
-from store.records import BudgetRecord, EventResult, NewEvent
+from store.records import EventResult, NewEvent
+from store.records_budget import BudgetRecord
 from store.store import Unit
 
 COLUMNS = {

@@ -12,15 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from labeller.project import Project
 from labeller.services.emptiness import why_empty
-from store.records import (
-    BudgetRecord,
-    EventKind,
-    EventResult,
-    EventSource,
-    ItemRecord,
-    NewEvent,
-    QueueEntry,
-)
+from store.records import EventKind, EventResult, EventSource, ItemRecord, NewEvent, QueueEntry
+from store.records_budget import BudgetRecord
 
 if TYPE_CHECKING:
     from store.store import Unit

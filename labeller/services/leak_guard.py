@@ -87,16 +87,16 @@ def regroup(
     ]
     why = [*(link for merger in plan.mergers for link in merger.links), *plan.apart]
     with project.store.write() as unit:
-        number = unit.leaks.start(distance, len(plan.apart), job_id)
+        number = unit.regroupings.start(distance, len(plan.apart), job_id)
     for some in chunks(why, BATCH):
         with project.store.write() as unit:
             unit.leaks.link(some, checked=True)
     for part in chunks(changes, BATCH):
         with project.store.write() as unit:
-            unit.leaks.regroup(number, part)
+            unit.regroupings.regroup(number, part)
     with project.store.write() as unit:
         unit.leaks.check_all()
-        return unit.leaks.run(number)
+        return unit.regroupings.run(number)
 
 
 def _plan(unit: Unit, links: Sequence[LinkRecord]) -> Mergers:
@@ -108,7 +108,7 @@ def _plan(unit: Unit, links: Sequence[LinkRecord]) -> Mergers:
 
 def _wanted(unit: Unit, links: Sequence[LinkRecord]) -> list[LinkRecord]:
     """Leave out what a person said are no near-duplicates, by taking a regrouping back."""
-    declined = list(unit.leaks.declined().values())
+    declined = list(unit.regroupings.declined().values())
     if not declined:
         return list(links)
     now = unit.leaks.groups({i for one in links for i in (one.item_id, one.other_id)})
@@ -171,7 +171,7 @@ def overview(project: Project) -> Guarded:
     with project.store.read() as unit:
         return Guarded(
             links=unit.leaks.count_links(),
-            runs=tuple(unit.leaks.runs()),
+            runs=tuple(unit.regroupings.runs()),
             unused=unit.items.page_count(split="unused"),
             checked=checked(unit),
         )
@@ -189,7 +189,7 @@ def twins(project: Project, number: int, offset: int = 0, limit: int = 24) -> li
         How many to leave out first, and the longest page.
     """
     with project.store.read() as unit:
-        changes = unit.leaks.changes(number, offset, limit)
+        changes = unit.regroupings.changes(number, offset, limit)
         ids = [one.item_id for one in changes]
         closest: dict[int, LinkRecord] = {}
         for link in unit.leaks.links_of(ids):
@@ -229,6 +229,6 @@ def undo(project: Project, number: int) -> int:
     """
     try:
         with project.store.write() as unit:
-            return unit.leaks.undo(number)
+            return unit.regroupings.undo(number)
     except (NotFound, Conflict) as error:
         raise LeakError(str(error)) from error

@@ -23,10 +23,8 @@ from labeller.services.streams_plan import StreamPlan
 from labeller.services.streams_pool import Sampled, Source, sampled, source_of
 from labeller.services.streams_run import recover, refuse_ended
 from labeller.services.streams_shown import Floats, Ints
-from store.errors import NotFound
 from store.records import JobRecord
 from store.records_made import GeneratedRunRecord
-from store.store import Unit
 
 KIND: Final = "propagation"
 Method = Literal["model", "spreading"]
@@ -250,11 +248,7 @@ def start(project: Project, plan: PropagationPlan) -> GeneratedRunRecord:
     checked(plan)
     recover(project)
     with project.store.write() as unit:
-        other = streams.unfinished(unit, KIND)
-        if other is not None:
-            raise StreamRunError(
-                f"Run {other.id} is not finished. Let it go on, or end it, before another starts."
-            )
+        streams.refuse_second(unit, KIND)
         source = source_of(project, unit)
         items = unit.generated_labels.arrivals_count()
         if not items:
@@ -273,31 +267,14 @@ def go_on(project: Project, run_id: int) -> JobRecord:
     Raises
     ------
     StreamRunError
-        When there is no such run, it is no propagation, it is finished, or its model or its
-        predictions are gone.
+        When there is no such propagation, it is finished, or its model or its predictions are
+        gone.
     JobError
         When a propagation job is active already.
     """
     recover(project)
+    run = streams.get_run(project, run_id, KIND)
+    refuse_ended(run)
     with project.store.read() as unit:
-        run = _get(unit, run_id)
-        refuse_ended(run)
         source_of(project, unit, run.model_id)
     return jobs.submit(project, KIND, {"run": run.id})
-
-
-def view_of(project: Project, run_id: int) -> RunView:
-    """Return one propagation; raises `StreamRunError` when there is none of this number."""
-    with project.store.read() as unit:
-        _get(unit, run_id)
-    return next(one for one in runs(project) if one.run.id == run_id)
-
-
-def _get(unit: Unit, run_id: int) -> GeneratedRunRecord:
-    try:
-        run = unit.generated.get(run_id)
-    except NotFound as error:
-        raise StreamRunError(str(error)) from error
-    if run.kind != KIND:
-        raise StreamRunError(f"Run {run_id} is a {run.kind}, no propagation.")
-    return run

@@ -7,7 +7,8 @@ from typing import Any
 from labeller import jobs
 from labeller.project import Project
 from labeller.services import rounds
-from store.records import BudgetRecord, JobRecord, ModelRecord, RoundRecord
+from store.records import JobRecord, ModelRecord, RoundRecord
+from store.records_budget import BudgetRecord
 
 SHOWN_JOBS = 10
 

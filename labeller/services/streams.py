@@ -81,6 +81,24 @@ def runs(project: Project, kind: GeneratedKind = KIND) -> list[RunView]:
         ]
 
 
+def get_run(project: Project, run_id: int, kind: GeneratedKind = KIND) -> GeneratedRunRecord:
+    """Return one run; raises `StreamRunError` when there is none of this number and kind."""
+    with project.store.read() as unit:
+        try:
+            found = unit.generated.get(run_id)
+        except NotFound as error:
+            raise StreamRunError(str(error)) from error
+    if found.kind != kind:
+        raise StreamRunError(f"Run {run_id} is a {found.kind}, no {kind}.")
+    return found
+
+
+def view_of(project: Project, run_id: int, kind: GeneratedKind = KIND) -> RunView:
+    """Return one of :func:`runs`; raises what :func:`get_run` does."""
+    get_run(project, run_id, kind)
+    return next(one for one in runs(project, kind) if one.run.id == run_id)
+
+
 def unreached(project: Project, run_id: int) -> int:
     """Return how many items could still pass in a run: unlabelled now, and not decided by it."""
     with project.store.read() as unit:
@@ -111,7 +129,7 @@ def start(project: Project, plan: StreamPlan) -> GeneratedRunRecord:
     """
     recover(project)
     with project.store.read() as unit:
-        _refuse_second(unit)
+        refuse_second(unit)
         prepared = prepare(project, unit, plan)
     machine = prepared.machine(project, plan)
     refused = why_not(prepared, plan)
@@ -126,7 +144,7 @@ def start(project: Project, plan: StreamPlan) -> GeneratedRunRecord:
         "machine": machine.to_json(),
     }
     with project.store.write() as unit:
-        _refuse_second(unit)
+        refuse_second(unit)
         run = unit.generated.start(
             KIND,
             prepared.source.model.id,
@@ -140,9 +158,9 @@ def start(project: Project, plan: StreamPlan) -> GeneratedRunRecord:
         return unit.generated.get(run.id)
 
 
-def _refuse_second(unit: Unit) -> None:
-    """Raise when a stream is not finished."""
-    other = unfinished(unit)
+def refuse_second(unit: Unit, kind: GeneratedKind = KIND) -> None:
+    """Raise `StreamRunError` when a run of a kind is not finished."""
+    other = unfinished(unit, kind)
     if other is not None:
         raise StreamRunError(
             f"Run {other.id} is not finished. Let it go on, or end it, before another starts."
@@ -159,25 +177,17 @@ def go_on(project: Project, run_id: int) -> JobRecord:
     Raises
     ------
     StreamRunError
-        When there is no such run, it is finished, or its model or its predictions are gone.
+        When there is no such stream, it is finished, or its model or its predictions are gone.
     JobError
         When a stream job is active already.
     """
     recover(project)
-    run = _get(project, run_id)
+    run = get_run(project, run_id)
     refuse_ended(run)
     machine_of(run)
     with project.store.read() as unit:
         source_of(project, unit, run.model_id)
     return _submit(project, run)
-
-
-def _get(project: Project, run_id: int) -> GeneratedRunRecord:
-    with project.store.read() as unit:
-        try:
-            return unit.generated.get(run_id)
-        except NotFound as error:
-            raise StreamRunError(str(error)) from error
 
 
 def finish(project: Project, run_id: int) -> GeneratedRunRecord:

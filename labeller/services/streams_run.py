@@ -102,9 +102,7 @@ def advance(
         When the job was taken from this process.
     """
     with project.store.write() as unit:
-        if not unit.jobs.beat(job_id):
-            raise JobLost(f"Job {job_id} was taken from this process; it stops.")
-        run = unit.generated.hold(run_id)
+        run = _held(unit, job_id, run_id)
         state = _capped(unit, project.settings.label_price, run)
         ids = unit.generated_labels.arrivals(run.cursor, upto, size)
         if state.finished or not len(ids):
@@ -185,9 +183,7 @@ def settle(project: Project, job_id: int, run_id: int) -> bool:
         When the job was taken from this process.
     """
     with project.store.write() as unit:
-        if not unit.jobs.beat(job_id):
-            raise JobLost(f"Job {job_id} was taken from this process; it stops.")
-        run = unit.generated.hold(run_id)
+        run = _held(unit, job_id, run_id)
         if _capped(unit, project.settings.label_price, run).finished:
             unit.generated.set_state(run_id, "finished", reason=SPENT)
         elif len(unit.generated_labels.arrivals(run.cursor, limit=1)):
@@ -221,3 +217,10 @@ def recover(project: Project) -> None:
             if again.state == "running" and again.job_id == job.id:
                 reason = STOPPED if job.state == "cancelled" else job.error
                 unit.generated.set_state(run.id, "paused", reason=reason)
+
+
+def _held(unit: Unit, job_id: int, run_id: int) -> GeneratedRunRecord:
+    """Beat for a job and return its run, held until the end of the transaction."""
+    if not unit.jobs.beat(job_id):
+        raise JobLost(f"Job {job_id} was taken from this process; it stops.")
+    return unit.generated.hold(run_id)

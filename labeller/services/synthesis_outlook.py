@@ -20,7 +20,8 @@ from labeller.services.synthesis_plan import (
     narrowed,
 )
 from labeller.services.synthesis_rendering import check_rendering
-from store.records import BudgetRecord, ClassRecord
+from store.records import ClassRecord
+from store.records_budget import BudgetRecord
 from strategies import registry
 from strategies.base import Needs
 from strategies.synthesis import SynthesisInfo, strategy_called

@@ -23,12 +23,14 @@ from store.store import Unit
 
 PAGE = 60
 NO_REFUND = "The history keeps it; the budget is not refunded."
+_GRID = "lb_grid"
 _RESET = "browse_reset"
 
 
 def show(project: Project) -> None:
     """Draw filters and grid; they run as a fragment, so that choosing never draws the page anew."""
-    st.fragment(_show)(str(project.root))
+    st.fragment(_show, key=_GRID)(str(project.root))
+    item_dialog.show(project, _GRID)
 
 
 def _show(root: str) -> None:
@@ -56,18 +58,16 @@ def _show(root: str) -> None:
         )
         made = generated_marks.marks(unit, [item.id for item in items])
         tiles = [_tile(project, unit, item, classes, made.get(item.id)) for item in items]
-    choice = grid(
+    selected = grid(
         project,
         session.annotator(),
         tiles,
-        key="lb_grid",
+        key=_GRID,
         reset=st.session_state.get(_RESET, 0),
         pixels=pixels,
     )
     with top:
-        _actions(project, choice.selected, {i.id: i for i in items}, classes)
-    if choice.opened is not None:
-        item_dialog.show(project, choice.opened)
+        _actions(project, selected, {i.id: i for i in items}, classes)
 
 
 def _nothing(filters: Filters) -> None:

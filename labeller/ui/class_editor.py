@@ -9,15 +9,14 @@ from urllib.parse import quote
 
 import streamlit as st
 
-from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import classes
-from labeller.ui import creation, session, view
+from labeller.ui import attempts, creation, session, view
+from labeller.ui.choosing import chosen_row
 from labeller.ui.text import escape_markdown
-from store.errors import StoreError
 from store.records import ClassRecord
 
-_ERROR = "classes_error"
+_PLACE = "classes"
 _CHOSEN = "classes_chosen"
 
 
@@ -31,8 +30,7 @@ def show(project: Project) -> None:
     head.title("Classes", width="content")
     with head:
         _undo(project)
-    if error := st.session_state.pop(_ERROR, None):
-        st.error(escape_markdown(error), icon=":material/error:")
+    attempts.show_error(_PLACE)
     if not records:
         st.markdown("No classes yet. Add the names that an image can get, one per line.")
         _add(project, expanded=True)
@@ -63,17 +61,14 @@ def _table(records: list[ClassRecord], counts: dict[int, int]) -> ClassRecord:
         }
         for record in records
     ]
-    state = st.dataframe(
+    place = chosen_row(
         rows,
-        hide_index=True,
-        height="auto" if len(rows) <= 12 else 460,
-        row_height=36,
-        on_select="rerun",
-        selection_mode="single-row-required",
-        selection_default={"selection": {"rows": [order.index(before) if before in order else 0]}},
-        # A row number means nothing once the order has changed: the table then begins anew.
         key=f"classes_table_{hash(tuple(order))}",
-        column_config={
+        first=order.index(before) if before in order else 0,
+        most=12,
+        height=460,
+        row_height=36,
+        columns={
             "Colour": st.column_config.ImageColumn("", width=40),
             "Key": st.column_config.TextColumn(width=50),
             "Class": st.column_config.TextColumn(width=190),
@@ -82,10 +77,8 @@ def _table(records: list[ClassRecord], counts: dict[int, int]) -> ClassRecord:
             ),
         },
     )
-    selected = state["selection"]["rows"]
-    index = selected[0] if selected and selected[0] < len(records) else 0
-    st.session_state[_CHOSEN] = records[index].id
-    return records[index]
+    st.session_state[_CHOSEN] = records[place].id
+    return records[place]
 
 
 def swatch(colour: str) -> str:
@@ -165,8 +158,8 @@ def _order(project: Project, records: list[ClassRecord], record: ClassRecord) ->
                 icon=f":material/{icon}:",
                 key=f"move_{text}_{record.id}",
                 disabled=not 0 <= to < len(records) or to == place,
-                on_click=_try_later,
-                args=(lambda to=to: classes.move(project, record.id, to),),
+                on_click=attempts.tried,
+                args=(_PLACE, lambda to=to: classes.move(project, record.id, to)),
             )
 
 
@@ -216,8 +209,8 @@ def _undo(project: Project) -> None:
         icon=":material/undo:",
         key="classes_undo",
         disabled=last is None,
-        on_click=_try_later,
-        args=(lambda: _undone(project),),
+        on_click=attempts.tried,
+        args=(_PLACE, lambda: _undone(project)),
     )
 
 
@@ -246,13 +239,5 @@ def _log(project: Project) -> None:
 
 def _try(action: Callable[[], Any]) -> None:
     """Change something and draw the page anew; an error is shown there."""
-    _try_later(action)
+    attempts.tried(_PLACE, action)
     st.rerun()
-
-
-def _try_later(action: Callable[[], Any]) -> None:
-    """Change something in a callback: the page is drawn right after it."""
-    try:
-        action()
-    except (LabellerError, StoreError) as error:
-        st.session_state[_ERROR] = str(error)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from labeller.errors import LabellerError
 from labeller.project import Project
+from labeller.ui.attempts import attempt
 from labeller.ui.text import escape_markdown
-from store.errors import StoreError
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +31,6 @@ def passed(project: Project, page: str) -> list[int]:
     """Return the items that were passed over in this tab."""
     found: list[int] = st.session_state.setdefault(f"{page}_passed_{project.id}", [])
     return found
-
-
-def attempt(page: str, work: Callable[[], None]) -> bool:
-    """Do some work and say whether it succeeded; why not is shown where the next image would be."""
-    try:
-        work()
-    except (LabellerError, StoreError) as error:
-        st.session_state[f"{page}_error"] = str(error)
-        return False
-    return True
-
-
-def show_error(page: str) -> None:
-    """Show what `attempt` could not do, once."""
-    if error := st.session_state.pop(f"{page}_error", None):
-        st.error(escape_markdown(error), icon=":material/error:")
 
 
 def pass_button(project: Project, page: str, item: int) -> None:
@@ -77,5 +60,8 @@ def undo_button(page: str, done: list[Done], take_back: Callable[[Done], None]) 
 
 
 def _undo(done: list[Done], page: str, take_back: Callable[[Done], None]) -> None:
-    if done and attempt(page, lambda: take_back(done[-1])):
+    if not done:
+        return
+    with attempt(page):
+        take_back(done[-1])
         done.pop()

@@ -6,14 +6,8 @@ from dataclasses import dataclass
 
 from labeller.project import Project
 from labeller.services import rounds
-from store.records import (
-    BudgetRecord,
-    Counts,
-    JobRecord,
-    ModelRecord,
-    QueueCounts,
-    RoundRecord,
-)
+from store.records import Counts, JobRecord, ModelRecord, QueueCounts, RoundRecord
+from store.records_budget import BudgetRecord
 
 DISMISSED = "dismissed_jobs"
 _LOOK_BACK = 20

@@ -11,6 +11,7 @@ import streamlit as st
 from labeller.project import Project
 from labeller.services import ablations, evaluation
 from labeller.ui import model_facts, plots, round_details, view
+from labeller.ui.choosing import chosen_row
 from labeller.ui.text import escape_markdown
 from store.records import ClassRecord, ModelRecord, RoundRecord
 
@@ -153,15 +154,13 @@ def _table(past: Past) -> RoundRecord:
     """List the rounds, newest first, and return the chosen one."""
     rounds = list(reversed(past.rounds))
     first = next((n for n, record in enumerate(rounds) if past.model_of(record)), 0)
-    state = st.dataframe(
+    place = chosen_row(
         table_rows(past, time.time())[::-1],
-        hide_index=True,
-        height="auto" if len(rounds) <= 10 else 400,
-        on_select="rerun",
-        selection_mode="single-row-required",
-        selection_default={"selection": {"rows": [first]}},
         key=f"rounds_{len(rounds)}",
-        column_config={
+        first=first,
+        most=10,
+        height=400,
+        columns={
             "Round": st.column_config.NumberColumn(width="small"),
             "Audit accuracy": st.column_config.TextColumn(help="With its 95 % interval."),
             "Gain": st.column_config.TextColumn(
@@ -171,8 +170,7 @@ def _table(past: Past) -> RoundRecord:
             "Labels": st.column_config.NumberColumn(format="localized"),
         },
     )
-    selected = state["selection"]["rows"]
-    return rounds[selected[0] if selected and selected[0] < len(rounds) else first]
+    return rounds[place]
 
 
 def table_rows(past: Past, now: float) -> list[dict[str, Any]]:

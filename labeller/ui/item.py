@@ -9,24 +9,33 @@ import streamlit as st
 
 from labeller.errors import ImageError, LabellerError
 from labeller.project import Project
-from labeller.services import generated_marks, labelling, thumbnails
+from labeller.services import generated_marks, labelling, recent, thumbnails
 from labeller.services.generated_marks import Mark
 from labeller.services.labelling import Act
-from labeller.ui import session, view
+from labeller.ui import opened, session, view
 from labeller.ui.text import escape_markdown
 from store.errors import StoreError
 from store.records import EventRecord, ItemRecord, LabelRecord
 
 
-def show(project: Project, item_id: int) -> None:
-    """Open the dialog."""
+def show(project: Project, grid: str) -> None:
+    """Draw the dialog of the image that was opened in a grid, until it is closed."""
+    st.fragment(_show, key=opened.DIALOG)(str(project.root), grid)
+
+
+def _show(root: str, grid: str) -> None:
+    project = recent.opened(root)
+    item_id = opened.in_grid(grid)
+    if item_id is None:
+        return
     with project.store.read() as unit:
         item = unit.items.get(item_id)
     if item is None:
-        st.warning("That image is no longer in the project.")
+        st.toast("That image is no longer in the project.", icon=":material/info:")
+        opened.close()
         return
     title = escape_markdown(labelling.item_name(item))
-    st.dialog(title, width="large")(_body)(project, item_id)
+    st.dialog(title, width="large", on_dismiss=opened.close)(_body)(project, item_id)
 
 
 def _body(project: Project, item_id: int) -> None:

@@ -7,19 +7,17 @@ from html import escape
 
 import streamlit as st
 
-from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import labelling, leak_guard
 from labeller.services.leak_guard import Guarded, Twin
-from labeller.ui import session, view
+from labeller.ui import attempts, session, view
 from labeller.ui.evaluation_gallery import thumbnail_html
 from labeller.ui.text import escape_markdown
-from store.errors import StoreError
 from store.records import ItemRecord
 from store.records_leaks import RegroupingRecord
 
 PAGE = 12
-_ERROR = "leak_error"
+_PLACE = "leaks"
 
 
 def show(project: Project) -> None:
@@ -27,8 +25,7 @@ def show(project: Project) -> None:
     st.subheader("Leak guard", help="No near-duplicate of a training image may measure a model.")
     found = leak_guard.overview(project)
     st.markdown(escape_markdown(summary(found, project.settings.leak_distance)))
-    if error := st.session_state.pop(_ERROR, None):
-        st.error(escape_markdown(error), icon=":material/error:")
+    attempts.show_error(_PLACE)
     runs = [run for run in found.runs if run.joined or run.apart]
     if not runs:
         return
@@ -107,12 +104,9 @@ def _remarks(run: RegroupingRecord) -> None:
 
 
 def _undo(project: Project, number: int) -> None:
-    try:
+    with attempts.attempt(_PLACE):
         changed = leak_guard.undo(project, number)
-    except (LabellerError, StoreError) as error:
-        st.session_state[_ERROR] = str(error)
-        return
-    session.toast_later(f"{view.count(changed, 'image')} put back.", ":material/undo:")
+        session.toast_later(f"{view.count(changed, 'image')} put back.", ":material/undo:")
 
 
 def _gallery(project: Project, run: RegroupingRecord) -> None:

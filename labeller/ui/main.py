@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from labeller.services import watching
-from labeller.ui import session, sidebar
+from labeller.ui import opened, session, sidebar
 
 HERE = Path(__file__).parent
 ABOUT = "An active-learning workbench for labelling images: your labels, where they teach the most."
@@ -71,6 +71,7 @@ def show() -> None:
     target = FIRST if chosen is alias else session.pop_target()
     if target:
         st.switch_page(pages[target])
+    opened.turn_to(chosen.url_path)
     sidebar.show(project)
     chosen.run()
 

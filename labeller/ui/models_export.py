@@ -10,14 +10,11 @@ from typing import Any
 
 import streamlit as st
 
-from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import model_card, model_shelf
 from labeller.services.model_shelf import Check, Export, Shelved
+from labeller.ui import attempts, view
 from labeller.ui import evaluation_words as words
-from labeller.ui import view
-from labeller.ui.text import escape_markdown
-from store.errors import StoreError
 
 FORMATS = {
     "onnx": "ONNX",
@@ -26,7 +23,7 @@ FORMATS = {
 }
 LOSES = 0.01  # of the accuracy; with more a file is warned about
 CARD = "MODEL_CARD.md"
-_ERROR = "models_export_error"
+_PLACE = "models_export"
 
 
 def show(project: Project, one: Shelved) -> None:
@@ -53,8 +50,7 @@ def show(project: Project, one: Shelved) -> None:
             on_click=_export,
             args=(project, one.model.id, tuple(formats)),
         )
-    if error := st.session_state.pop(_ERROR, None):
-        st.error(escape_markdown(error), icon=":material/error:")
+    attempts.show_error(_PLACE)
     if one.export is None:
         st.caption(
             "Each file is compared with the model on the audit set before you get it, and comes "
@@ -152,7 +148,5 @@ _HELPS = {
 
 
 def _export(project: Project, model: int, formats: tuple[str, ...]) -> None:
-    try:
+    with attempts.attempt(_PLACE):
         model_shelf.start_export(project, model, formats)
-    except (LabellerError, StoreError) as error:
-        st.session_state[_ERROR] = str(error)

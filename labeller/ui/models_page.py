@@ -8,13 +8,12 @@ from typing import Any
 
 import streamlit as st
 
-from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import evaluation_report, model_comparison, model_shelf, recent
 from labeller.services.evaluation_scores import Share
 from labeller.services.model_shelf import Shelved
-from labeller.ui import evaluation_words as words
 from labeller.ui import (
+    attempts,
     history,
     model_facts,
     models_compare,
@@ -23,10 +22,9 @@ from labeller.ui import (
     snapshot_export,
     view,
 )
-from labeller.ui.text import escape_markdown
-from store.errors import StoreError
+from labeller.ui import evaluation_words as words
 
-_ERROR = "models_error"
+_PLACE = "models"
 
 
 def show(project: Project) -> None:
@@ -37,8 +35,7 @@ def show(project: Project) -> None:
         history.show_next_step(project, "No model yet.")
         return
     chosen = _table(project, shelf)
-    if error := st.session_state.pop(_ERROR, None):
-        st.error(escape_markdown(error), icon=":material/error:")
+    attempts.show_error(_PLACE)
     if len(chosen) == 1:
         _one(project, chosen[0])
     elif chosen:
@@ -183,23 +180,17 @@ def _deletion(project: Project, doomed: Sequence[Shelved]) -> None:
 
 
 def _use(project: Project, model: int) -> None:
-    try:
+    with attempts.attempt(_PLACE):
         model_shelf.use(project, model)
-    except (LabellerError, StoreError) as error:
-        st.session_state[_ERROR] = str(error)
-        return
-    session.toast_later(f"Model {model} is in use.", ":material/check_circle:")
+        session.toast_later(f"Model {model} is in use.", ":material/check_circle:")
 
 
 def _delete(project: Project, models: Sequence[int]) -> None:
     freed, gone = 0, []
-    for model in models:
-        try:
+    with attempts.attempt(_PLACE):
+        for model in models:
             freed += model_shelf.delete(project, model)
-        except (LabellerError, StoreError) as error:
-            st.session_state[_ERROR] = str(error)
-            break
-        gone.append(str(model))
+            gone.append(str(model))
     if gone:
         named = "Model" if len(gone) == 1 else "Models"
         text = f"{named} {', '.join(gone)} deleted: {view.size(freed)} freed."

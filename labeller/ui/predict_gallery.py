@@ -13,7 +13,7 @@ from labeller.services import prediction_index, predictions, recent
 from labeller.services.prediction_index import Order, Part, Row, Rows, Summary, Wanted
 from labeller.services.prediction_plans import folder_of
 from labeller.services.predictions import Kept
-from labeller.ui import browse_filters, session, view
+from labeller.ui import browse_filters, opened, session, view
 from labeller.ui.grid import Tile, grid
 from labeller.ui.text import escape_markdown
 
@@ -36,10 +36,12 @@ _LISTED = 10  # probabilities beside a large image
 
 def show(project: Project, kept: Kept, summary: Summary) -> None:
     """Draw the images; a fragment, so that a filter never draws the whole page anew."""
-    st.fragment(_show)(str(project.root), kept, summary)
+    key = f"predict_grid_{kept.plan.id}"
+    st.fragment(_show, key=key)(str(project.root), kept, summary, key)
+    st.fragment(_opened, key=opened.DIALOG)(str(project.root), kept, summary, key)
 
 
-def _show(root: str, kept: Kept, summary: Summary) -> None:
+def _show(root: str, kept: Kept, summary: Summary, key: str) -> None:
     project = recent.opened(root)
     session.show_toasts()
     folder = folder_of(project, kept.number)
@@ -49,7 +51,7 @@ def _show(root: str, kept: Kept, summary: Summary) -> None:
         if part == "errors":
             _errors(project, kept, rows)
         else:
-            _images(project, kept, summary, rows, part)
+            _images(project, kept, summary, rows, part, key)
     except PredictionError as error:
         st.error(escape_markdown(str(error)), icon=":material/error:")
 
@@ -74,7 +76,9 @@ def _part(kept: Kept, summary: Summary) -> Part:
     return chosen or there[0]
 
 
-def _images(project: Project, kept: Kept, summary: Summary, rows: Rows, part: Part) -> None:
+def _images(
+    project: Project, kept: Kept, summary: Summary, rows: Rows, part: Part, key: str
+) -> None:
     wanted, pixels = _filters(kept, summary, part)
     found = prediction_index.find(rows, wanted, summary.threshold)
     if not len(found):
@@ -86,18 +90,34 @@ def _images(project: Project, kept: Kept, summary: Summary, rows: Rows, part: Pa
     page = prediction_index.read(folder, rows, found[start : start + PAGE].tolist())
     with project.store.read() as unit:
         colours = {one.name: one.colour for one in unit.classes.all()}
-    choice = grid(
+    grid(
         project,
         session.annotator(),
         [_tile(project, kept, row, colours) for row in page],
-        key=f"predict_grid_{kept.plan.id}",
+        key=key,
         reset=0,
         pixels=pixels,
         choosing=False,
     )
-    if choice.opened is not None:
-        row = next(row for row in page if row.number == choice.opened)
-        st.dialog("Prediction", width="large")(_one)(project, kept, summary, row)
+
+
+def _opened(root: str, kept: Kept, summary: Summary, key: str) -> None:
+    """Draw the dialog of the image that was opened, until it is closed."""
+    project = recent.opened(root)
+    number = opened.in_grid(key)
+    if number is None:
+        return
+    folder = folder_of(project, kept.number)
+    try:
+        rows = prediction_index.read_rows(folder)
+        found = prediction_index.read(folder, rows, [number] if number < len(rows) else [])
+    except PredictionError:  # the grid says so
+        found = []
+    if not found:
+        opened.close()
+        return
+    draw = st.dialog("Prediction", width="large", on_dismiss=opened.close)(_one)
+    draw(project, kept, summary, found[0])
 
 
 def _filters(kept: Kept, summary: Summary, part: Part) -> tuple[Wanted, int]:

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import PurePath
 from typing import Any
 
 import streamlit as st
 
-from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import predictions
 from labeller.services.prediction_files import STAGE
 from labeller.services.prediction_index import RESULT
 from labeller.services.prediction_plans import UPLOADS, Plan, folder_of
 from labeller.services.predictions import Kept
-from labeller.ui import session, view
+from labeller.ui import attempts, session, view
+from labeller.ui.choosing import chosen_row
 from labeller.ui.text import escape_markdown
-from store.errors import StoreError
 
-_ERROR = "predict_error"
+_PLACE = "predict"
 _NAMED = 3  # sources in a title
 
 
@@ -40,8 +39,7 @@ def show(project: Project, kept: Sequence[Kept], models: Collection[int], idle: 
     """
     st.subheader("Predictions")
     chosen = _table(kept)
-    if error := st.session_state.pop(_ERROR, None):
-        st.error(escape_markdown(error), icon=":material/error:")
+    attempts.show_error(_PLACE)
     _head(project, chosen, models, idle)
     return chosen
 
@@ -82,23 +80,19 @@ def _so_far(one: Kept, name: str) -> int:
 
 
 def _table(kept: Sequence[Kept]) -> Kept:
-    state = st.dataframe(
+    place = chosen_row(
         rows(kept, time.time()),
-        hide_index=True,
-        height="auto" if len(kept) <= 6 else 250,
-        on_select="rerun",
-        selection_mode="single-row-required",
-        selection_default={"selection": {"rows": [0]}},
         key=f"predict_table_{len(kept)}_{kept[0].plan.id}_{kept[0].state}",
-        column_config={
+        most=6,
+        height=250,
+        columns={
             "Source": st.column_config.TextColumn(width="medium"),
             "Model": st.column_config.NumberColumn(width="small"),
             "Images": st.column_config.NumberColumn(format="localized"),
             "Could not be read": st.column_config.NumberColumn(format="localized"),
         },
     )
-    picked = state["selection"]["rows"]
-    return kept[picked[0] if picked and picked[0] < len(kept) else 0]
+    return kept[place]
 
 
 def _head(project: Project, one: Kept, models: Collection[int], idle: bool) -> None:
@@ -167,8 +161,8 @@ def _going_on(project: Project, one: Kept, possible: bool, idle: bool) -> None:
             type="tertiary" if restart else "primary",
             disabled=why is not None,
             help=why,
-            on_click=_tried,
-            args=(partial(predictions.resume, project, one.number, restart),),
+            on_click=attempts.tried,
+            args=(_PLACE, partial(predictions.resume, project, one.number, restart)),
         )
 
 
@@ -186,22 +180,14 @@ def _delete(project: Project, one: Kept) -> None:
             type="primary",
             icon=":material/delete:",
             key=f"predict_delete_{one.plan.id}",
-            on_click=_tried,
-            args=(partial(_delete_now, project, one.number),),
+            on_click=attempts.tried,
+            args=(_PLACE, partial(_delete_now, project, one.number)),
         )
 
 
 def _delete_now(project: Project, number: int) -> None:
     freed = view.size(predictions.delete(project, number))
     session.toast_later(f"The prediction is deleted: {freed} freed.", ":material/delete:")
-
-
-def _tried(action: Callable[[], object]) -> None:
-    """Do what a button says; an error waits for the next drawing of the page."""
-    try:
-        action()
-    except (LabellerError, StoreError) as error:
-        st.session_state[_ERROR] = str(error)
 
 
 def _why_stopped(one: Kept) -> None:

@@ -11,8 +11,8 @@ from labeller.services import model_shelf, predictions
 from labeller.services.model_shelf import Shelved
 from labeller.services.prediction_files import STAGE
 from labeller.services.predictions import Kept
-from labeller.ui import job_live, predict_list, predict_result, source_form, uploads, view
-from labeller.ui.job_live import BAD, GOOD, Count
+from labeller.ui import live, predict_list, predict_result, source_form, uploads, view
+from labeller.ui.live import BAD, GOOD, Count
 from labeller.ui.predict_list import source_title
 from labeller.ui.source_form import Chosen
 from labeller.ui.text import escape_markdown
@@ -65,7 +65,7 @@ def _running(project: Project, on: Kept) -> None:
         return
     title = f"**Predicting** {escape_markdown(source_title(on.plan))} :gray[model {on.plan.model}]"
     help_text = "What is predicted is kept, and the prediction can go on from there."
-    job_live.panel(project, title, on.job, COUNTS, STAGE, "images", help_text)
+    live.panel(project, title, on.job, COUNTS, STAGE, "images", help_text)
 
 
 def _form(project: Project, models: list[Shelved]) -> None:

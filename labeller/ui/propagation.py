@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from labeller import jobs
-from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import propagation, recent, streams
 from labeller.services.propagation import CONFIDENCE, Outlook, PropagationPlan
 from labeller.services.streams import RunView
-from labeller.ui import plots, propagation_runs, session, stream_view, view
+from labeller.ui import (
+    attempts,
+    plots,
+    propagation_runs,
+    session,
+    stream_audit,
+    stream_view,
+    view,
+)
 from labeller.ui.text import escape_markdown
-from store.errors import StoreError
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -27,7 +32,7 @@ ABOUT = {
     "spreading": "Labels spread from image to similar image, along a graph of nearest neighbours "
     "(Zhou et al. 2004). Only your training labels are spread; the validation labels calibrate.",
 }
-_ERROR = "propagation_error"
+_PLACE = "propagation"
 
 
 def chosen() -> bool:
@@ -53,8 +58,7 @@ def show(project: Project) -> None:
     runs = propagation.runs(project)
     now = next((one for one in runs if one.run.state != "finished"), None)
     earlier = [one for one in runs if one.job is None]
-    if error := st.session_state.pop(_ERROR, None):
-        st.error(escape_markdown(error), icon=":material/error:")
+    attempts.show_error(_PLACE)
     if now is not None:
         _now(project, now)
     elif not earlier:
@@ -85,8 +89,8 @@ def _now(project: Project, now: RunView) -> None:
                 key=f"propagation_pause_{now.job.id}",
                 icon=":material/pause:",
                 disabled=now.job.cancel_requested,
-                on_click=_tried,
-                args=(lambda: jobs.cancel(project, now.job.id if now.job else 0),),
+                on_click=attempts.tried,
+                args=(_PLACE, lambda: jobs.cancel(project, now.job.id if now.job else 0)),
             )
             return
         st.caption(escape_markdown(f"Paused. {run.reason or ''}"))
@@ -96,16 +100,16 @@ def _now(project: Project, now: RunView) -> None:
                 key=f"propagation_go_on_{run.id}",
                 type="primary",
                 icon=":material/play_arrow:",
-                on_click=_tried,
-                args=(lambda: propagation.go_on(project, run.id),),
+                on_click=attempts.tried,
+                args=(_PLACE, lambda: propagation.go_on(project, run.id)),
             )
             st.button(
                 "Finish",
                 key=f"propagation_finish_{run.id}",
                 icon=":material/stop:",
                 help="It ends for good; its generated labels stay.",
-                on_click=_tried,
-                args=(lambda: streams.finish(project, run.id),),
+                on_click=attempts.tried,
+                args=(_PLACE, lambda: streams.finish(project, run.id)),
             )
 
 
@@ -113,14 +117,6 @@ def _set(one: RunView) -> str:
     """Say what was set for a run."""
     least = view.percent(one.plan.options[CONFIDENCE])
     return f"{propagation_runs.by(one)}, confidence from {least}"
-
-
-def _tried(action: Callable[[], object]) -> None:
-    """Do what a button says; an error waits for the next drawing of the page."""
-    try:
-        action()
-    except (LabellerError, StoreError) as error:
-        st.session_state[_ERROR] = str(error)
 
 
 def _new(project: Project) -> None:
@@ -173,17 +169,8 @@ def _form(project: Project) -> PropagationPlan:
             help="Calibrated: of images at 95 % one in twenty is expected to be wrong. Less sure "
             "ones stay in the pool.",
         )
-        share = st.slider(
-            "Audit share",
-            min_value=0,
-            max_value=50,
-            value=round(100 * usual.audit_share),
-            format="%d %%",
-            key=f"propagation_audit_{project.id}",
-            help="This share of the generated labels is drawn at random, and you are asked about "
-            "them without being shown what was generated.",
-        )
-    return PropagationPlan(method, confidence / 100, share / 100)
+        share = stream_audit.share_slider(f"propagation_audit_{project.id}", usual.audit_share)
+    return PropagationPlan(method, confidence / 100, share)
 
 
 def outlook(project: Project, plan: PropagationPlan) -> Outlook:
@@ -273,9 +260,6 @@ def curve(found: Outlook, confidence: float, dark: bool) -> Figure:
 
 
 def _start(project: Project, plan: PropagationPlan) -> None:
-    try:
+    with attempts.attempt(_PLACE):
         propagation.start(project, plan)
-    except (LabellerError, StoreError) as error:
-        st.session_state[_ERROR] = str(error)
-        return
-    session.toast_later("Labelling the rest has started.", ":material/auto_awesome:")
+        session.toast_later("Labelling the rest has started.", ":material/auto_awesome:")

@@ -10,6 +10,7 @@ from labeller.project import Project
 from labeller.services.propagation import CONFIDENCE
 from labeller.services.streams import RunView
 from labeller.ui import stream_audit, stream_labels, stream_runs, stream_view, view
+from labeller.ui.choosing import chosen_row
 
 SPREADING = "Label spreading"
 
@@ -17,21 +18,16 @@ SPREADING = "Label spreading"
 def show(project: Project, runs: list[RunView]) -> None:
     """Draw the table of the runs; of the chosen one the verdict, the audit and the labels."""
     st.subheader("Runs")
-    state = st.dataframe(
+    place = chosen_row(
         run_rows(runs, time.time()),
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row-required",
-        selection_default={"selection": {"rows": [0]}},
         key=f"propagation_runs_{len(runs)}",
-        column_config={
+        columns={
             "Run": st.column_config.NumberColumn(width=50),
             "Looked at": st.column_config.NumberColumn(format="localized"),
             "Generated": st.column_config.NumberColumn(format="localized"),
         },
     )
-    rows = state["selection"]["rows"]
-    run = runs[rows[0] if rows and rows[0] < len(runs) else 0].run
+    run = runs[place].run
     stream_runs.verdict(project, run)
     audit, labels = st.tabs(["Audit", "Generated labels"], key=f"propagation_tabs_{run.id}")
     with audit:

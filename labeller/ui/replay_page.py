@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from labeller.errors import LabellerError, ReplayError
+from labeller.errors import ReplayError
 from labeller.project import Project
 from labeller.services import replay_files, replays, rounds
 from labeller.services.replay_files import Past
 from labeller.services.replays import Labelled, Plan
-from labeller.ui import plots, session, view
+from labeller.ui import attempts, plots, session, view
 from labeller.ui.text import escape_markdown
-from store.errors import StoreError
 from store.records import JobRecord
 
-_ERROR = "replay_error"
+_PLACE = "replay"
 VERDICTS = {
     "better": "better than random",
     "worse": "worse than random",
@@ -142,16 +141,12 @@ def _button(project: Project, plan: Plan | None, active: JobRecord | None) -> No
         st.caption(
             "How far it is and Cancel are in the side bar. You can label and retrain meanwhile."
         )
-    if error := st.session_state.pop(_ERROR, None):
-        st.error(escape_markdown(error), icon=":material/error:")
+    attempts.show_error(_PLACE)
 
 
 def _start(project: Project, plan: Plan) -> None:
-    try:
+    with attempts.attempt(_PLACE):
         replays.start(project, plan)
-    except (LabellerError, StoreError) as error:
-        st.session_state[_ERROR] = str(error)
-    else:
         session.toast_later("The replay has started.", ":material/replay:")
 
 
@@ -164,25 +159,17 @@ def _stopped(project: Project, folder: Path) -> None:
                 "Go on with it",
                 key=f"replay_resume_{folder.name}",
                 icon=":material/play_arrow:",
-                on_click=_tried,
-                args=(replays.resume, project, folder),
+                on_click=attempts.tried,
+                args=(_PLACE, lambda: replays.resume(project, folder)),
             )
             st.button(
                 "Discard it",
                 key=f"replay_discard_{folder.name}",
                 icon=":material/delete:",
                 type="tertiary",
-                on_click=_tried,
-                args=(replays.discard, project, folder),
+                on_click=attempts.tried,
+                args=(_PLACE, lambda: replays.discard(project, folder)),
             )
-
-
-def _tried(action: Callable[[Project, Path], object], project: Project, folder: Path) -> None:
-    """Do what a button says; an error waits for the next drawing of the page."""
-    try:
-        action(project, folder)
-    except (LabellerError, StoreError) as error:
-        st.session_state[_ERROR] = str(error)
 
 
 def _results(done: list[Past]) -> None:

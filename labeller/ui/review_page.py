@@ -10,7 +10,7 @@ from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import cleaning, recent
 from labeller.services.cleaning import Review, Suspect
-from labeller.ui import decided, review_suspect, session, unfamiliar, view
+from labeller.ui import attempts, decided, review_suspect, session, unfamiliar, view
 from labeller.ui.decided import Done
 from labeller.ui.review_suspect import PAGE
 from labeller.ui.text import escape_markdown
@@ -112,7 +112,7 @@ def _deciding(root: str) -> None:
         return
     with project.store.read() as unit:
         classes = {record.id: record for record in unit.classes.all(archived=True)}
-    decided.show_error(PAGE)
+    attempts.show_error(PAGE)
     passed = decided.passed(project, PAGE)
     wanted = _wanted(found)
     waiting = [one for one in wanted if one.decision is None and one.item.id not in passed]

@@ -9,7 +9,7 @@ import streamlit as st
 from labeller.project import Project
 from labeller.services import cleaning
 from labeller.services.cleaning import Decision, Suspect
-from labeller.ui import decided, picture, session, view
+from labeller.ui import attempts, decided, picture, session, view
 from labeller.ui.decided import Done
 from labeller.ui.text import escape_markdown
 from store.records import ClassRecord
@@ -148,12 +148,9 @@ def _decide(
     project: Project, one: Suspect, decision: Decision, class_id: int | None = None
 ) -> None:
     """Record a decision."""
-
-    def record() -> None:
+    with attempts.attempt(PAGE):
         name, tab = session.annotator(), session.page_session()
         cleaning.decide(project, one, decision, name, tab, class_id)
-
-    decided.attempt(PAGE, record)
 
 
 def undo_button(project: Project, done: list[Done]) -> None:

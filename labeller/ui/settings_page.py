@@ -19,7 +19,7 @@ from labeller.services.budget import amount
 from labeller.ui import backbone_change, mixture_editor, session, view
 from labeller.ui.text import escape_markdown
 from store.errors import StoreError
-from store.records import LedgerRecord
+from store.records_budget import LedgerRecord
 from strategies import registry
 
 GROUPS: dict[str, tuple[str, ...]] = {

@@ -7,17 +7,15 @@ from pathlib import Path
 
 import streamlit as st
 
-from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import snapshots
 from labeller.services.snapshot_files import Images
-from labeller.ui import view
+from labeller.ui import attempts, view
 from labeller.ui.text import escape_markdown
-from store.errors import StoreError
 from store.records import JobRecord
 
 _IMAGES: dict[Images, str] = {"copy": "Copy the images", "reference": "Only refer to them"}
-_CHOICE, _ERROR = "snapshot_images", "snapshot_error"
+_CHOICE, _PLACE = "snapshot_images", "snapshot"
 
 
 def show(project: Project) -> None:
@@ -48,8 +46,7 @@ def show(project: Project) -> None:
             on_click=_export,
             args=(project,),
         )
-        if error := st.session_state.pop(_ERROR, None):
-            st.error(escape_markdown(error), icon=":material/error:")
+        attempts.show_error(_PLACE)
     if newest := next((job for job in sorted(done, key=lambda job: -job.id)), None):
         _newest(newest)
 
@@ -80,9 +77,6 @@ def _proposed(project: Project) -> str:
 
 def _export(project: Project) -> None:
     state = st.session_state
-    try:
+    with attempts.attempt(_PLACE):
         snapshots.start_export(project, Path(state[_folder(project)].strip()), state[_CHOICE])
-    except (LabellerError, StoreError) as error:
-        state[_ERROR] = str(error)
-        return
-    state[_folder(project)] = _proposed(project)
+        state[_folder(project)] = _proposed(project)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import streams
 from labeller.services.streams import AuditReport
-from labeller.ui import plots, session, stream_labels, stream_plots, stream_view, view
-from labeller.ui.text import escape_markdown
-from store.errors import StoreError
+from labeller.ui import attempts, plots, session, stream_labels, stream_plots, stream_view, view
 from store.records_made import GeneratedRunRecord
 from strategies.stream.quality.bounds import audits_needed
 
-_ERROR = "stream_audit_error"
+_PLACE = "stream_audit"
 _MOST_PLOTTED = 40
 
 
@@ -126,15 +123,26 @@ def _ask(project: Project, run: GeneratedRunRecord, report: AuditReport) -> None
         )
         if report.open:
             st.page_link("pages/label.py", label="Check them", icon=":material/ads_click:")
-    if error := st.session_state.pop(_ERROR, None):
-        st.error(escape_markdown(error), icon=":material/error:")
+    attempts.show_error(_PLACE)
 
 
 def _more(project: Project, run_id: int, share: float, least: int) -> None:
-    try:
+    with attempts.attempt(_PLACE):
         asked = streams.ask_audit(project, run_id, share, least)
-    except (LabellerError, StoreError) as error:
-        st.session_state[_ERROR] = str(error)
-        return
-    text = f"{view.count(asked, 'more check')} in the queue." if asked else "None is left to ask."
-    session.toast_later(text, ":material/quiz:")
+        text = f"{view.count(asked, 'more check')} in the queue."
+        session.toast_later(text if asked else "None is left to ask.", ":material/quiz:")
+
+
+def share_slider(key: str, usual: float) -> float:
+    """Let the person set the share of the generated labels that is checked."""
+    share = st.slider(
+        "Audit share",
+        min_value=0,
+        max_value=50,
+        value=round(100 * usual),
+        format="%d %%",
+        key=key,
+        help="This share of the generated labels is drawn at random, and you are asked about "
+        "them without being shown what was generated.",
+    )
+    return share / 100

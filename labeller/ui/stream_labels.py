@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -40,10 +39,12 @@ def browse(project: Project, run_id: int, accepted: int) -> None:
     if not accepted:
         st.caption("This run has generated no label.")
         return
-    st.fragment(_browse)(str(project.root), run_id, accepted)
+    key = f"stream_grid_{run_id}"
+    st.fragment(_browse, key=key)(str(project.root), run_id, accepted, key)
+    item_dialog.show(project, key)
 
 
-def _browse(root: str, run_id: int, accepted: int) -> None:
+def _browse(root: str, run_id: int, accepted: int, key: str) -> None:
     project = recent.opened(root)
     with project.store.read() as unit:
         classes = {record.id: record for record in unit.classes.all(archived=True)}
@@ -67,7 +68,7 @@ def _browse(root: str, run_id: int, accepted: int) -> None:
             label = unit.labels.current(item.id) if item.state == "labelled" else None
             said = classes[label.class_id] if label else None
             tiles.append(_tile(project, item, shown, caption(shown, float(sure[place]), said)))
-    _grid(project, tiles, f"stream_grid_{run_id}", PIXELS)
+    grid(project, session.annotator(), tiles, key=key, reset=0, pixels=PIXELS)
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
@@ -136,10 +137,12 @@ def disagreements(project: Project, run_id: int, answers: Sequence[AuditAnswer])
     wrong = [one for one in answers if one.generated != one.truth]
     if not wrong:
         return
-    st.fragment(_disagreements)(str(project.root), run_id, wrong)
+    key = f"stream_wrong_{run_id}"
+    st.fragment(_disagreements, key=key)(str(project.root), wrong, key)
+    item_dialog.show(project, key)
 
 
-def _disagreements(root: str, run_id: int, wrong: list[AuditAnswer]) -> None:
+def _disagreements(root: str, wrong: list[AuditAnswer], key: str) -> None:
     project = recent.opened(root)
     more = f", the first {MOST_WRONG} of {len(wrong):,}" if len(wrong) > MOST_WRONG else ""
     st.markdown(f"**Where you disagreed** :gray[generated → said{more}]")
@@ -156,7 +159,7 @@ def _disagreements(root: str, run_id: int, wrong: list[AuditAnswer]) -> None:
         )
         for one in shown
     ]
-    _grid(project, tiles, f"stream_wrong_{run_id}", WIDER)
+    grid(project, session.annotator(), tiles, key=key, reset=0, pixels=WIDER)
 
 
 def _tile(project: Project, item: ItemRecord, shown: ClassRecord, text: str) -> Tile:
@@ -169,10 +172,3 @@ def _tile(project: Project, item: ItemRecord, shown: ClassRecord, text: str) -> 
         label=text,
         colour=shown.colour,
     )
-
-
-def _grid(project: Project, tiles: Sequence[Tile], key: str, pixels: int) -> None:
-    """Draw thumbnails; a double click or Enter opens one with its history."""
-    choice: Any = grid(project, session.annotator(), tiles, key=key, reset=0, pixels=pixels)
-    if choice.opened is not None:
-        item_dialog.show(project, choice.opened)

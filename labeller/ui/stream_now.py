@@ -2,37 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import streamlit as st
 
 from labeller import jobs
-from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import streams
 from labeller.services.streams import RunView
-from labeller.ui import session, view
-from labeller.ui.stream_live import counters
-from labeller.ui.stream_setup import ERROR
-from labeller.ui.text import escape_markdown
-from store.errors import StoreError
+from labeller.services.streams_run import KIND
+from labeller.ui import attempts, live, view
+from labeller.ui.live import DOUBTFUL, GOOD, NEUTRAL, Count
+from labeller.ui.stream_setup import PLACE
+
+COUNTS = (
+    Count("asked", "Asked", DOUBTFUL),
+    Count("accepted", "Accepted", GOOD),
+    Count("deferred", "Deferred", NEUTRAL),
+)
 
 
 def show(project: Project, now: RunView) -> None:
     """Draw the panel of the stream that is not finished."""
     with st.container(border=True, key="lb_stream_now"):
         st.markdown(f"**Run {now.run.id}** {heading(now)}")
-        counters(project, session.annotator(), now, note(now))
+        _counts(project, now)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             _buttons(project, now)
             st.page_link("pages/label.py", label="Label what it asks", icon=":material/ads_click:")
-        if error := st.session_state.pop(ERROR, None):
-            st.error(escape_markdown(error), icon=":material/error:")
+        attempts.show_error(PLACE)
         if now.outdated:
             st.caption(
                 f"A newer model is in use; this run keeps the one of round {now.model_round}. "
                 "Finish it to start one with the new model."
             )
+
+
+def _counts(project: Project, now: RunView) -> None:
+    """Draw the run's counts: they outlive its jobs."""
+    run = now.run
+    detail = {count.name: getattr(run, count.name) for count in COUNTS}
+    first = live.Told(
+        state=now.job.state if now.job else run.state,
+        stage=KIND,
+        detail=detail | {"done": run.passed, "total": run.passed + now.unreached},
+        cancel_requested=now.job is not None and now.job.cancel_requested,
+    )
+    job = now.job.id if now.job else None
+    live.draw(project, f"stream_{run.id}", job, first, COUNTS, KIND, "images", note(now))
 
 
 def heading(now: RunView) -> str:
@@ -48,9 +63,7 @@ def heading(now: RunView) -> str:
 def note(now: RunView) -> str:
     """Say what a run waits for while nothing moves."""
     if now.job is not None:
-        if now.job.cancel_requested:
-            return "Pausing at the next safe place …"
-        return "Waiting for a worker to take it." if now.job.state == "waiting" else "Running."
+        return "Waiting for a worker to take it." if now.job.state == "waiting" else ""
     if now.run.follow and not now.unreached:
         return "All images have passed. New ones join when they are imported."
     return f"Paused. {now.run.reason or ''} Go on takes it up at the image where it stopped."
@@ -65,8 +78,8 @@ def _buttons(project: Project, now: RunView) -> None:
             key=f"stream_pause_{job.id}",
             icon=":material/pause:",
             disabled=job.cancel_requested,
-            on_click=_tried,
-            args=(lambda: jobs.cancel(project, job.id),),
+            on_click=attempts.tried,
+            args=(PLACE, lambda: jobs.cancel(project, job.id)),
         )
     else:
         st.button(
@@ -74,8 +87,8 @@ def _buttons(project: Project, now: RunView) -> None:
             key=f"stream_go_on_{now.run.id}",
             type="primary",
             icon=":material/play_arrow:",
-            on_click=_tried,
-            args=(lambda: streams.go_on(project, now.run.id),),
+            on_click=attempts.tried,
+            args=(PLACE, lambda: streams.go_on(project, now.run.id)),
         )
     with st.popover(
         "Finish",
@@ -92,14 +105,6 @@ def _buttons(project: Project, now: RunView) -> None:
             "Finish the stream",
             key=f"stream_finish_now_{now.run.id}",
             type="primary",
-            on_click=_tried,
-            args=(lambda: streams.finish(project, now.run.id),),
+            on_click=attempts.tried,
+            args=(PLACE, lambda: streams.finish(project, now.run.id)),
         )
-
-
-def _tried(action: Callable[[], object]) -> None:
-    """Do what a button says; an error waits for the next drawing of the page."""
-    try:
-        action()
-    except (LabellerError, StoreError) as error:
-        st.session_state[ERROR] = str(error)

@@ -8,16 +8,15 @@ from typing import Any
 
 import streamlit as st
 
-from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import streams
 from labeller.services.streams import RunView
-from labeller.ui import session, stream_audit, stream_labels, stream_view, view
+from labeller.ui import attempts, session, stream_audit, stream_labels, stream_view, view
+from labeller.ui.choosing import chosen_row
 from labeller.ui.text import escape_markdown
-from store.errors import StoreError
 from store.records_made import GeneratedRunRecord, Verdict
 
-_ERROR = "stream_verdict_error"
+_PLACE = "stream_verdict"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +50,10 @@ def show(project: Project, runs: list[RunView]) -> None:
 
 def _table(runs: list[RunView]) -> RunView:
     """List the runs, newest first, and return the chosen one."""
-    state = st.dataframe(
+    place = chosen_row(
         stream_view.run_rows(runs, time.time()),
-        hide_index=True,
-        height="auto" if len(runs) <= 8 else 330,
-        on_select="rerun",
-        selection_mode="single-row-required",
-        selection_default={"selection": {"rows": [0]}},
         key=f"stream_runs_{len(runs)}",
-        column_config={
+        columns={
             "Run": st.column_config.NumberColumn(width=50),
             **{
                 name: st.column_config.NumberColumn(format="localized")
@@ -67,8 +61,7 @@ def _table(runs: list[RunView]) -> RunView:
             },
         },
     )
-    selected = state["selection"]["rows"]
-    return runs[selected[0] if selected and selected[0] < len(runs) else 0]
+    return runs[place]
 
 
 def steps(run: GeneratedRunRecord) -> list[Step]:
@@ -129,18 +122,14 @@ def verdict(project: Project, run: GeneratedRunRecord) -> None:
                     on_click=_decide,
                     args=(project, run.id, step.verdict),
                 )
-    if error := st.session_state.pop(_ERROR, None):
-        st.error(escape_markdown(error), icon=":material/error:")
+    attempts.show_error(_PLACE)
 
 
 def _decide(project: Project, run_id: int, verdict: Verdict) -> None:
-    try:
-        streams.decide(project, run_id, verdict, session.annotator())
-    except (LabellerError, StoreError) as error:
-        st.session_state[_ERROR] = str(error)
-        return
     what = {"open": "open again", "accepted": "accepted", "rolled_back": "rolled back"}[verdict]
-    session.toast_later(f"Run {run_id} is {what}.", ":material/check_circle:")
+    with attempts.attempt(_PLACE):
+        streams.decide(project, run_id, verdict, session.annotator())
+        session.toast_later(f"Run {run_id} is {what}.", ":material/check_circle:")
 
 
 def about_text(chosen: RunView) -> str:

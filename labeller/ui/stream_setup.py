@@ -7,18 +7,15 @@ from typing import Any, cast
 
 import streamlit as st
 
-from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import streams
 from labeller.services.streams import Outlook, StreamPlan
-from labeller.ui import session, stream_expected, view
+from labeller.ui import attempts, session, stream_audit, stream_expected, view
 from labeller.ui.text import escape_markdown
-from store.errors import StoreError
 from strategies import registry
-from strategies.base import StrategyError
 from strategies.stream.machine.rule import StreamInfo
 
-ERROR = "stream_error"
+PLACE = "stream"  # of what is attempted with the stream that is on, or is to begin
 _FIXED = ("rate", "classes")  # of a rule's options: follow from the budget and the project
 
 
@@ -74,22 +71,13 @@ def _form(project: Project, first: Outlook) -> StreamPlan:
             help="Images that you are asked about; the stream ends when they are spent. What "
             "waits in the queue already is taken off the budget.",
         )
-        share = st.slider(
-            "Audit share",
-            min_value=0,
-            max_value=50,
-            value=round(100 * usual.audit_share),
-            format="%d %%",
-            key=f"stream_audit_{project.id}",
-            help="This share of the generated labels is drawn at random, and you are asked about "
-            "them without being shown what was generated.",
-        )
+        share = stream_audit.share_slider(f"stream_audit_{project.id}", usual.audit_share)
     return StreamPlan(
         strategy=strategy,
         error=error / 100,
         ask_at_most=ask,
         follow=follow,
-        audit_share=share / 100,
+        audit_share=share,
         options=options,
     )
 
@@ -167,8 +155,7 @@ def _actions(project: Project, plan: StreamPlan, found: Outlook) -> None:
             disabled=found.why_not is not None,
             help="Counts what would happen. Nothing is written.",
         )
-    if error := st.session_state.pop(ERROR, None):
-        st.error(escape_markdown(error), icon=":material/error:")
+    attempts.show_error(PLACE)
     if tried:
         stream_expected.try_out(project, plan)
 
@@ -184,10 +171,7 @@ def passing(found: Outlook) -> str:
 
 
 def _start(project: Project, plan: StreamPlan) -> None:
-    try:
+    with attempts.attempt(PLACE):
         streams.start(project, plan)
-    except (LabellerError, StoreError, StrategyError) as error:
-        st.session_state[ERROR] = str(error)
-        return
-    stream_expected.forget()
-    session.toast_later("The stream has started.", ":material/play_arrow:")
+        stream_expected.forget()
+        session.toast_later("The stream has started.", ":material/play_arrow:")

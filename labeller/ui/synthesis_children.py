@@ -12,7 +12,7 @@ from labeller.project import Project
 from labeller.services import checking, labelling, recent, synthesis, thumbnails
 from labeller.services.checking import Pair
 from labeller.services.synthesis import RunView
-from labeller.ui import session, view
+from labeller.ui import opened, session, view
 from labeller.ui import synthesis_view as words
 from labeller.ui.grid import Tile, grid
 from labeller.ui.text import escape_markdown
@@ -38,7 +38,9 @@ def show(project: Project, chosen: RunView) -> None:
     if not chosen.run.made:
         st.caption("Nothing is made yet.")
     elif pictures(chosen):
-        st.fragment(_grid)(str(project.root), chosen.run.id)
+        key = f"synthesis_grid_{chosen.run.id}"
+        st.fragment(_grid, key=key)(str(project.root), chosen.run.id, key)
+        st.fragment(_opened, key=opened.DIALOG)(str(project.root), key)
     else:
         _mixtures(project, chosen)
 
@@ -76,7 +78,7 @@ def _name(items: Mapping[int, ItemRecord], item_id: int) -> str:
     return labelling.item_name(items[item_id]) if item_id in items else "?"
 
 
-def _grid(root: str, run_id: int) -> None:
+def _grid(root: str, run_id: int, key: str) -> None:
     project = recent.opened(root)
     session.show_toasts()
     with project.store.read() as unit:
@@ -98,20 +100,33 @@ def _grid(root: str, run_id: int) -> None:
     top = st.container(horizontal=True, vertical_alignment="center", gap="small")
     found = _page(project, run_id, chosen, total)
     with project.store.read() as unit:
-        pairs = {pair.child.id: pair for pair in checking.pairs(unit, found)}
-    choice = grid(
+        pairs = checking.pairs(unit, found)
+    selected = grid(
         project,
         session.annotator(),
-        [_tile(project, pair) for pair in pairs.values()],
-        key=f"synthesis_grid_{run_id}",
+        [_tile(project, pair) for pair in pairs],
+        key=key,
         reset=st.session_state.get(_RESET, 0),
         pixels=TILE,
     )
     with top:
-        _actions(project, choice.selected)
-    if choice.opened is not None:
-        pair = pairs[choice.opened]
-        st.dialog(words.recipe_title(pair.child.recipe), width="large")(_pair)(project, pair)
+        _actions(project, selected)
+
+
+def _opened(root: str, key: str) -> None:
+    """Draw the dialog of the child that was opened, until it is closed."""
+    project = recent.opened(root)
+    child_id = opened.in_grid(key)
+    if child_id is None:
+        return
+    with project.store.read() as unit:
+        child = unit.synthetic.get(child_id)
+        pair = checking.pairs(unit, [child])[0] if child else None
+    if pair is None:
+        opened.close()
+        return
+    title = words.recipe_title(pair.child.recipe)
+    st.dialog(title, width="large", on_dismiss=opened.close)(_pair)(project, pair)
 
 
 def _page(project: Project, run_id: int, chosen: str, total: int) -> list[SyntheticRecord]:

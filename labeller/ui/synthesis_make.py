@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import streamlit as st
 
-from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import budget, recent, synthesis
 from labeller.services.synthesis import Outlook, StrategyView, SynthesisPlan
 from labeller.services.synthesis_plan import Limits
 from labeller.ui import (
+    attempts,
     pieces,
     plots,
     session,
@@ -22,12 +22,11 @@ from labeller.ui import (
 )
 from labeller.ui import synthesis_view as words
 from labeller.ui.text import escape_markdown
-from store.errors import StoreError
 from strategies.synthesis.recipes.recipe import Recipe
 
 FIRST_COUNT = 50
 MOST = 100_000
-_ERROR = "synthesis_error"
+_PLACE = "synthesis"
 _TALL = 14  # classes: more scroll
 
 
@@ -190,19 +189,15 @@ def _create(project: Project, plan: SynthesisPlan, found: Outlook, hindrance: st
         st.caption(escape_markdown(why))
         if found.left is not None and found.left < found.price and not busy:
             st.page_link("pages/settings.py", label="Raise the budget", icon=":material/tune:")
-    if error := st.session_state.pop(_ERROR, None):
-        st.error(escape_markdown(error), icon=":material/error:")
+    attempts.show_error(_PLACE)
     if pressed:
         _start(project, plan)
 
 
 def _start(project: Project, plan: SynthesisPlan) -> None:
     """Start the run and draw the whole page anew; an error is shown there."""
-    try:
+    with attempts.attempt(_PLACE):
         synthesis.start(project, plan)
-    except (LabellerError, StoreError) as error:
-        st.session_state[_ERROR] = str(error)
-    else:
         session.toast_later("The run has started.", ":material/auto_awesome:")
     st.rerun(scope="app")
 

@@ -10,8 +10,8 @@ from labeller.project import Project
 from labeller.services import checking, synthesis
 from labeller.services.synthesis import RunView
 from labeller.services.synthesis_making import STAGE
-from labeller.ui import job_live, synthesis_check, synthesis_make, synthesis_runs
-from labeller.ui.job_live import BAD, GOOD, NEUTRAL, Count
+from labeller.ui import live, synthesis_check, synthesis_make, synthesis_runs
+from labeller.ui.live import BAD, GOOD, NEUTRAL, Count
 from store.records import JobRecord
 
 _HERE = Path(__file__).parent
@@ -61,4 +61,4 @@ def _running(project: Project, job: JobRecord, runs: list[RunView]) -> None:
     """Show the run that is on: counts that the browser keeps fresh by itself, and Cancel."""
     run = next((one.run for one in runs if one.job is not None), None)
     title = "Making new items" if run is None else f"Run {run.id} is on"
-    job_live.panel(project, f"**{title}**", job, COUNTS, STAGE, "items", "What is made stays.")
+    live.panel(project, f"**{title}**", job, COUNTS, STAGE, "items", "What is made stays.")

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import streamlit as st
 
-from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import ablations, synthesis
 from labeller.services.ablations import Ablation
 from labeller.services.budget import amount
 from labeller.services.synthesis import RunView
-from labeller.ui import round_details, session, synthesis_children, view
+from labeller.ui import attempts, round_details, session, synthesis_children, view
 from labeller.ui import synthesis_view as words
+from labeller.ui.choosing import chosen_row
 from labeller.ui.text import escape_markdown
-from store.errors import StoreError
+from store.records_made import SynthesisRunRecord
 
-_ERROR = "synthesis_runs_error"
+_PLACE = "synthesis_runs"
 
 
 def show(project: Project, runs: Sequence[RunView]) -> None:
@@ -32,8 +31,7 @@ def show(project: Project, runs: Sequence[RunView]) -> None:
             )
         return
     chosen = _table(runs)
-    if error := st.session_state.pop(_ERROR, None):
-        st.error(escape_markdown(error), icon=":material/error:")
+    attempts.show_error(_PLACE)
     _head(project, chosen)
     if chosen.run.error:
         st.warning(escape_markdown(chosen.run.error), icon=":material/info:")
@@ -47,23 +45,18 @@ def show(project: Project, runs: Sequence[RunView]) -> None:
 def _table(runs: Sequence[RunView]) -> RunView:
     """List the runs, newest first, and return the chosen one."""
     first = next((n for n, one in enumerate(runs) if one.run.state != "deleted"), 0)
-    state = st.dataframe(
+    place = chosen_row(
         words.run_rows(runs, time.time()),
-        hide_index=True,
-        height="auto" if len(runs) <= 8 else 320,
-        on_select="rerun",
-        selection_mode="single-row-required",
-        selection_default={"selection": {"rows": [first]}},
         key=f"synthesis_runs_{runs[0].run.id}_{first}",
-        column_config={
+        first=first,
+        columns={
             "Run": st.column_config.NumberColumn(width="small"),
             "Failed": st.column_config.NumberColumn(
                 help="Could not be made, or would have been their parent once more: not paid."
             ),
         },
     )
-    selected = state["selection"]["rows"]
-    return runs[selected[0] if selected and selected[0] < len(runs) else first]
+    return runs[place]
 
 
 def _head(project: Project, chosen: RunView) -> None:
@@ -79,8 +72,8 @@ def _head(project: Project, chosen: RunView) -> None:
                 "Go on with it",
                 key=f"synthesis_resume_{run.id}",
                 icon=":material/play_arrow:",
-                on_click=_tried,
-                args=(lambda: synthesis.resume(project, run.id), None),
+                on_click=attempts.tried,
+                args=(_PLACE, lambda: synthesis.resume(project, run.id)),
             )
         if run.state != "deleted":
             _delete(project, chosen)
@@ -111,23 +104,16 @@ def _delete(project: Project, chosen: RunView) -> None:
             key=f"synthesis_delete_{run.id}",
             type="primary",
             icon=":material/delete:",
-            on_click=_tried,
-            args=(
-                lambda: synthesis.delete(project, run.id),
-                f"Run {run.id} is deleted; {amount(run.spent)} came back.",
-            ),
+            on_click=_delete_now,
+            args=(project, run),
         )
 
 
-def _tried(action: Callable[[], Any], done: str | None) -> None:
-    """Do what a button says; an error waits for the next drawing of the page."""
-    try:
-        action()
-    except (LabellerError, StoreError) as error:
-        st.session_state[_ERROR] = str(error)
-    else:
-        if done:
-            session.toast_later(done, ":material/check_circle:")
+def _delete_now(project: Project, run: SynthesisRunRecord) -> None:
+    with attempts.attempt(_PLACE):
+        synthesis.delete(project, run.id)
+        text = f"Run {run.id} is deleted; {amount(run.spent)} came back."
+        session.toast_later(text, ":material/check_circle:")
 
 
 def _ablation(project: Project, chosen: RunView) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from labeller.services.budget import amount
 from labeller.services.synthesis import Outlook, RunView
 from labeller.ui import view
-from store.records import BudgetRecord
+from store.records_budget import BudgetRecord
 from strategies.synthesis.recipes.recipe import Span
 
 GROUP_TITLES = {"text": "Written text"}

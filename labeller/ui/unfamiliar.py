@@ -10,7 +10,7 @@ import streamlit as st
 from labeller.project import Project
 from labeller.services import labelling, recent, unfamiliar
 from labeller.services.unfamiliar import Listing, Unfamiliar
-from labeller.ui import decided, picture, plots, session, view
+from labeller.ui import attempts, decided, picture, plots, session, view
 from labeller.ui import item as item_dialog
 from labeller.ui.decided import Done
 from labeller.ui.grid import Tile, grid
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LABELS, IMAGES = "Doubtful labels", "Unfamiliar images"
 KEYS = "123456789"
 _PAGE = "unfamiliar"
+_GRID = "unfamiliar_grid"
 _BINS = 60
 _EXPLAINED = (
     "The energy says how strongly anything in an image speaks for any of the classes; it is high "
@@ -45,13 +46,14 @@ def chosen() -> bool:
 
 def show(project: Project) -> None:
     """Draw the most unfamiliar image with what can be decided; as a fragment, quick by key."""
-    st.fragment(_deciding)(str(project.root))
+    st.fragment(_deciding, key=_GRID)(str(project.root))
+    item_dialog.show(project, _GRID)
 
 
 def _deciding(root: str) -> None:
     project = recent.opened(root)
     found = unfamiliar.listing(project)
-    decided.show_error(_PAGE)
+    attempts.show_error(_PAGE)
     if found.why_not is not None:
         _nothing_known(found)
         return
@@ -184,13 +186,10 @@ def _decide_chosen(project: Project, item_id: int, others: dict[int, str]) -> No
 
 def _decide(project: Project, item_id: int, class_id: int | None, text: str) -> None:
     """Record a decision."""
-
-    def record() -> None:
+    with attempts.attempt(_PAGE):
         name, tab = session.annotator(), session.page_session()
         key = unfamiliar.decide(project, item_id, class_id, name, tab)
         decided.past(project, _PAGE).append(Done(text, item_id, (key,)))
-
-    decided.attempt(_PAGE, record)
 
 
 def _undo_button(project: Project) -> None:
@@ -263,6 +262,4 @@ def _rest(project: Project, others: list[Unfamiliar], total: int) -> None:
         )
         for one in others
     ]
-    choice = grid(project, session.annotator(), tiles, key="unfamiliar_grid", reset=0, pixels=130)
-    if choice.opened is not None:
-        item_dialog.show(project, choice.opened)
+    grid(project, session.annotator(), tiles, key=_GRID, reset=0, pixels=130)

@@ -14,7 +14,8 @@ from labeller.ui.titles import STAGE_TITLES as STAGE_TITLES
 from labeller.ui.titles import STAGES
 from labeller.ui.titles import short_strategy_title as short_strategy_title
 from labeller.ui.titles import strategy_title as strategy_title
-from store.records import BudgetRecord, JobRecord, ModelRecord
+from store.records import JobRecord, ModelRecord
+from store.records_budget import BudgetRecord
 
 FIRST_LABELS = 10  # fewer say nothing; the round itself checks what it really needs
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from labeller.cli import cli
 from labeller.project import Project, change_settings
-from labeller.services import streams
+from labeller.services import propagation, streams
 from tests.labeller.streaming import do_jobs, fixed, pool, say
 
 
@@ -69,6 +69,16 @@ def test_a_run_that_stands_still_is_ended(project: Project) -> None:
     assert said("stream", project.root, "--end", run.id)["state"] == "finished"
     text = call("stream", project.root, "--go-on", run.id, code=1)
     assert "Run 1 is finished: Ended by a person." in text
+
+
+def test_a_propagation_is_none_of_its_runs(project: Project) -> None:
+    other = propagation.start(project, propagation.PropagationPlan())
+    do_jobs(project)
+    for action in ("--go-on", "--end", "--audit", "--accept", "--roll-back"):
+        text = call("stream", project.root, action, other.id, code=1)
+        assert f"Run {other.id} is a propagation, no stream." in text
+    with project.store.read() as unit:
+        assert unit.generated.get(other.id).verdict == "open"
 
 
 @pytest.mark.parametrize(

@@ -146,8 +146,8 @@ def test_a_group_that_was_put_into_another_takes_newcomers_there(
     import_sources(project, [table(tmp_path / "list.csv", rows)])
     with project.store.write() as unit:
         first, second = unit.items.page(order="oldest")
-        number = unit.leaks.start(0.25, 0)
-        unit.leaks.regroup(number, [Regroup(second.id, first.group, first.split)])
+        number = unit.regroupings.start(0.25, 0)
+        unit.regroupings.regroup(number, [Regroup(second.id, first.group, first.split)])
     more = [["path", "group"], [str(source / "4.png"), "burst 1"]]
     import_sources(project, [table(tmp_path / "more.csv", more)])
     newcomer = by_name(project)["4.png"]

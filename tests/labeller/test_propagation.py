@@ -125,7 +125,7 @@ def test_cancelled_and_gone_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (view.run.machine["passed"], view.run.accepted) == (10, 5)
     propagation.go_on(project, run.id)
     assert do_jobs(project).state == "done"
-    view = propagation.view_of(project, run.id)
+    view = streams.view_of(project, run.id, "propagation")
     assert (view.run.machine["passed"], view.run.accepted) == (40, 20)
     with pytest.raises(StreamRunError, match="is finished"):
         propagation.go_on(project, run.id)
@@ -146,14 +146,14 @@ def test_what_cannot_be_is_said(tmp_path: Path) -> None:
     with pytest.raises(StreamRunError, match="No item is left"):
         propagation.start(project, plan())
     with pytest.raises(StreamRunError, match="no run of generated labels"):
-        propagation.view_of(project, 9)
+        streams.view_of(project, 9, "propagation")
 
 
 def test_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABELLER_ANNOTATOR", "ann")
     project = pool(tmp_path / "p", SURE, [0, 0, 0, 1, 1, 2, 1, 2])
     monkeypatch.setattr(
-        "labeller.cli.propagate.follow_job", lambda given, _job: (do_jobs(given), False)
+        "labeller.cli.generated.follow_job", lambda given, _job: (do_jobs(given), False)
     )
 
     def call(*arguments: object, code: int = 0) -> str:

@@ -105,8 +105,8 @@ def test_regrouping_moves_items_and_counts_what_it_did(store: Store, clock: Cloc
     record(store, label("a", ids[0], cat), label("b", ids[4], cat), label("c", ids[1], cat))
     with store.write() as unit:
         unit.queue.replace([])
-        number = unit.leaks.start(0.25, 2)
-        unit.leaks.regroup(
+        number = unit.regroupings.start(0.25, 2)
+        unit.regroupings.regroup(
             number,
             [
                 Regroup(ids[0], "g", "audit"),  # labelled: seen, so unused
@@ -116,13 +116,13 @@ def test_regrouping_moves_items_and_counts_what_it_did(store: Store, clock: Cloc
             ],
         )
         assert splits(unit, ids[:5]) == ["unused", "train", "audit", "valid", "train"]
-        run = unit.leaks.run(number)
+        run = unit.regroupings.run(number)
         assert (run.joined, run.moved, run.unused, run.apart) == (4, 2, 1, 2)
         assert (run.at, run.distance, run.undone_at) == (clock.now, 0.25, None)
         # the same once more changes nothing
-        unit.leaks.regroup(number, [Regroup(ids[2], "g", "audit")])
-        assert unit.leaks.run(number) == run
-        assert [one.item_id for one in unit.leaks.changes(number)] == [
+        unit.regroupings.regroup(number, [Regroup(ids[2], "g", "audit")])
+        assert unit.regroupings.run(number) == run
+        assert [one.item_id for one in unit.regroupings.changes(number)] == [
             ids[0],
             ids[2],
             ids[4],
@@ -139,8 +139,8 @@ def test_what_waits_in_the_queue_or_was_skipped_is_seen(store: Store) -> None:
     ids = fill(store, items=5)
     record(store, NewEvent("s", "skip", ids[1]))
     with store.write() as unit:
-        number = unit.leaks.start(0.25, 0)
-        unit.leaks.regroup(number, [Regroup(i, "g", "audit") for i in ids])
+        number = unit.regroupings.start(0.25, 0)
+        unit.regroupings.regroup(number, [Regroup(i, "g", "audit") for i in ids])
         assert splits(unit, ids) == ["unused"] * 4 + ["audit"]
     check_tallies(store)
 
@@ -149,10 +149,10 @@ def test_an_unused_item_trains_again_when_its_group_does(store: Store) -> None:
     ids = fill(store, items=2)
     record(store, label("a", ids[0], class_id(store, "cat")))
     with store.write() as unit:
-        number = unit.leaks.start(0.25, 0)
-        unit.leaks.regroup(number, [Regroup(ids[0], "g", "audit")])
-        later = unit.leaks.start(0.25, 0)
-        unit.leaks.regroup(later, [Regroup(ids[0], "h", "train")])
+        number = unit.regroupings.start(0.25, 0)
+        unit.regroupings.regroup(number, [Regroup(ids[0], "g", "audit")])
+        later = unit.regroupings.start(0.25, 0)
+        unit.regroupings.regroup(later, [Regroup(ids[0], "h", "train")])
         assert splits(unit, ids[:1]) == ["train"]
     check_tallies(store)
 
@@ -164,28 +164,28 @@ def test_taking_back(store: Store, clock: Clock) -> None:
     with store.write() as unit:
         unit.queue.replace([])
         before = unit.items.many(ids)
-        number = unit.leaks.start(0.25, 0)
+        number = unit.regroupings.start(0.25, 0)
         changes = [Regroup(ids[0], "g", "audit"), Regroup(ids[1], "g", "audit")]
         changes += [Regroup(ids[4], "h", "train"), Regroup(ids[9], "h", "train")]
-        unit.leaks.regroup(number, changes)
+        unit.regroupings.regroup(number, changes)
         # somebody regroups one of them again
-        later = unit.leaks.start(0.25, 0)
-        unit.leaks.regroup(later, [Regroup(ids[9], "i", "valid")])
+        later = unit.regroupings.start(0.25, 0)
+        unit.regroupings.regroup(later, [Regroup(ids[9], "i", "valid")])
         clock.now += 5
-        assert unit.leaks.undo(number) == 3
+        assert unit.regroupings.undo(number) == 3
         after = unit.items.many(ids)
         assert after[ids[0]] == before[ids[0]]
         assert after[ids[1]] == before[ids[1]]
         # its label may have been trained on: it keeps its split, not its group
         assert (after[ids[4]].split, after[ids[4]].group) == ("train", before[ids[4]].group)
         assert (after[ids[9]].split, after[ids[9]].group) == ("valid", "i")
-        assert unit.leaks.run(number).undone_at == clock.now
-        assert set(unit.leaks.declined()) == {number}
-        assert unit.leaks.declined()[number][ids[0]] == "g"
+        assert unit.regroupings.run(number).undone_at == clock.now
+        assert set(unit.regroupings.declined()) == {number}
+        assert unit.regroupings.declined()[number][ids[0]] == "g"
         with pytest.raises(Conflict, match="taken back already"):
-            unit.leaks.undo(number)
+            unit.regroupings.undo(number)
         with pytest.raises(NotFound, match="no regrouping with number 99"):
-            unit.leaks.undo(99)
+            unit.regroupings.undo(99)
     check_tallies(store)
 
 
@@ -193,30 +193,30 @@ def test_names_of_groups_are_followed(store: Store) -> None:
     ids = fill(store, items=4)
     with store.write() as unit:
         names = [unit.items.many([i])[i].group for i in ids]
-        one = unit.leaks.start(0.25, 0)
-        unit.leaks.regroup(one, [Regroup(ids[1], names[0], "train")])
-        two = unit.leaks.start(0.25, 0)
-        unit.leaks.regroup(two, [Regroup(i, "z", "train") for i in ids[:2]])
+        one = unit.regroupings.start(0.25, 0)
+        unit.regroupings.regroup(one, [Regroup(ids[1], names[0], "train")])
+        two = unit.regroupings.start(0.25, 0)
+        unit.regroupings.regroup(two, [Regroup(i, "z", "train") for i in ids[:2]])
         assert unit.leaks.renamed(names) == {names[0]: "z", names[1]: "z"}
-        unit.leaks.undo(two)
+        unit.regroupings.undo(two)
         assert unit.leaks.renamed(names) == {names[1]: names[0]}
-        assert [run.id for run in unit.leaks.runs()] == [two, one]
+        assert [run.id for run in unit.regroupings.runs()] == [two, one]
 
 
 def test_many_items_at_once(store: Store) -> None:
     ids = fill(store, items=1_300)
     with store.write() as unit:
         unit.queue.replace([])
-        number = unit.leaks.start(0.25, 0)
-        unit.leaks.regroup(number, [Regroup(i, "all", "valid") for i in ids])
-        assert unit.leaks.run(number).joined == 1_300
+        number = unit.regroupings.start(0.25, 0)
+        unit.regroupings.regroup(number, [Regroup(i, "all", "valid") for i in ids])
+        assert unit.regroupings.run(number).joined == 1_300
         unit.leaks.link(
             [LinkRecord(b, a, "hash", 1.0) for a, b in pairwise(ids)],
             checked=True,
         )
         assert len(unit.leaks.links_of(ids)) == 1_299
-        assert len(unit.leaks.changes(number, offset=1_290)) == 10
-        assert unit.leaks.undo(number) == 1_300
+        assert len(unit.regroupings.changes(number, offset=1_290)) == 10
+        assert unit.regroupings.undo(number) == 1_300
     check_tallies(store)
     with store.read() as unit:
         assert unit.items.count() == Counts(1_300, 1_300, 0, 0, 0, 0, 0, 0)

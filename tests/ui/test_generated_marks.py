@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from labeller.project import Project
 from labeller.services import labelling, streams
 from labeller.services.labelling import Act
-from labeller.ui import grid
+from labeller.ui import grid, opened
 from tests.labeller.streaming import add_model, do_jobs, fixed, probabilities
 
 Run = Callable[..., AppTest]
@@ -37,11 +37,10 @@ def test_the_images_page_marks_and_filters_generated_labels(
 ) -> None:
     project, made = streamed
     drawn: list[dict[str, Any]] = []
-    opened: list[int | None] = [None]
 
     def note(**given: Any) -> dict[str, Any]:
         drawn.append(given["data"])
-        return {"selected": [], "opened": opened[0]}
+        return {"selected": []}
 
     monkeypatch.setattr(grid, "_GRID", note)
     app = open_app(project, "images")
@@ -58,7 +57,7 @@ def test_the_images_page_marks_and_filters_generated_labels(
     streams.ask_audit(project, 1, share=0.01, least=1)
     with project.store.read() as unit:
         (asked,) = unit.generated_labels.audit_open(1).tolist()
-    opened[0] = asked
+    monkeypatch.setattr(opened, "in_grid", lambda grid: asked)
     app = open_app(project, "images")
     notes = {tile["id"]: tile["note"] for tile in drawn[-1]["items"]}
     assert notes[asked] == "generated, in the audit"
@@ -66,7 +65,8 @@ def test_the_images_page_marks_and_filters_generated_labels(
     assert "hidden until the audit is answered; stream run 1, not accepted yet" in facts
     assert "**dog**" not in facts
     labelling.record(project, "anna", "s", "page", [Act("a", "label", asked, "cat")])
-    opened[0] = next(i for i in made if i != asked)
+    other = next(i for i in made if i != asked)
+    monkeypatch.setattr(opened, "in_grid", lambda grid: other)
     app = open_app(project, "images")
     facts = "".join(text.value for text in app.markdown)
     assert "**dog** :small[97 % sure; stream run 1, not accepted yet]" in facts

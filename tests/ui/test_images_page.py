@@ -13,7 +13,7 @@ from labeller.jobs.processes import host
 from labeller.project import Project, create_project
 from labeller.services import importing, labelling
 from labeller.services.labelling import Act
-from labeller.ui import browse, imports, source_form
+from labeller.ui import browse, imports, opened, source_form
 from store.records import ItemRecord
 from tests.ui.conftest import images
 
@@ -225,12 +225,10 @@ def test_skipped_and_flagged_images_are_put_back(project: Project) -> None:
 def test_the_dialog_shows_the_history_and_undoes(
     open_app: Run, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from labeller.ui import grid
-
     (item, other, *_) = ids(project)
     label(project, item, "cat")
     label(project, other, "dog", "*ben*")
-    monkeypatch.setattr(grid, "_GRID", lambda **_: {"selected": [], "opened": item})
+    monkeypatch.setattr(opened, "in_grid", lambda grid: item)
     app = open_app(project, "images")
     assert not app.exception
     history = [text.value for text in app.markdown if text.value.startswith("labelled ")]
@@ -246,7 +244,7 @@ def test_the_dialog_shows_the_history_and_undoes(
         entry = unit.queue.entry_for(item)
     assert entry is None or entry.leased_by is None
 
-    monkeypatch.setattr(grid, "_GRID", lambda **_: {"selected": [], "opened": other})
+    monkeypatch.setattr(opened, "in_grid", lambda grid: other)
     app = open_app(project, "images")
     with project.store.read() as unit:
         (event,) = unit.labels.history(other)
@@ -263,7 +261,7 @@ def test_the_selection_drives_the_buttons(
     one, two, three = ids(project)[:3]
     app = open_app(project, "images")
     assert app.button(key="browse_flag").disabled
-    sent = {"selected": [three, one, 999], "opened": None}
+    sent = {"selected": [three, one, 999]}
     monkeypatch.setattr(grid, "_GRID", lambda **_: sent)
     app.run()
     assert any(text.value == "**2** selected" for text in app.markdown)

@@ -17,6 +17,7 @@ from labeller.services.prediction_plans import UPLOADS, Plan, folder_of, plan_of
 from labeller.services.predictions import Kept
 from labeller.ui import (
     grid,
+    opened,
     predict_gallery,
     predict_list,
     predict_plots,
@@ -48,12 +49,12 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def tiles(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the grid was last given, and what it answers."""
-    last: dict[str, Any] = {"answer": {"selected": []}}
+    """What the grid was last given."""
+    last: dict[str, Any] = {}
 
     def draw(**given: Any) -> Any:
         last.update(given["data"])
-        return last["answer"]
+        return {"selected": []}
 
     monkeypatch.setattr(grid, "_GRID", draw)
     return last
@@ -172,10 +173,15 @@ def test_the_result_is_counted_and_its_images_are_filtered(
 
 
 def test_one_image_opens_with_all_that_is_known_of_it(
-    open_app: Run, project: Project, model: int, photos: Path, tiles: dict[str, Any]
+    open_app: Run,
+    project: Project,
+    model: int,
+    photos: Path,
+    tiles: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     predicted.predict(project, photos)
-    tiles["answer"] = {"selected": [], "opened": 0}
+    monkeypatch.setattr(opened, "in_grid", lambda grid: 0)
     app = open_app(project, "predict")
     text = said(app)
     assert "Confidence **" in text

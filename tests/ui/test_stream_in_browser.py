@@ -138,7 +138,7 @@ def see(page: Page, shown: streams.RunView) -> None:
         expected = f"{getattr(shown.run, name):,}"
         expect(page.locator(f"[data-ref={name}]")).to_have_text(expected)
     passed = 100 * shown.run.passed / (shown.run.passed + shown.unreached)
-    bar = page.get_by_role("progressbar", name="Images that have passed")
+    bar = page.get_by_role("progressbar", name="How far it is")
     assert abs(int(bar.get_attribute("aria-valuenow") or 0) - passed) <= 1
 
 

@@ -15,7 +15,7 @@ from labeller import jobs
 from labeller.project import Project
 from labeller.services import budget, streams
 from labeller.services.streams import StreamPlan
-from labeller.ui import grid, stream_expected, stream_live
+from labeller.ui import grid, live, stream_expected
 from strategies import registry
 from strategies.stream.quality.bounds import error_bound
 from tests.ui.modelled import answer, copy_of, modelled, predict
@@ -161,7 +161,7 @@ def test_a_stream_is_started_paused_gone_on_with_and_finished(
     open_app: Run, pets: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[dict[str, Any]] = []
-    monkeypatch.setattr(stream_live, "_LIVE", lambda **given: sent.append(given["data"]))
+    monkeypatch.setattr(live, "_LIVE", lambda **given: sent.append(given["data"]))
     app = open_app(pets, "stream")
     app.button(key="stream_start").click().run()
     assert not app.exception
@@ -170,8 +170,9 @@ def test_a_stream_is_started_paused_gone_on_with_and_finished(
     with pets.store.read() as unit:
         (job,) = unit.jobs.active("stream")
     items = streams.runs(pets)[0].items
-    numbers = {"asked": 0, "accepted": 0, "deferred": 0, "left": items}
-    assert sent[-1].items() >= {"run": run.id, "job": job.id, **numbers}.items()
+    assert sent[-1]["job"] == job.id
+    numbers = {"asked": 0, "accepted": 0, "deferred": 0, "done": 0, "total": items}
+    assert sent[-1]["first"]["detail"] == numbers
     assert "Label what it asks" in links(app)
     assert not [b for b in app.main.button if b.key == "stream_start"], "one stream at a time"
     assert not app.main.dataframe, "a table would stand still beside the counts"

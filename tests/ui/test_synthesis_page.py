@@ -25,7 +25,7 @@ from labeller.ui import (
     synthesis_runs,
 )
 from labeller.ui import synthesis_view as words
-from store.records import BudgetRecord
+from store.records_budget import BudgetRecord
 from strategies.synthesis import AugmenterMissing, recipes
 from strategies.synthesis.recipes.recipe import Span
 from tests.ui.synthetic import add_model, add_run, labelled_project, parents
@@ -377,7 +377,7 @@ def test_figures_hold_the_numbers(labelled: Project, dark: bool) -> None:
     assert without.x[0] + without.error_x.array[0] == pytest.approx(high)
 
 
-@pytest.mark.parametrize("script", [*FOLDER.glob("check/*.js"), *FOLDER.glob("job_live/*.js")])
+@pytest.mark.parametrize("script", [*FOLDER.glob("check/*.js"), *FOLDER.glob("live/*.js")])
 def test_scripts_put_data_in_as_text(script: Path) -> None:
     text = script.read_text(encoding="utf-8")
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", text)

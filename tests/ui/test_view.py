@@ -9,7 +9,8 @@ import pytest
 
 from labeller.ui import facts, pieces, view
 from labeller.ui.text import escape_markdown
-from store.records import BudgetRecord, JobRecord, ModelRecord
+from store.records import JobRecord, ModelRecord
+from store.records_budget import BudgetRecord
 
 JOB = JobRecord(
     id=4,

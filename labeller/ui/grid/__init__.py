@@ -10,6 +10,7 @@ import streamlit as st
 
 from labeller import tokens
 from labeller.project import Project
+from labeller.ui import opened
 
 _HERE = Path(__file__).parent
 _GRID = st.components.v2.component(
@@ -37,14 +38,6 @@ class Tile:
     note: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What the person chose: the selected items in the order of the tiles, and one to open."""
-
-    selected: tuple[int, ...]
-    opened: int | None
-
-
 def grid(
     project: Project,
     annotator: str,
@@ -54,8 +47,10 @@ def grid(
     reset: int,
     pixels: int,
     choosing: bool = True,
-) -> Choice:
-    """Draw thumbnails and return what is chosen.
+) -> tuple[int, ...]:
+    """Draw thumbnails and return which are selected, in the order of the tiles.
+
+    `opened.in_grid` tells what was opened, by a double click or Enter.
 
     Parameters
     ----------
@@ -66,7 +61,8 @@ def grid(
     tiles : sequence of Tile
         What to show.
     key : str
-        The component's key.
+        The component's key, and that of the fragment which it is drawn in: what is opened is drawn
+        by the fragment `opened.DIALOG` beside that one.
     reset : int
         Another number than before clears the selection.
     pixels : int
@@ -87,12 +83,17 @@ def grid(
         data=data,
         default={"selected": []},
         on_selected_change=_nothing,
-        on_opened_change=_nothing,
+        on_opened_change=lambda: _open(key),
     )
-    shown = [tile.id for tile in tiles]
     chosen = set(result.get("selected") or [])
-    opened = result.get("opened")
-    return Choice(tuple(i for i in shown if i in chosen), int(opened) if opened in shown else None)
+    return tuple(tile.id for tile in tiles if tile.id in chosen)
+
+
+def _open(key: str) -> None:
+    """Take over what the browser says was opened."""
+    item = st.session_state[key].get("opened")
+    if isinstance(item, int):
+        opened.open(key, item)
 
 
 def _nothing() -> None:

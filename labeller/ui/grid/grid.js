@@ -31,156 +31,192 @@ function element(tag, name, text) {
 class Grid {
   constructor(root) {
     this.root = root;
+    this.items = [];
+    this.tiles = new Map(); // by id, in order: a tile lives as long as its item is shown
     this.selected = new Set();
-    this.tiles = [];
-    this.anchor = 0;
+    this.told = ""; // what Streamlit knows to be selected
+    this.anchor = null; // where a range begins
+    this.reached = null; // where the Tab key comes in
+    this.pressed = null; // where the first press of a double click fell
+    this.before = new Set(); // what was selected before it
     this.watcher = new IntersectionObserver((seen) => this.load(seen), { rootMargin: "300px" });
+    root.addEventListener("mousedown", (event) => this.press(event));
     root.addEventListener("click", (event) => this.click(event));
-    root.addEventListener("dblclick", (event) => {
-      if (this.component.data.choosing) this.open(this.index(event));
-    });
     root.addEventListener("keydown", (event) => this.key(event));
   }
 
   draw(component) {
-    const { data } = component;
+    const { items, reset, tile, choosing } = component.data;
     this.component = component;
-    const ids = data.items.map((item) => item.id).join();
-    if (data.reset !== this.reset || ids !== this.ids) this.forget(ids !== this.ids);
-    this.reset = data.reset;
-    this.root.style.setProperty("--tile", `${data.tile}px`);
-    this.root.classList.toggle("looking", !data.choosing);
-    this.root.setAttribute("role", data.choosing ? "listbox" : "group");
-    const drawn = JSON.stringify(data.items);
-    if (drawn !== this.drawn) this.fill(data.items, ids !== this.ids);
-    this.ids = ids;
-    this.drawn = drawn;
-  }
-
-  forget(moved) {
-    const had = this.selected.size > 0;
-    this.selected.clear();
-    if (moved) this.anchor = 0;
+    this.items = items;
+    this.choosing = choosing; // else a click opens
+    this.root.style.setProperty("--tile", `${tile}px`);
+    this.root.classList.toggle("looking", !choosing);
+    this.root.setAttribute("role", choosing ? "listbox" : "group");
+    this.fill();
+    this.forget(reset !== this.reset);
+    this.reset = reset;
+    if (!this.tiles.has(this.anchor)) this.anchor = items[0]?.id ?? null;
+    if (!this.tiles.has(this.reached)) this.reached = this.anchor;
     this.paint();
-    if (had) this.component.setStateValue("selected", []);
   }
 
-  fill(items, moved) {
-    const focused = !moved && this.root.getRootNode().activeElement?.dataset?.n;
-    this.watcher.disconnect();
-    this.tiles = items.map((item, n) => this.tile(item, n));
-    this.root.replaceChildren(...this.tiles);
-    this.tiles.forEach((tile) => this.watcher.observe(tile));
-    this.paint();
-    if (focused !== undefined && focused !== false) this.tiles[focused]?.focus();
+  /** Let go of what is selected: all of it, or what is no longer shown. */
+  forget(all) {
+    const had = this.selected.size;
+    const kept = (ids) => new Set([...ids].filter((id) => !all && this.tiles.has(id)));
+    [this.selected, this.before] = [kept(this.selected), kept(this.before)];
+    if (this.selected.size < had) this.tell();
   }
 
-  tile(item, n) {
-    const tile = element("figure", "tile");
-    tile.dataset.n = n;
-    tile.title = item.name;
-    tile.setAttribute("role", this.component.data.choosing ? "option" : "button");
-    tile.setAttribute("aria-label", `${item.name}, ${item.label || item.note || "no label"}`);
-    tile.tabIndex = n === this.anchor ? 0 : -1;
-    const caption = element("figcaption", "caption");
-    if (item.colour) {
-      const dot = element("span", "dot");
-      dot.style.background = item.colour;
-      caption.append(dot);
+  /** Have a tile for every item, touching only what changed: a press may be under way. */
+  fill() {
+    const before = this.tiles;
+    this.tiles = new Map(this.items.map(({ id }) => [id, before.get(id) ?? this.tile(id)]));
+    for (const [id, tile] of before) {
+      if (this.tiles.has(id)) continue;
+      this.watcher.unobserve(tile);
+      tile.remove();
     }
-    caption.append(item.label ? element("b", "", item.label) : element("b", "none", item.note || "–"));
+    let place = this.root.firstElementChild;
+    for (const item of this.items) {
+      const tile = this.tiles.get(item.id);
+      this.dress(tile, item);
+      if (tile === place) place = place.nextElementSibling;
+      else this.root.insertBefore(tile, place);
+    }
+  }
+
+  tile(id) {
+    const tile = element("figure", "tile");
+    tile.dataset.id = id;
+    tile.setAttribute("role", this.choosing ? "option" : "button");
     const open = element("button", "open");
     open.type = "button";
     open.tabIndex = -1;
     open.title = "Details and history";
-    open.setAttribute("aria-label", `Details of ${item.name}`);
     open.innerHTML = '<svg viewBox="0 0 24 24" aria-hidden="true">'
       + '<path d="M14 4h6v6M20 4l-8 8M10 20H4v-6M4 20l8-8"/></svg>';
     const mark = element("span", "mark", "✓");
     mark.setAttribute("aria-hidden", "true");
-    tile.append(element("div", "frame"), caption, mark, open);
+    tile.append(element("div", "frame"), element("figcaption", "caption"), mark, open);
     return tile;
+  }
+
+  /** Write an item into its tile. */
+  dress(tile, item) {
+    if (tile.image !== item.image) {
+      tile.image = item.image;
+      this.watcher.unobserve(tile);
+      this.watcher.observe(tile);
+    }
+    const worn = JSON.stringify(item);
+    if (tile.worn === worn) return;
+    tile.worn = worn;
+    tile.title = item.name;
+    tile.longest = Math.max(item.width, item.height);
+    tile.setAttribute("aria-label", `${item.name}, ${item.label || item.note || "no label"}`);
+    tile.querySelector(".open").setAttribute("aria-label", `Details of ${item.name}`);
+    const caption = [element("b", item.label ? "" : "none", item.label || item.note || "–")];
+    if (item.colour) {
+      const dot = element("span", "dot");
+      dot.style.background = item.colour;
+      caption.unshift(dot);
+    }
+    tile.querySelector(".caption").replaceChildren(...caption);
   }
 
   load(seen) {
     for (const { isIntersecting, target } of seen) {
       if (!isIntersecting) continue;
       this.watcher.unobserve(target);
-      const item = this.component.data.items[target.dataset.n];
-      const frame = target.querySelector(".frame");
-      picture(`${this.component.data.api}${item.image}&size=thumb`, this.component.data.token)
-        .then((address) => {
-          const image = element("img");
-          image.onload = () => {
-            const known = Math.max(item.width, item.height);
-            const longest = known || Math.max(image.naturalWidth, image.naturalHeight);
-            image.classList.toggle("small", longest < 96);
-          };
-          image.alt = "";
-          image.draggable = false;
-          image.src = address;
-          frame.replaceChildren(image);
-        })
-        .catch((error) => frame.replaceChildren(element("span", "gone", error.message)));
+      this.show(target, target.image);
     }
   }
 
-  index(event) {
-    const tile = event.composedPath().find((node) => node.classList?.contains("tile"));
-    return tile ? Number(tile.dataset.n) : -1;
+  /** Show a picture, or why there is none; a tile that shows another by then is left alone. */
+  async show(tile, wanted) {
+    const { api, token } = this.component.data;
+    const found = await picture(`${api}${wanted}&size=thumb`, token).then(
+      (src) => Object.assign(element("img"), { alt: "", draggable: false, src }),
+      (error) => element("span", "gone", error.message),
+    );
+    found.onload = () => {
+      const longest = tile.longest || Math.max(found.naturalWidth, found.naturalHeight);
+      tile.classList.toggle("small", longest < 96);
+    };
+    if (tile.image !== wanted) return;
+    if (found.className === "gone") tile.image = null; // the next drawing asks again
+    tile.querySelector(".frame").replaceChildren(found);
   }
 
+  /** Return the id of the item whose tile an event befell, or null. */
+  at(event) {
+    const tile = event.composedPath().find((node) => node.classList?.contains("tile"));
+    return tile ? Number(tile.dataset.id) : null;
+  }
+
+  press(event) {
+    if (event.detail % 2 === 0) return;
+    this.pressed = this.at(event);
+    this.before = new Set(this.selected);
+  }
+
+  /** Select, or open at every second click: what the first fell on, wherever that is by now. */
   click(event) {
-    const n = this.index(event);
-    if (n < 0) return;
-    const { choosing } = this.component.data;
-    const opens = event.composedPath().some((node) => node.classList?.contains("open"));
-    if (!choosing) this.focus(n, true);
-    if (opens || !choosing) return this.open(n);
-    if (event.shiftKey) this.range(n);
-    else this.toggle(n);
-    this.focus(n, false);
+    const second = this.choosing && event.detail > 0 && event.detail % 2 === 0;
+    const id = second ? this.pressed : this.at(event);
+    if (id === null) return;
+    if (second) this.choose(this.before);
+    if (!this.choosing) this.focus(id);
+    const button = event.composedPath().some((node) => node.classList?.contains("open"));
+    if (second || button || !this.choosing) return this.open(id);
+    if (event.shiftKey) this.range(id);
+    else this.toggle(id);
+    this.focus(id);
   }
 
   key(event) {
-    const n = this.index(event);
-    if (n < 0) return;
-    const { choosing } = this.component.data;
+    const id = this.at(event);
+    if (id === null) return;
     const columns = getComputedStyle(this.root).gridTemplateColumns.split(" ").length;
-    const last = this.tiles.length - 1;
+    const n = this.items.findIndex((item) => item.id === id);
+    const last = this.items.length - 1;
     const to = { ArrowRight: n + 1, ArrowLeft: n - 1, ArrowDown: n + columns,
       ArrowUp: n - columns, Home: 0, End: last }[event.key];
     if (to !== undefined) {
-      const target = Math.min(last, Math.max(0, to));
-      if (event.shiftKey && choosing) this.range(target);
-      this.focus(target, !event.shiftKey);
-    } else if (event.key === "Enter" || (event.key === " " && !choosing)) this.open(n);
-    else if (!choosing) return;
-    else if (event.key === " ") this.toggle(n);
+      const target = this.items[Math.min(last, Math.max(0, to))].id;
+      if (event.shiftKey && this.choosing) this.range(target);
+      else this.anchor = target;
+      this.focus(target);
+    } else if (event.key === "Enter" || (event.key === " " && !this.choosing)) this.open(id);
+    else if (!this.choosing) return;
+    else if (event.key === " ") this.toggle(id);
     else if (event.key === "Escape") this.choose([]);
     else if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) {
-      this.choose(this.component.data.items.map((item) => item.id));
+      this.choose(this.tiles.keys());
     } else return;
     event.preventDefault();
     event.stopPropagation();
   }
 
-  focus(n, moveAnchor) {
-    if (moveAnchor) this.anchor = n;
-    this.tiles.forEach((tile, at) => { tile.tabIndex = at === n ? 0 : -1; });
-    this.tiles[n]?.focus();
+  focus(id) {
+    if (!this.tiles.has(id)) return;
+    this.reached = id;
+    this.paint();
+    this.tiles.get(id).focus();
   }
 
-  toggle(n) {
-    const { id } = this.component.data.items[n];
+  toggle(id) {
     if (!this.selected.delete(id)) this.selected.add(id);
-    this.anchor = n;
+    this.anchor = id;
     this.settle();
   }
 
-  range(n) {
-    const [from, to] = [Math.min(this.anchor, n), Math.max(this.anchor, n)];
-    this.component.data.items.slice(from, to + 1).forEach((item) => this.selected.add(item.id));
+  range(id) {
+    const ids = [...this.tiles.keys()];
+    const ends = [ids.indexOf(this.anchor), ids.indexOf(id)];
+    ids.slice(Math.min(...ends), Math.max(...ends) + 1).forEach((one) => this.selected.add(one));
     this.settle();
   }
 
@@ -189,14 +225,13 @@ class Grid {
     this.settle();
   }
 
-  open(n) {
-    if (n < 0) return;
-    this.component.setTriggerValue("opened", this.component.data.items[n].id);
-    this.returnTo(n);
+  open(id) {
+    this.component.setTriggerValue("opened", id);
+    this.returnTo(id);
   }
 
   /** Focus the tile again when the dialog it opened is gone: else the keyboard starts afresh. */
-  returnTo(n) {
+  returnTo(id) {
     let there = false;
     this.dialog?.disconnect();
     this.dialog = new MutationObserver(() => {
@@ -205,7 +240,7 @@ class Grid {
       if (!before || there) return;
       this.dialog.disconnect();
       setTimeout(() => {
-        if (document.activeElement === document.body) this.focus(n, false);
+        if (document.activeElement === document.body) this.focus(id);
       }, SETTLE_MS);
     });
     this.dialog.observe(document.body, { childList: true, subtree: true });
@@ -214,17 +249,22 @@ class Grid {
   settle() {
     this.paint();
     clearTimeout(this.timer);
-    this.timer = setTimeout(
-      () => this.component.setStateValue("selected", [...this.selected]), SETTLE_MS);
+    this.timer = setTimeout(() => this.tell(), SETTLE_MS);
+  }
+
+  tell() {
+    const now = [...this.selected].join();
+    if (now === this.told) return;
+    this.told = now;
+    this.component.setStateValue("selected", [...this.selected]);
   }
 
   paint() {
     this.root.classList.toggle("picking", this.selected.size > 0);
-    if (!this.component.data.choosing) return;
-    this.tiles.forEach((tile, n) => {
-      const id = this.component.data.items[n]?.id;
-      tile.setAttribute("aria-selected", this.selected.has(id) ? "true" : "false");
-    });
+    for (const [id, tile] of this.tiles) {
+      if (this.choosing) tile.setAttribute("aria-selected", String(this.selected.has(id)));
+      tile.tabIndex = id === this.reached ? 0 : -1;
+    }
   }
 }
 

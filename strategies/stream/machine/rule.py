@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar, cast
 
 from strategies import registry
 from strategies.base import Needs
-from strategies.registry import StrategyInfo, UnknownStrategy
+from strategies.registry import StrategyInfo
 
 
 class Draws(Protocol):
@@ -113,14 +113,5 @@ def stream_strategy(name: str, *, state: type[State]) -> Callable[[Rule[State]],
 
 @functools.cache
 def rule_called(name: str) -> StreamInfo:
-    """Return the stream strategy called `name`.
-
-    Raises
-    ------
-    UnknownStrategy
-        When there is none of this name; the text lists those there are.
-    """
-    names = registry.names("stream")
-    if name not in names:
-        raise UnknownStrategy(name, names)
-    return cast("StreamInfo", registry.get(name))
+    """Return the stream strategy called `name`; see :func:`strategies.registry.get_of`."""
+    return cast("StreamInfo", registry.get_of("stream", name))

@@ -11,7 +11,7 @@ import numpy as np
 
 from strategies import registry
 from strategies.base import Needs
-from strategies.registry import StrategyInfo, UnknownStrategy
+from strategies.registry import StrategyInfo
 from strategies.synthesis.planning.parents import Parents
 from strategies.synthesis.planning.plan import Plan
 from strategies.synthesis.recipes.errors import SynthesisError
@@ -98,14 +98,5 @@ def synthesis_strategy(
 
 
 def strategy_called(name: str) -> SynthesisInfo:
-    """Return the synthesis strategy called `name`.
-
-    Raises
-    ------
-    UnknownStrategy
-        When there is none of this name; the text lists those there are.
-    """
-    names = registry.names("synthesis")
-    if name not in names:
-        raise UnknownStrategy(name, names)
-    return cast("SynthesisInfo", registry.get(name))
+    """Return the synthesis strategy called `name`; see :func:`strategies.registry.get_of`."""
+    return cast("SynthesisInfo", registry.get_of("synthesis", name))

@@ -12,7 +12,7 @@ import pytest
 from labeller.learning import spreading
 from labeller.learning.calibration import fit_temperature, probabilities
 from labeller.learning.snapshot import Labels
-from labeller.services import propagation
+from labeller.services import propagation, streams
 from labeller.services.propagation import PropagationPlan
 from tests.labeller.learning.shapes import label, run, shapes
 from tests.labeller.streaming import do_jobs
@@ -130,7 +130,7 @@ def test_as_a_job(tmp_path: Path) -> None:
     started = propagation.start(project, PropagationPlan("spreading", 0.6, audit_share=0.0))
     done = do_jobs(project)
     assert (done.state, done.error) == ("done", None)
-    view = propagation.view_of(project, started.id)
+    view = streams.view_of(project, started.id, "propagation")
     assert view.run.machine["passed"] == 24
     assert view.run.machine["nodes"] == 48, "48 of 60 items lie outside the audit set"
     assert view.run.machine["valid_n"] == 6

@@ -10,22 +10,24 @@ class Live {
   draw(data) {
     const other = data.job !== this.data?.job;
     this.data = data;
-    if (!other) return;
-    this.fill(data.counts);
+    if (other) this.fill(data.counts);
     this.show(data.first);
+    if (!other) return;
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.tick(data.job), EVERY_MS);
+    if (data.job !== null) this.timer = setTimeout(() => this.tick(data.job), EVERY_MS);
   }
 
   /** Make a place for each number, and one for what is still to come. */
   fill(counts) {
     const left = { name: "left", title: "Still to come", ink: "var(--st-border-color)" };
+    this.shown = 0;
     this.part("numbers").replaceChildren(...[...counts, left].map(({ name, title, ink }) => {
       const made = document.createElement("div");
       made.style.setProperty("--ink", ink);
       const [term, number] = ["dt", "dd"].map((tag) => document.createElement(tag));
       term.textContent = title;
       number.dataset.ref = name;
+      number.textContent = name === "left" ? "–" : "0";
       made.append(term, number);
       return made;
     }));
@@ -34,7 +36,10 @@ class Live {
   /** Ask once, and again in a second while the job goes on and the component is on the page. */
   async tick(job) {
     const answer = document.hidden ? null : await this.ask(job).catch(() => null);
-    if (!this.root.isConnected || this.data.job !== job) return;
+    if (!this.root.isConnected || this.data.job !== job) {
+      if (this.data.job === job) this.data = { ...this.data, job: undefined }; // drawn again: ask again
+      return;
+    }
     if (answer) this.show(answer);
     if (!answer || ["waiting", "running"].includes(answer.state)) {
       this.timer = setTimeout(() => this.tick(job), EVERY_MS);
@@ -47,19 +52,30 @@ class Live {
     return answer.ok ? answer.json() : null;
   }
 
-  show({ state, stage, progress, detail }) {
-    for (const { name } of this.data.counts) {
-      this.part(name).textContent = digits.format(detail[name] ?? 0);
+  /** Show what is known of the job; what is older than what is shown already is left out. */
+  show({ state, stage, progress, detail, cancel_requested: stopping }) {
+    const names = this.data.counts.map(({ name }) => name);
+    if (names.every((name) => Number.isFinite(detail[name]))) {
+      const sum = names.reduce((total, name) => total + detail[name], 0);
+      if (sum < this.shown) return;
+      this.shown = sum;
+      for (const name of names) this.part(name).textContent = digits.format(detail[name]);
     }
-    const on = stage === this.data.stage;
     const { done, total, rate } = detail;
-    this.part("left").textContent = on && total ? digits.format(Math.max(0, total - done)) : "–";
-    const share = Math.min(100, 100 * progress);
+    const on = stage === this.data.stage && Number.isFinite(total);
+    if (on) this.part("left").textContent = digits.format(Math.max(0, total - done));
+    if (this.data.whole) this.fillBar(progress);
+    else if (on) this.fillBar(done / Math.max(1, total));
+    const pace = rate >= 1 ? `${digits.format(Math.round(rate))} ${this.data.noun} a second` : "";
+    const going = on ? pace : this.data.stages[stage || "start"] ?? "";
+    const note = state === "running" ? going : this.data.note;
+    this.part("note").textContent = stopping ? "Stopping at the next safe place …" : note;
+  }
+
+  fillBar(part) {
+    const share = Math.min(100, 100 * part);
     this.part("bar").setAttribute("aria-valuenow", share.toFixed(0));
     this.part("bar").firstElementChild.style.width = `${share}%`;
-    const pace = rate >= 1 ? `${digits.format(Math.round(rate))} ${this.data.noun} a second` : "";
-    const now = on ? pace : this.data.stages[stage] ?? "";
-    this.part("note").textContent = state === "waiting" ? "Waiting to start" : now;
   }
 
   part(name) {

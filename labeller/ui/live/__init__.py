@@ -1,10 +1,11 @@
-"""The counts of a job that is on: they ask the API themselves, so that the page stays still."""
+"""Counts that a job moves: they ask the API themselves, so that the page stays still."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -17,10 +18,10 @@ from labeller.ui.titles import STAGE_TITLES
 from store.errors import StoreError
 from store.records import JobRecord
 
-GOOD, NEUTRAL, BAD = "#009e73", "#7d8596", "#d1495b"
+GOOD, DOUBTFUL, NEUTRAL, BAD = "#009e73", "#e69f00", "#7d8596", "#d1495b"
 _HERE = Path(__file__).parent
 _LIVE = st.components.v2.component(
-    "labeller_job_live",
+    "labeller_live",
     html=(_HERE / "live.html").read_text(encoding="utf-8"),
     css=(_HERE / "live.css").read_text(encoding="utf-8"),
     js=(_HERE / "live.js").read_text(encoding="utf-8"),
@@ -34,6 +35,20 @@ class Count:
     name: str
     title: str
     ink: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How a job stands, as the API tells it.
+
+    Without a `progress` the bar shows how far the counted stage is, not the whole job.
+    """
+
+    state: str
+    stage: str
+    detail: dict[str, Any]
+    cancel_requested: bool = False
+    progress: float | None = None
 
 
 def panel(
@@ -77,24 +92,53 @@ def panel(
             on_click=_cancel,
             args=(project, job.id),
         )
-        _LIVE(
-            key=f"live_{job.kind}_{job.id}",
-            data={
-                "job": job.id,
-                "first": {
-                    "state": job.state,
-                    "stage": job.stage,
-                    "progress": job.progress,
-                    "detail": dict(job.detail),
-                },
-                "counts": [asdict(count) for count in counts],
-                "stage": stage,
-                "noun": noun,
-                "stages": STAGE_TITLES,
-                "api": "api/v1/",
-                "token": tokens.make(project, session.annotator(), "page"),
-            },
+        first = Told(job.state, job.stage, dict(job.detail), job.cancel_requested, job.progress)
+        draw(
+            project, f"{job.kind}_{job.id}", job.id, first, counts, stage, noun, "Waiting to start"
         )
+
+
+def draw(
+    project: Project,
+    key: str,
+    job: int | None,
+    first: Told,
+    counts: Sequence[Count],
+    stage: str,
+    noun: str,
+    note: str,
+) -> None:
+    """Draw counts and a bar alone, also while no job moves them.
+
+    Parameters
+    ----------
+    project : Project
+    key : str
+        Of what is counted.
+    job : int or None
+        The job to ask about.
+    first : Told
+        How it stands now.
+    counts, stage, noun
+        As for :func:`panel`.
+    note : str
+        What stands below the bar while no job runs.
+    """
+    _LIVE(
+        key=f"live_{key}",
+        data={
+            "job": job,
+            "first": asdict(first),
+            "whole": first.progress is not None,
+            "counts": [asdict(count) for count in counts],
+            "stage": stage,
+            "noun": noun,
+            "note": note,
+            "stages": STAGE_TITLES,
+            "api": "api/v1/",
+            "token": tokens.make(project, session.annotator(), "page"),
+        },
+    )
 
 
 def _cancel(project: Project, job_id: int) -> None:
