@@ -31,7 +31,7 @@ from labeller.config import Settings  # noqa: E402
 from labeller.learning import device  # noqa: E402
 from labeller.learning.extraction import compute_missing  # noqa: E402
 from labeller.learning.features import open_features  # noqa: E402
-from labeller.perceptual_hash import different_bits, mirrored, perceptual_hash  # noqa: E402
+from labeller.perceptual_hash import mirrored, perceptual_hash  # noqa: E402
 from labeller.progress import Silent  # noqa: E402
 from labeller.project import create_project  # noqa: E402
 from labeller.services.importing import import_sources  # noqa: E402
@@ -119,6 +119,10 @@ def embedded(images: list[Image.Image], folder: Path) -> Floats:
         with (source / f"{number:06}.png").open("rb") as file:
             found.append(place[by_hash[file_digest(file, "sha256").hexdigest()]])
     return rows[found]
+
+
+def different_bits(one: bytes, other: bytes) -> int:
+    return (int.from_bytes(one, "big") ^ int.from_bytes(other, "big")).bit_count()
 
 
 def alike(one: bytes | None, other: bytes | None) -> bool:

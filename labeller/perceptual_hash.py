@@ -57,11 +57,6 @@ def mirrored(looks: bytes) -> bytes:
     return turned.to_bytes(BYTES, "big")
 
 
-def different_bits(one: bytes, other: bytes) -> int:
-    """Return in how many of 256 bits two hashes differ."""
-    return (int.from_bytes(one, "big") ^ int.from_bytes(other, "big")).bit_count()
-
-
 @cache
 def _odd() -> bytes:
     """Return a hash in which the bits of the odd frequencies across are set."""

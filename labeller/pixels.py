@@ -66,9 +66,12 @@ def shrunk(image: Image.Image, max_side: int | None) -> Image.Image:
 
 
 def reduced(image: Image.Image, side: int) -> Image.Image:
-    """Return the image shrunk by a whole number of times, its shorter side at least `side`."""
+    """Return the image shrunk by a whole number of times, its shorter side at least `side`.
+
+    One in which a colour stands for transparency is left as it is: a mean of it is another colour.
+    """
     factor = min(image.size) // side
-    if factor < 2 or image.mode not in _RESIZABLE:
+    if factor < 2 or image.mode not in _RESIZABLE or "transparency" in image.info:
         return image
     small = image.reduce(factor)
     small.info, small.format = image.info, image.format

@@ -146,6 +146,8 @@ class Items(Repository):
             states[state] += number
             if state == "labelled":
                 splits[split] += number
+            elif state == "unlabelled" and split == "unused":
+                splits["left"] += number
         return Counts(
             items=states.total(),
             unlabelled=states["unlabelled"],
@@ -155,6 +157,7 @@ class Items(Repository):
             labelled_train=splits["train"],
             labelled_valid=splits["valid"],
             labelled_audit=splits["audit"],
+            unused=splits["left"],
         )
 
     def page(

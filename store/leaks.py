@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import func, insert, or_, select, tuple_, update
 from sqlalchemy.orm import aliased
 
 from store.models import Item
-from store.models_leaks import ItemHash, NearDuplicate, RegroupedItem, Regrouping
-from store.records_leaks import GroupFacts, LinkRecord
+from store.models_leaks import ItemHash, NearDuplicate, RegroupedItem
+from store.records_leaks import GroupFacts, LinkMethod, LinkRecord
 from store.repository import Repository, as_record, chunks
 
 WORDS = 4  # of 64 bits in a hash
@@ -21,8 +21,11 @@ LINK = tuple(getattr(NearDuplicate, name) for name in LinkRecord.__dataclass_fie
 class Leaks(Repository):
     """Near-duplicates, and the groups that they were put into."""
 
-    def add_hashes(self, hashes: Sequence[tuple[int, bytes]]) -> None:
-        """Keep the perceptual hashes, 32 bytes each, of items that have none yet."""
+    def add_hashes(self, hashes: Sequence[tuple[int, bytes | None]]) -> None:
+        """Keep perceptual hashes, 32 bytes each, of items that were not looked at yet.
+
+        None is that of an item without contrast, which needs no second look.
+        """
         for part in chunks(hashes):
             rows = [{"item_id": item_id, "bits": bits} for item_id, bits in part]
             self._connection.execute(insert(ItemHash), rows)
@@ -40,19 +43,30 @@ class Leaks(Repository):
         item_ids : ndarray of int64, shape (n,)
         words : ndarray of uint64, shape (n, 4)
         """
-        query = select(ItemHash.item_id, ItemHash.bits).where(ItemHash.item_id > after)
+        query = select(ItemHash.item_id, ItemHash.bits).where(
+            ItemHash.item_id > after, ItemHash.bits.is_not(None)
+        )
         rows = self._connection.execute(query.order_by(ItemHash.item_id)).all()
         ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
-        words = np.frombuffer(b"".join(row[1] for row in rows), np.uint64)
+        words = np.frombuffer(b"".join(bits for _, bits in rows if bits is not None), np.uint64)
         return ids, words.reshape(len(rows), WORDS)
 
     def looks(self, item_ids: Sequence[int]) -> dict[int, bytes]:
         """Return the hashes of those of the items that have one."""
         found: dict[int, bytes] = {}
         for part in chunks(item_ids):
-            query = select(ItemHash.item_id, ItemHash.bits).where(ItemHash.item_id.in_(part))
-            found.update(self._connection.execute(query).all())
+            query = select(ItemHash.item_id, ItemHash.bits).where(
+                ItemHash.item_id.in_(part), ItemHash.bits.is_not(None)
+            )
+            rows = self._connection.execute(query)
+            found.update({item_id: bits for item_id, bits in rows if bits is not None})
         return found
+
+    def unhashed(self) -> NDArray[np.int64]:
+        """Return the items whose looks nobody has taken down, in ascending order."""
+        known = select(ItemHash.item_id)
+        query = select(Item.id).where(Item.id.not_in(known)).order_by(Item.id)
+        return np.fromiter(self._connection.execute(query).scalars(), np.int64)
 
     def link(self, links: Sequence[LinkRecord], *, checked: bool) -> None:
         """Note which items look alike; a pair that is known stays as it is.
@@ -83,7 +97,7 @@ class Leaks(Repository):
             self._connection.execute(insert(NearDuplicate), values)
 
     def unchecked(self) -> list[LinkRecord]:
-        """Return the links between two groups that no regrouping has seen yet."""
+        """Return the links between two groups that no regrouping has settled."""
         item, other = aliased(Item), aliased(Item)
         query = (
             select(*LINK)
@@ -94,11 +108,12 @@ class Leaks(Repository):
         )
         return [as_record(LinkRecord, row) for row in self._connection.execute(query)]
 
-    def check_all(self) -> None:
-        """Note that all links have been looked at."""
-        self._connection.execute(
-            update(NearDuplicate).where(NearDuplicate.checked.is_(False)).values(checked=True)
-        )
+    def settle(self, links: Sequence[LinkRecord]) -> None:
+        """Note that these links need not be looked at again."""
+        for part in chunks(links):
+            pairs = [(one.item_id, one.other_id) for one in part]
+            named = tuple_(NearDuplicate.item_id, NearDuplicate.other_id).in_(pairs)
+            self._connection.execute(update(NearDuplicate).where(named).values(checked=True))
 
     def links_of(self, item_ids: Sequence[int]) -> list[LinkRecord]:
         """Return the links in which one of the items is, closest first within each method."""
@@ -109,10 +124,24 @@ class Leaks(Repository):
             found.update(as_record(LinkRecord, row) for row in rows)
         return sorted(found, key=lambda one: (one.method, one.distance, one.item_id, one.other_id))
 
-    def count_links(self) -> dict[str, int]:
-        """Return how many links each method has found."""
-        query = select(NearDuplicate.method, func.count()).group_by(NearDuplicate.method)
-        return {row[0]: int(row[1]) for row in self._connection.execute(query)}
+    def count_links(self) -> tuple[dict[LinkMethod, int], int]:
+        """Count links whose items share a group, by method, and those whose items do not."""
+        item, other = aliased(Item), aliased(Item)
+        together = item.group_key == other.group_key
+        query = (
+            select(NearDuplicate.method, together, func.count())
+            .join(item, item.id == NearDuplicate.item_id)
+            .join(other, other.id == NearDuplicate.other_id)
+            .group_by(NearDuplicate.method, together)
+        )
+        found: dict[LinkMethod, int] = {}
+        apart = 0
+        for method, same, number in self._connection.execute(query):
+            if same:
+                found[method] = int(number)
+            else:
+                apart += int(number)
+        return found, apart
 
     def groups(self, item_ids: Iterable[int]) -> dict[int, GroupFacts]:
         """Return the group of each item as it stands."""
@@ -120,11 +149,11 @@ class Leaks(Repository):
         for part in chunks(sorted(set(item_ids))):
             query = select(Item.id, Item.group_key).where(Item.id.in_(part))
             keys.update(self._connection.execute(query).all())
-        facts = self._facts(sorted(set(keys.values())))
+        facts = self.facts(sorted(set(keys.values())))
         return {item_id: facts[key] for item_id, key in keys.items()}
 
-    def _facts(self, keys: Sequence[str]) -> dict[str, GroupFacts]:
-        """Return the facts of groups; the oldest item with a split in use gives the split."""
+    def facts(self, keys: Sequence[str]) -> dict[str, GroupFacts]:
+        """Return what there is of groups; the oldest item with a split in use gives the split."""
         found: dict[str, GroupFacts] = {}
         for part in chunks(keys):
             query = (
@@ -135,15 +164,6 @@ class Leaks(Repository):
             for key, split, oldest, size in self._connection.execute(query):
                 one = GroupFacts(key, int(oldest), int(size), split)
                 found[key] = _joined(found[key], one) if key in found else one
-        return found
-
-    def members(self, groups: Sequence[str]) -> dict[str, list[int]]:
-        """Return the items of groups, oldest first."""
-        found: dict[str, list[int]] = {key: [] for key in groups}
-        for part in chunks(groups):
-            query = select(Item.group_key, Item.id).where(Item.group_key.in_(part))
-            for key, item_id in self._connection.execute(query.order_by(Item.id)):
-                found[key].append(item_id)
         return found
 
     def renamed(self, groups: Sequence[str]) -> dict[str, str]:
@@ -162,13 +182,12 @@ class Leaks(Repository):
         for part in chunks(groups):
             query = (
                 select(RegroupedItem.group_before, RegroupedItem.group_after)
-                .join(Regrouping, Regrouping.id == RegroupedItem.regrouping_id)
                 .where(
                     RegroupedItem.group_before.in_(part),
                     RegroupedItem.group_after != RegroupedItem.group_before,
-                    Regrouping.undone_at.is_(None),
+                    RegroupedItem.undone_at.is_(None),
                 )
-                .order_by(Regrouping.id)
+                .order_by(RegroupedItem.regrouping_id)
             )
             found.update(self._connection.execute(query).all())
         return found

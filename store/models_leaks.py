@@ -11,18 +11,18 @@ from store.records_leaks import LinkMethod
 
 
 class ItemHash(Base):
-    """The perceptual hash of an item, 256 bits; one without contrast has none."""
+    """The perceptual hash of an item, 256 bits; none for one without contrast."""
 
     __tablename__ = "item_hash"
 
     item_id: Mapped[int] = mapped_column(
         BigId, ForeignKey("item.id"), primary_key=True, autoincrement=False
     )
-    bits: Mapped[bytes] = mapped_column(LargeBinary(32))
+    bits: Mapped[bytes | None] = mapped_column(LargeBinary(32))
 
 
 class NearDuplicate(Base):
-    """A link between two items that look alike; `checked` once a regrouping has seen it."""
+    """A link between two items that look alike; `checked` once a regrouping has settled it."""
 
     __tablename__ = "near_duplicate"
     __table_args__ = (
@@ -57,7 +57,7 @@ class Regrouping(Base):
     moved: Mapped[int] = mapped_column(BigInteger)
     unused: Mapped[int] = mapped_column(BigInteger)
     apart: Mapped[int] = mapped_column(BigInteger)
-    undone_at: Mapped[float | None]
+    undone: Mapped[int] = mapped_column(BigInteger)
 
 
 class RegroupedItem(Base):
@@ -68,7 +68,9 @@ class RegroupedItem(Base):
         one_of("split_before", Split),
         one_of("split_after", Split),
         Index(None, "item_id"),
+        Index(None, "anchor_id"),
         Index(None, "group_before"),
+        Index(None, "undone_at"),
     )
 
     regrouping_id: Mapped[int] = mapped_column(
@@ -77,7 +79,9 @@ class RegroupedItem(Base):
     item_id: Mapped[int] = mapped_column(
         BigId, ForeignKey("item.id"), primary_key=True, autoincrement=False
     )
+    anchor_id: Mapped[int] = mapped_column(BigId, ForeignKey("item.id"))
     group_before: Mapped[str]
     group_after: Mapped[str]
     split_before: Mapped[Split] = mapped_column(Word)
     split_after: Mapped[Split] = mapped_column(Word)
+    undone_at: Mapped[float | None]

@@ -70,8 +70,7 @@ class Queues(Repository):
             How many of the picks are in the queue.
         """
         self._gate()
-        held = _held(self._clock())
-        self._connection.execute(delete(Queue).where(not_(held)))
+        self._connection.execute(delete(Queue).where(not_(held(self._clock()))))
         self._connection.execute(update(Queue).values(outdated=True))
         wanted = {entry.item_id: entry for entry in reversed(entries)}
         for item_id in self._connection.execute(select(Queue.item_id)).scalars():
@@ -109,7 +108,7 @@ class Queues(Repository):
         """Take those of the items out that one strategy put there and nobody has begun."""
         self._gate()
         unheld = and_(
-            Queue.state == "waiting", Queue.strategy == strategy, not_(_held(self._clock()))
+            Queue.state == "waiting", Queue.strategy == strategy, not_(held(self._clock()))
         )
         return sum(
             self._connection.execute(delete(Queue).where(unheld, Queue.item_id.in_(part))).rowcount
@@ -176,7 +175,7 @@ class Queues(Repository):
         want = n - len(own)
         if free is not None and cost > 0:
             want = min(want, max(free, 0) // cost)
-        fresh = self._locked(and_(Queue.state == "waiting", PRESENT, not_(_held(now))), want)
+        fresh = self._locked(and_(Queue.state == "waiting", PRESENT, not_(held(now))), want)
         lease = {"leased_at": now, "leased_until": now + lease_seconds}
         holder = {"leased_by": session, "leased_to": annotator, "lease_price": cost}
         self._lease(own, lease)
@@ -247,8 +246,8 @@ class Queues(Repository):
 
     def counts(self) -> QueueCounts:
         """Count free, held and done places."""
-        held = case((leased(self._clock()), 1), else_=0)
-        query = select(Queue.state, func.count(), func.sum(held)).where(PRESENT)
+        live = case((leased(self._clock()), 1), else_=0)
+        query = select(Queue.state, func.count(), func.sum(live)).where(PRESENT)
         query = query.group_by(Queue.state)
         rows = {state: (n, h) for state, n, h in self._connection.execute(query)}
         waiting, live = rows.get("waiting", (0, 0))
@@ -267,7 +266,7 @@ class Queues(Repository):
         return as_record(QueueEntry, row) if row else None
 
 
-def _held(now: float) -> ColumnElement[bool]:
+def held(now: float) -> ColumnElement[bool]:
     """Like :func:`leased`, but false instead of unknown where nobody ever held the place."""
     return func.coalesce(leased(now), False)
 

@@ -322,7 +322,7 @@ class ImportProblem:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Items by state, and by split among the labelled."""
+    """Items by state, and by split among the labelled; `unused` are unlabelled ones of no split."""
 
     items: int
     unlabelled: int
@@ -332,3 +332,9 @@ class Counts:
     labelled_train: int
     labelled_valid: int
     labelled_audit: int
+    unused: int = 0
+
+    @property
+    def askable(self) -> int:
+        """Unlabelled items that anybody may be asked about."""
+        return self.unlabelled - self.unused

@@ -38,21 +38,12 @@ class GroupFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Regroup:
-    """What an item is to become: a member of a group, and with it of a split."""
-
-    item_id: int
-    group: str
-    split: Split
-
-
-@dataclass(frozen=True, slots=True)
 class RegroupingRecord:
-    """One run of the leak guard that changed something.
+    """One run of the leak guard that changed something, or one import.
 
     `joined` items got another group; of these `moved` changed to another split, and `unused` ones
     neither train nor measure any more. `apart` links were left: their group would have become too
-    large. One that was taken back has the time in `undone_at`.
+    large. `undone` of the joined items were taken back. An import has no `job_id` of its own.
     """
 
     id: int
@@ -63,14 +54,28 @@ class RegroupingRecord:
     moved: int
     unused: int
     apart: int
-    undone_at: float | None
+    undone: int
 
 
 @dataclass(frozen=True, slots=True)
 class RegroupedItemRecord:
-    """One item that a run of the leak guard changed."""
+    """One item that a regrouping changed; `anchor_id` is the oldest of the group that it joined."""
 
     item_id: int
+    anchor_id: int
+    group_before: str
+    group_after: str
+    split_before: Split
+    split_after: Split
+    undone_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A new item that an import put into the group of what it looks like."""
+
+    item_id: int
+    anchor_id: int
     group_before: str
     group_after: str
     split_before: Split

@@ -6,13 +6,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, insert, select, update
+from sqlalchemy import Select, and_, delete, insert, not_, select, update
 
 from store.errors import Conflict, NotFound
-from store.models import Item, Label, Queue
+from store.generated_labels import generated_items
+from store.models import Event, Item, Label, Queue
 from store.models_leaks import RegroupedItem, Regrouping
+from store.models_made import GeneratedDecision
+from store.queue import held
 from store.records import ItemState, Split
-from store.records_leaks import Regroup, RegroupedItemRecord, RegroupingRecord
+from store.records_leaks import GroupFacts, Joined, RegroupedItemRecord, RegroupingRecord
 from store.repository import Repository, as_record, chunks
 from store.tallies import add_items, add_labels
 
@@ -23,7 +26,7 @@ CHANGED = tuple(getattr(RegroupedItem, name) for name in RegroupedItemRecord.__d
 class Regroupings(Repository):
     """What was put together because it looks alike."""
 
-    def start(self, distance: float, apart: int, job_id: int | None = None) -> int:
+    def start(self, distance: float, apart: int = 0, job_id: int | None = None) -> int:
         """Begin a regrouping and return its number."""
         values = {
             "at": self._clock(),
@@ -33,43 +36,62 @@ class Regroupings(Repository):
             "moved": 0,
             "unused": 0,
             "apart": apart,
+            "undone": 0,
         }
         made = self._connection.execute(insert(Regrouping).values(values).returning(Regrouping.id))
         return made.scalar_one()
 
-    def regroup(self, regrouping_id: int, changes: Sequence[Regroup]) -> None:
-        """Put items into groups, and into the splits of these.
+    def join(self, regrouping_id: int, into: GroupFacts, groups: Sequence[str]) -> None:
+        """Put all that is in some groups now into another, and into its split.
 
-        An item of training or validation joins the audit set only when nobody has looked at it:
-        what is labelled, skipped, flagged or queued becomes ``unused``.
+        What joins the audit set from elsewhere becomes ``unused``: an audit set that took in what
+        lies near it would take in what a strategy passed over, and be easier than the rest.
 
         Parameters
         ----------
         regrouping_id : int
-        changes : sequence of Regroup
-            Items that are changed already are left alone.
+        into : GroupFacts
+        groups : sequence of str
+            Others.
         """
         self._gate()
-        wanted = {one.item_id: one for one in changes}
         done = []
-        for part in chunks(list(wanted)):
-            query = (
-                select(Item.id, Item.group_key, Item.split, Item.state, Queue.id)
-                .outerjoin(Queue, Queue.item_id == Item.id)
-                .where(Item.id.in_(part))
-            )
-            for item_id, group, split, state, place in self._connection.execute(query).all():
-                one = wanted[item_id]
-                seen = state != "unlabelled" or place is not None
-                after = _split_after(split, one.split, seen)
-                if (group, split) != (one.group, after):
-                    done.append(_Change(item_id, state, group, one.group, split, after))
+        for part in chunks(groups):
+            query = select(Item.id, Item.state, Item.group_key, Item.split)
+            for item_id, state, group, split in self._connection.execute(
+                query.where(Item.group_key.in_(part)).order_by(Item.id)
+            ).all():
+                after = _split_after(split, into.split)
+                done.append(_Change(item_id, into.oldest, state, group, into.key, split, after))
         self._apply(done)
+        self._withdraw([one.item_id for one in done if one.split_after == "unused"])
+        self._note(regrouping_id, done)
+
+    def joined(self, regrouping_id: int, items: Sequence[Joined]) -> None:
+        """Note new items that came into a group by their looks."""
+        self._note(
+            regrouping_id,
+            [
+                _Change(
+                    one.item_id,
+                    one.anchor_id,
+                    "unlabelled",
+                    one.group_before,
+                    one.group_after,
+                    one.split_before,
+                    one.split_after,
+                )
+                for one in items
+            ],
+        )
+
+    def _note(self, regrouping_id: int, done: Sequence[_Change]) -> None:
         for some in chunks(done):
             rows = [
                 {
                     "regrouping_id": regrouping_id,
                     "item_id": one.item_id,
+                    "anchor_id": one.anchor_id,
                     "group_before": one.group_before,
                     "group_after": one.group_after,
                     "split_before": one.split_before,
@@ -89,6 +111,12 @@ class Regroupings(Repository):
                 unused=Regrouping.unused + unused,
             )
         )
+
+    def _withdraw(self, item_ids: Sequence[int]) -> None:
+        """Take items that nobody will learn from out of the queue, unless somebody has them."""
+        free = and_(Queue.state == "waiting", not_(held(self._clock())))
+        for part in chunks(item_ids):
+            self._connection.execute(delete(Queue).where(free, Queue.item_id.in_(part)))
 
     def _apply(self, changes: Sequence[_Change]) -> None:
         """Write groups and splits, and bring the tallies up to date."""
@@ -114,15 +142,18 @@ class Regroupings(Repository):
         add_items(self._connection, items)
         add_labels(self._connection, labels)
 
-    def undo(self, regrouping_id: int) -> int:
-        """Take a regrouping back: these are no near-duplicates after all.
+    def undo(self, regrouping_id: int, anchor_id: int | None = None) -> int:
+        """Take a regrouping back, or what joined one group: these are no near-duplicates.
 
-        Items that were changed again since stay as they are. A labelled item that left the audit
-        set stays where it is, too: a model may have been trained on it by now.
+        Items that were changed again since stay as they are. What left the audit set and was seen
+        since, with a suggestion maybe, cannot measure any more: it keeps its present split, and
+        the rest of its old group is ``unused``, so that no group lies in two splits.
 
         Parameters
         ----------
         regrouping_id : int
+        anchor_id : int, optional
+            Oldest item of the one group.
 
         Returns
         -------
@@ -137,29 +168,64 @@ class Regroupings(Repository):
             When it was taken back already.
         """
         self._gate()
-        if self.run(regrouping_id).undone_at is not None:
-            raise Conflict(f"Regrouping {regrouping_id} was taken back already.")
-        query = (
-            select(*CHANGED, Item.state)
-            .join(Item, Item.id == RegroupedItem.item_id)
-            .where(
-                RegroupedItem.regrouping_id == regrouping_id,
-                Item.group_key == RegroupedItem.group_after,
-                Item.split == RegroupedItem.split_after,
-            )
+        self.run(regrouping_id)
+        chosen = and_(
+            RegroupedItem.regrouping_id == regrouping_id, RegroupedItem.undone_at.is_(None)
         )
-        changes = []
-        for row in self._connection.execute(query).all():
-            was, state = as_record(RegroupedItemRecord, row[:-1]), row[-1]
-            trained = was.split_before == "audit" and state != "unlabelled"
-            split = was.split_after if trained else was.split_before
-            groups = was.group_after, was.group_before
-            changes.append(_Change(was.item_id, state, *groups, was.split_after, split))
+        if anchor_id is not None:
+            chosen = and_(chosen, RegroupedItem.anchor_id == anchor_id)
+        query = select(*CHANGED, Item.state, Item.group_key, Item.split)
+        rows = self._connection.execute(
+            query.join(Item, Item.id == RegroupedItem.item_id).where(chosen)
+        ).all()
+        if not rows:
+            raise Conflict(f"Regrouping {regrouping_id} was taken back already.")
+        back = [
+            (as_record(RegroupedItemRecord, row[:-3]), row[-3])
+            for row in rows
+            if (row.group_key, row.split) == (row.group_after, row.split_after)
+        ]
+        changes = self._back(back)
         self._apply(changes)
         self._connection.execute(
-            update(Regrouping).where(Regrouping.id == regrouping_id).values(undone_at=self._clock())
+            update(RegroupedItem).where(chosen).values(undone_at=self._clock())
+        )
+        self._connection.execute(
+            update(Regrouping)
+            .where(Regrouping.id == regrouping_id)
+            .values(undone=Regrouping.undone + len(rows))
         )
         return len(changes)
+
+    def _back(self, rows: Sequence[tuple[RegroupedItemRecord, ItemState]]) -> list[_Change]:
+        """Return what taking back does to items."""
+        left = [was.item_id for was, _ in rows if was.split_before == "audit" != was.split_after]
+        seen = self._seen(left)
+        spoilt = {was.group_before for was, _ in rows if was.item_id in seen}
+        changes = []
+        for was, state in rows:
+            split = was.split_before
+            if was.item_id in seen:
+                split = was.split_after
+            elif split == "audit" and was.group_before in spoilt:
+                split = "unused"
+            groups = was.group_after, was.group_before
+            changes.append(
+                _Change(was.item_id, was.anchor_id, state, *groups, was.split_after, split)
+            )
+        return changes
+
+    def _seen(self, item_ids: Sequence[int]) -> set[int]:
+        """Return which items somebody or something has said anything about."""
+        found: set[int] = set()
+        for part in chunks(item_ids):
+            for query in (
+                select(Event.item_id).where(Event.item_id.in_(part)),
+                select(Queue.item_id).where(Queue.item_id.in_(part)),
+                generated_items().where(GeneratedDecision.item_id.in_(part)),
+            ):
+                found.update(self._connection.execute(query).scalars())
+        return found
 
     def run(self, regrouping_id: int) -> RegroupingRecord:
         """Return one regrouping.
@@ -194,24 +260,20 @@ class Regroupings(Repository):
         )
         return [as_record(RegroupedItemRecord, row) for row in self._connection.execute(query)]
 
-    def declined(self) -> dict[int, dict[int, str]]:
-        """Return for each regrouping that was taken back the groups it had put items into."""
-        query = (
-            select(RegroupedItem.regrouping_id, RegroupedItem.item_id, RegroupedItem.group_after)
-            .join(Regrouping, Regrouping.id == RegroupedItem.regrouping_id)
-            .where(Regrouping.undone_at.is_not(None))
-        )
-        found: dict[int, dict[int, str]] = {}
-        for regrouping_id, item_id, group in self._connection.execute(query):
-            found.setdefault(regrouping_id, {})[item_id] = group
-        return found
+    def declined(self) -> list[tuple[int, int, int]]:
+        """Return what was taken back: regrouping, item, and the oldest item of the group."""
+        query = select(
+            RegroupedItem.regrouping_id, RegroupedItem.item_id, RegroupedItem.anchor_id
+        ).where(RegroupedItem.undone_at.is_not(None))
+        return [(run, item, anchor) for run, item, anchor in self._connection.execute(query)]
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """An item with its group and split before and after."""
+    """An item with its group and split before and after, and who drew it there."""
 
     item_id: int
+    anchor_id: int
     state: ItemState
     group_before: str
     group_after: str
@@ -219,7 +281,6 @@ class _Change:
     split_after: Split
 
 
-def _split_after(now: Split, wanted: Split, seen: bool) -> Split:
-    """Return the split of an item in a group of the split `wanted`."""
-    blind = now == "audit" or not seen
-    return "unused" if wanted == "audit" and not blind else wanted
+def _split_after(now: Split, wanted: Split) -> Split:
+    """Return the split of an item that joins a group of the split `wanted`."""
+    return "unused" if wanted == "audit" != now else wanted

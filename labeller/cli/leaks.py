@@ -12,6 +12,7 @@ from labeller.cli.output import emit, example, json_option, project_argument, ta
 
 if TYPE_CHECKING:
     from labeller.services.leak_guard import Guarded, Twin
+    from store.records_leaks import RegroupingRecord
 
 SHOWN = 1000
 
@@ -28,8 +29,8 @@ def leaks_command(project: Path, show: int | None, undo: int | None, as_json: bo
 
     Images that look the same share a split from their import on; a round also compares embeddings
     (setting leak_distance). The oldest image of a group decides. Labelled audit images that leave
-    the audit set train from then on; labelled images that a group draws into the audit set are
-    unused. What was taken back is not brought together again.
+    the audit set train from then on; images that a group would draw into the audit set are unused.
+    What was taken back is not brought together again.
     """
     from labeller.project import open_project
     from labeller.services import leak_guard
@@ -52,6 +53,7 @@ def _data(found: Guarded, distance: float) -> dict[str, Any]:
     return {
         "distance": distance,
         "links": found.links,
+        "apart": found.apart,
         "unused": found.unused,
         "regroupings": list(found.runs),
     }
@@ -63,6 +65,7 @@ def _text(found: Guarded, distance: float) -> str:
         f"found      {found.links.get('hash', 0):,} by looks, "
         f"{found.links.get('mirror', 0):,} mirrored, "
         f"{found.links.get('embedding', 0):,} by embeddings",
+        f"apart      {found.apart:,} pairs in two groups: too large together, or taken back",
         f"unused     {found.unused:,} items",
     ]
     if not found.runs:
@@ -76,11 +79,21 @@ def _text(found: Guarded, distance: float) -> str:
             f"{run.moved:,}",
             f"{run.unused:,}",
             f"{run.apart:,}",
-            "taken back" if run.undone_at else "",
+            ""
+            if not run.undone
+            else "taken back"
+            if run.undone >= run.joined
+            else "partly taken back",
         )
         for run in found.runs
     ]
     return "\n".join([*lines, table([head, *rows])])
+
+
+def _state(run: RegroupingRecord) -> str:
+    if not run.undone:
+        return ""
+    return "taken back" if run.undone >= run.joined else f"{run.undone:,} taken back"
 
 
 def _change(twin: Twin) -> dict[str, Any]:
@@ -92,6 +105,7 @@ def _change(twin: Twin) -> dict[str, Any]:
         "distance": twin.link.distance if twin.link else None,
         "split_before": twin.change.split_before,
         "split_after": twin.change.split_after,
+        "taken_back": twin.change.undone_at is not None,
     }
 
 

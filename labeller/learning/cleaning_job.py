@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from sklearn.model_selection import StratifiedGroupKFold
 
+from labeller.config import Settings
 from labeller.errors import CleaningError
 from labeller.learning import device, suspects
 from labeller.learning.calibration import fit_temperature, probabilities
@@ -19,7 +20,7 @@ from labeller.learning.fitting import Labelled
 from labeller.learning.heads import fit_head
 from labeller.learning.images import Ints
 from labeller.learning.predictors import HeadPredictor, TrainedModel
-from labeller.learning.snapshot import Labels, Snapshot, lacking, take
+from labeller.learning.snapshot import Labels, Snapshot, groups_of, lacking, take
 from labeller.learning.training import Quiet
 from labeller.progress import Progress
 from labeller.project import Project
@@ -28,7 +29,6 @@ from store.records import JobRecord
 
 FOLDS = 5
 FEWEST = 20  # labels; with fewer, folds know next to nothing
-TWIN_DISTANCE = 0.1  # between embeddings of length one, as for near-duplicates in a batch
 
 
 def run_cleaning_job(project: Project, job: JobRecord, progress: Progress) -> dict[str, Any]:
@@ -68,8 +68,15 @@ def run_cleaning_job(project: Project, job: JobRecord, progress: Progress) -> di
     scaling = features.scaling(features.having(snapshot.pool_ids))
     probs = out_of_fold(project, features, scaling, snapshot, labels, where, progress)
     progress.update("compare", 0, None, "Comparing near-duplicates")
-    embeddings = features.embeddings(labels.ids, scaling)
-    found = ranked(labels, probs, embeddings)
+    with project.store.read() as unit:
+        looks = unit.leaks.looks(labels.ids.tolist())
+    twins = suspects.contradictions(
+        features.embeddings(labels.ids, scaling),
+        labels.columns,
+        project.settings.leak_distance or Settings().leak_distance,
+        [looks.get(item) for item in labels.ids.tolist()],
+    )
+    found = ranked(labels, probs, twins)
     return {
         "suspects": [
             {
@@ -85,7 +92,9 @@ def run_cleaning_job(project: Project, job: JobRecord, progress: Progress) -> di
     }
 
 
-def ranked(labels: Labels, probs: Floats, embeddings: Floats) -> list[dict[str, Any]]:
+def ranked(
+    labels: Labels, probs: Floats, contradicting: Sequence[tuple[int, int]]
+) -> list[dict[str, Any]]:
     """Join the three kinds of suspicion, one entry for each item, the worst first.
 
     Parameters
@@ -94,8 +103,8 @@ def ranked(labels: Labels, probs: Floats, embeddings: Floats) -> list[dict[str, 
         Of n items.
     probs : array of float, shape (n, C)
         Out of fold.
-    embeddings : array of float, shape (n, D)
-        Of length one.
+    contradicting : sequence of (int, int)
+        Rows of near-duplicates whose labels differ, closest first.
 
     Returns
     -------
@@ -107,7 +116,7 @@ def ranked(labels: Labels, probs: Floats, embeddings: Floats) -> list[dict[str, 
     loss = suspects.losses(labels.columns, probs)
     errors = suspects.label_errors(labels.columns, probs)
     twins: dict[int, int] = {}
-    for one, other in suspects.contradictions(embeddings, labels.columns, TWIN_DISTANCE):
+    for one, other in contradicting:
         twins.setdefault(one, other)
         twins.setdefault(other, one)
     wrong = np.flatnonzero(probs.argmax(axis=1) != labels.columns)
@@ -153,7 +162,7 @@ def out_of_fold(
     """
     classes, seed = len(snapshot.classes), project.settings.seed
     logits = np.zeros((len(labels), classes), np.float32)
-    parts = folds(labels.columns, _groups(project, labels.ids), seed)
+    parts = folds(labels.columns, groups_of(project, labels.ids), seed)
     for done, (inside, outside) in enumerate(parts):
         progress.update("train", done, len(parts), f"Model {done + 1} of {len(parts)}")
         rest = Labels(labels.ids[inside], labels.columns[inside])
@@ -171,18 +180,12 @@ def out_of_fold(
     return probabilities(logits, fit_temperature(logits, labels.columns))
 
 
-def folds(columns: Ints, groups: Sequence[str], seed: int) -> list[tuple[Ints, Ints]]:
+def folds(columns: Ints, groups: Ints, seed: int) -> list[tuple[Ints, Ints]]:
     """Split n rows into up to five folds that keep groups whole; of each inside and outside rows.
 
     A fold whose inside would be of one class only is left out: its rows have no prediction.
     """
-    number = max(2, min(FOLDS, len(set(groups)), int(np.bincount(columns).max())))
+    number = max(2, min(FOLDS, len(np.unique(groups)), int(np.bincount(columns).max())))
     splitter = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
     found = splitter.split(np.zeros(len(columns)), columns, groups)
     return [(i, o) for i, o in found if len(np.unique(columns[i])) > 1]
-
-
-def _groups(project: Project, ids: Ints) -> list[str]:
-    with project.store.read() as unit:
-        items = unit.items.many(ids.tolist())
-    return [items[i].group for i in ids.tolist()]

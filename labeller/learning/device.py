@@ -32,8 +32,10 @@ class Device:
         return torch.device(self.kind)
 
     @property
-    def amp(self) -> Literal["bf16", "fp16"]:
+    def amp(self) -> Literal["bf16", "fp16"] | None:
         """How a GPU trains in mixed precision: ``bf16`` needs no scaling of gradients."""
+        if not self.cuda:
+            return None
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
 
     def mixed(self) -> contextlib.AbstractContextManager[object]:

@@ -191,10 +191,10 @@ def fine_tune(
         checkpoint = None
         if checkpoints is not None:
             about = [asdict(one) for one in (config, objective, recipe)]
-            name = _identity(model, train, valid, [*about, seed, device.kind])
+            name = _identity(model, train, valid, [*about, seed, device.kind, device.amp])
             checkpoint = Checkpoint(checkpoints / (name + SUFFIX), report, best)
         model.to(device.torch).to(memory_format=torch.channels_last)
-        mixed = [MixedPrecision(device.amp)] if device.cuda else []
+        mixed = [MixedPrecision(device.amp)] if device.amp else []
         learn = learner(
             model,
             train,

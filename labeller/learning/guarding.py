@@ -9,7 +9,8 @@ from labeller.learning.features import Features, Floats, Scaling
 from labeller.learning.images import Ints
 from labeller.progress import Progress
 from labeller.project import Project
-from labeller.services import leak_guard
+from labeller.services import leak_guard, old_looks
+from labeller.services.leak_guard import Checked
 from labeller.services.near_duplicates import close_pairs
 from store.records_leaks import LinkRecord, RegroupingRecord
 
@@ -36,7 +37,7 @@ def guard(
     scaling : Scaling
         Of the pool.
     ids : array of int, shape (N,)
-        All items; those without features are not looked at.
+        All items; those without features are compared when they have some.
     job_id : int
     progress : Progress
 
@@ -46,18 +47,21 @@ def guard(
         None when nothing had to change.
     """
     distance = project.settings.leak_distance
+    old_looks.take_down(project, STAGE, progress)
     with project.store.read() as unit:
         known = leak_guard.checked(unit)
-    upto = known.item if known is not None and known.distance >= distance else 0
     readable = features.having(ids)
-    new = readable > upto
+    new = np.ones(len(readable), bool)
+    if known is not None and known.distance >= distance:
+        new = (readable > known.item) | np.isin(readable, known.left)
     links: list[LinkRecord] = []
     if new.any():
         links = _links(features, scaling, readable, distance, new, progress)
     run = leak_guard.regroup(project, links, job_id)
     if new.any():
+        left = tuple(np.setdiff1d(ids, readable).tolist())
         with project.store.write() as unit:
-            leak_guard.note_checked(unit, int(readable[-1]), distance)
+            leak_guard.note_checked(unit, Checked(int(ids[-1]), distance, left))
     return run
 
 

@@ -8,15 +8,16 @@ import tempfile
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labeller.errors import ImageError, ProjectError
+from labeller.errors import ProjectError
 from labeller.project import Project
 from labeller.services.worker_pool import Answer, Pool, Request
-from labeller.squares import Bytes, square_of
+from labeller.squares import Bytes, read_into
 from store.records import ItemRecord
 
 Ints = NDArray[np.int64]
@@ -154,13 +155,7 @@ def _in_threads(
 
 def _read(task: _Task, size: int, max_pixels: int) -> Decoded:
     pixels = np.zeros((len(task.items), size, size, 3), np.uint8)
-    bad = []
-    for place, path in enumerate(task.paths):
-        try:
-            pixels[place] = square_of(path, size, max_pixels)
-        except ImageError as error:
-            bad.append((place, error.reason, error.mend))
-    return task.result(pixels, bad)
+    return task.result(pixels, read_into(pixels, task.paths, max_pixels))
 
 
 def _in_processes(
@@ -170,18 +165,36 @@ def _in_processes(
     slot = CHUNK * size * size * 3
     number = max(2 * workers, min(AHEAD * workers, SLOTS_BYTES // slot))
     shape = (number, CHUNK, size, size, 3)
-    with tempfile.NamedTemporaryFile(prefix="labeller-squares-") as file:
-        try:
-            os.posix_fallocate(file.fileno(), 0, number * slot)
-        except OSError:  # no room: a mapped page that cannot be written would end a process
+    with _shared(number * slot) as path:
+        if path is None:
             yield from _in_threads(project, tasks, size, workers)
             return
-        slots = np.memmap(file.name, np.uint8, "r", shape=shape)
-        most = project.settings.max_image_pixels
-        with Pool(
-            COMMAND, workers, {"file": file.name, "shape": shape, "max_pixels": most}
-        ) as pool:
+        slots = np.memmap(path, np.uint8, "r", shape=shape)
+        config = {"file": path, "shape": shape, "max_pixels": project.settings.max_image_pixels}
+        with Pool(COMMAND, workers, config) as pool:
             yield from _InOrder(pool, tasks, slots).run()
+
+
+@contextmanager
+def _shared(size: int) -> Iterator[str | None]:
+    """Make a file that child processes can map, gone with this process; None without room for it.
+
+    Its pages are there before anybody writes: one that could not be would end a process.
+    """
+    with ExitStack() as stack:
+        if hasattr(os, "memfd_create"):
+            descriptor = os.memfd_create("labeller-squares")
+            stack.callback(os.close, descriptor)
+            path = f"/proc/{os.getpid()}/fd/{descriptor}"
+        else:
+            file = stack.enter_context(tempfile.NamedTemporaryFile(prefix="labeller-squares-"))
+            descriptor, path = file.fileno(), file.name
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        except OSError:
+            yield None
+            return
+        yield path
 
 
 @dataclass(slots=True)
@@ -208,7 +221,8 @@ class _InOrder:
         number = wanted = 0
         more = True
         while more or self.open:
-            while more and self.free:
+            # One slow image must not let all that come after it pile up.
+            while more and self.free and number - wanted < 2 * len(self.slots):
                 if (task := next(self.tasks, None)) is None:
                     more = False
                     break

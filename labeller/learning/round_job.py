@@ -31,8 +31,8 @@ def run_round_job(project: Project, job: JobRecord, progress: Progress) -> dict[
     """Train on the labels there are, predict every item and replace the queue.
 
     Without enough labels for a model the queue becomes a cold start, and the message says what is
-    missing. Nothing that a page shows changes before the last transaction; a process killed before
-    it leaves files that the next round removes.
+    missing. Nothing that a page shows changes before the last transaction, but the splits of
+    near-duplicates; a process killed before it leaves files that the next round removes.
 
     Parameters
     ----------

@@ -122,6 +122,15 @@ def by_class(snapshot: Snapshot) -> dict[str, list[int]]:
     }
 
 
+def groups_of(project: Project, ids: Ints) -> Ints:
+    """Return the groups (n,) of items (n,), numbered in the order in which they come."""
+    with project.store.read() as unit:
+        items = unit.items.many(ids.tolist())
+    names = [items[i].group for i in ids.tolist()]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return np.array([numbers[name] for name in names], np.int64)
+
+
 def described(generated: Labels) -> dict[str, Any]:
     """Return what a model's description says of the generated labels that it learned from."""
     if not len(generated):

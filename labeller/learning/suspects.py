@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
 from labeller.learning.images import Ints
+from labeller.services.import_twins import as_words, look_alikes
 
 Floats = NDArray[np.floating[Any]]
 
@@ -55,8 +57,10 @@ def losses(columns: Ints, probs: Floats) -> NDArray[np.float64]:
     return -np.log(np.maximum(own, 1e-12))
 
 
-def contradictions(embeddings: Floats, columns: Ints, distance: float) -> list[tuple[int, int]]:
-    """Return pairs of near-duplicates whose labels differ, closest first.
+def contradictions(
+    embeddings: Floats, columns: Ints, distance: float, looks: Sequence[bytes | None] = ()
+) -> list[tuple[int, int]]:
+    """Return pairs of near-duplicates whose labels differ: those that look the same first.
 
     Parameters
     ----------
@@ -65,20 +69,42 @@ def contradictions(embeddings: Floats, columns: Ints, distance: float) -> list[t
     columns : array of int, shape (n,)
         Labels.
     distance : float
-        Pairs further apart are no near-duplicates.
+        Embeddings further apart are no near-duplicates.
+    looks : sequence of bytes, length n, optional
+        Perceptual hashes, None where there is none.
 
     Returns
     -------
     list of (int, int)
-        Rows i < j, each pair once; of more than five close neighbours the five nearest count.
+        Rows i < j, each pair once, closest first; of more than five close embeddings the five
+        nearest count.
     """
-    if len(columns) < 2:
-        return []
-    index = NearestNeighbors(n_neighbors=min(TWINS + 1, len(columns))).fit(embeddings)
-    far, near = index.kneighbors(embeddings)
-    pairs: dict[tuple[int, int], float] = {}
-    for row, (gaps, others) in enumerate(zip(far, near, strict=True)):
-        for gap, other in zip(gaps.tolist(), others.tolist(), strict=True):
-            if other != row and gap <= distance and columns[row] != columns[other]:
-                pairs[min(row, other), max(row, other)] = gap
+    pairs: dict[tuple[int, int], tuple[bool, float]] = {}
+    for one, other, gap in _close(embeddings):
+        if gap <= distance and columns[one] != columns[other]:
+            pairs[min(one, other), max(one, other)] = True, gap
+    for one, other, bits in _alike(looks):
+        if columns[one] != columns[other]:
+            pairs[min(one, other), max(one, other)] = False, bits
     return sorted(pairs, key=lambda pair: (pairs[pair], pair))
+
+
+def _close(embeddings: Floats) -> Iterator[tuple[int, int, float]]:
+    """Yield each row with its nearest others."""
+    if len(embeddings) < 2:
+        return
+    index = NearestNeighbors(n_neighbors=min(TWINS + 1, len(embeddings))).fit(embeddings)
+    far, near = index.kneighbors(embeddings)
+    for row, (gaps, others) in enumerate(zip(far.tolist(), near.tolist(), strict=True)):
+        yield from (
+            (row, other, gap) for gap, other in zip(gaps, others, strict=True) if other != row
+        )
+
+
+def _alike(looks: Sequence[bytes | None]) -> Iterator[tuple[int, int, float]]:
+    """Yield the rows whose hashes are close, mirrored or not."""
+    known = [(row, bits) for row, bits in enumerate(looks) if bits is not None]
+    hashes = [bits for _, bits in known]
+    rows = np.array([row for row, _ in known], np.int64)
+    for row, found in zip(rows.tolist(), look_alikes(hashes, rows, as_words(hashes)), strict=True):
+        yield from ((row, one.other, float(one.bits)) for one in found if one.other != row)

@@ -22,7 +22,7 @@ from labeller.learning.heads import Head, fit_head
 from labeller.learning.images import Ints
 from labeller.learning.objective import Objective
 from labeller.learning.predictors import FineTunedPredictor, HeadPredictor, Predictor
-from labeller.learning.snapshot import Labels
+from labeller.learning.snapshot import Labels, groups_of
 from labeller.learning.synthetic import Synthetic
 from labeller.progress import Progress
 from labeller.project import Project
@@ -243,7 +243,8 @@ def _fine_tuned(
 ) -> Predictor:
     recipe, config = setup.features.recipe, FineTuneConfig(gradual=gradual)
     if length := setup.project.settings.training_examples:
-        config = replace(config, examples=length, least=1, most=length)
+        # The first epoch, for the new layer, counts too.
+        config = replace(config, examples=max(1, length - len(labels)), least=1, most=length)
     images, others = (
         load_images(setup.project, part, recipe.size, setup.work / name, progress, synthetic=more)
         for name, part, more in (("train.npy", labels, synthetic), ("valid.npy", valid, None))
@@ -292,7 +293,8 @@ def _crossed(
     setup: Setup, labels: Labels, progress: Progress, synthetic: Synthetic | None
 ) -> Iterator[tuple[Floats, Ints]]:
     """Yield logits and truth of each fold of the training labels, from a head that missed it."""
-    fold = np.random.default_rng(setup.seed).permutation(len(labels)) % FOLDS
+    groups = groups_of(setup.project, labels.ids)
+    fold = (np.random.default_rng(setup.seed).permutation(groups.max() + 1) % FOLDS)[groups]
     nobody = Labels(labels.ids[:0], labels.columns[:0])
     config = setup.committee if setup.committee.soft_voting else CommitteeConfig()
     for number in range(FOLDS):

@@ -44,9 +44,11 @@ def in_steps(epochs: int, rate: float) -> tuple[Phase, ...]:
     ----------
     Howard, J. and Ruder, S. Universal Language Model Fine-tuning. ACL 2018.
     """
+    first, all_at_once = at_once(epochs, rate)
+    if epochs < 2:
+        return first, all_at_once
     late = max(1, epochs // 3)
-    first, _ = at_once(epochs, rate)
-    rest = max(1, epochs - late)
+    rest = epochs - late
     return first, Phase(2, late, rate / 2), Phase(3, rest, rate / 4)
 
 

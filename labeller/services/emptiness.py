@@ -56,13 +56,13 @@ def _reason(project: Project, unit: Unit, budget: BudgetRecord) -> EmptyReason:
     if not unit.classes.all():
         return "no_classes"
     if not queue.total:
-        return "no_queue" if counts.unlabelled else "all_labelled"
+        return "no_queue" if counts.askable else "all_labelled"
     if budget.left is not None and price > 0 and budget.left < price:
         return "budget"
     if queue.waiting and budget.free is not None and budget.free < price:
         return "reserved"
     if queue.leased:
         return "leased"
-    if counts.unlabelled == 0:
+    if counts.askable == 0:
         return "all_labelled"
     return "done"

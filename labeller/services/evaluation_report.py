@@ -166,7 +166,7 @@ def evaluate(
         splits=check_splits(balance),
         shown=tuple(shown(project)),
         labelled=counts.labelled,
-        unlabelled=counts.unlabelled,
+        unlabelled=counts.askable,
     )
 
 

@@ -245,7 +245,7 @@ class Import:
             queue, counts = unit.queue.counts(), unit.items.count()
         streams.follow_arrivals(self._project)
         empty = not queue.waiting + queue.leased
-        if counts.unlabelled and empty and not streams.followed(self._project):
+        if counts.askable and empty and not streams.followed(self._project):
             rounds.first_queue(self._project)
         return ImportReport(
             import_id=import_id,

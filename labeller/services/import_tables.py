@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import get_args
 
 from labeller.errors import ImportSourceError
 from labeller.services.import_sources import Candidate, Survey, Tick, safe_target, shown
@@ -26,6 +27,7 @@ SPLITS: dict[str, Split] = {
     "validation": "valid",
     "audit": "audit",
     "test": "audit",
+    "unused": "unused",
 }
 
 
@@ -68,7 +70,7 @@ class TableSource:
 
     def _note_split(self, row: Row) -> None:
         split = SPLITS.get(row.get("split", "").casefold())
-        if split is not None and row.get("group"):
+        if split not in (None, "unused") and row.get("group"):
             self._splits.setdefault(row["group"], split)
 
     def _candidate(self, line: int, row: Row) -> Candidate | ImportProblem:
@@ -78,10 +80,12 @@ class TableSource:
         wanted = row.get("split", "").casefold()
         split = SPLITS.get(wanted)
         if wanted and split is None:
-            return self._problem(line, f"split {wanted!r} is none of train, valid, audit")
+            return self._problem(line, f"split {wanted!r} is none of {', '.join(get_args(Split))}")
         group = row.get("group") or None
         whole = self._splits.get(group) if group is not None else split
-        if split is not None and split != whole:
+        if split == "unused":  # one of a group whose others are in use
+            whole = split
+        elif split is not None and split != whole:
             return self._problem(line, f"group {group!r} is in {whole} further up, here in {split}")
         full = os.path.normpath(self.path.parent / row["path"])
         key = row.get("key") or row["path"]

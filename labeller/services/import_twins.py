@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from labeller.perceptual_hash import mirrored
 from labeller.services.near_duplicates import close_hashes, most_together
 from store.records import Split
-from store.records_leaks import GroupFacts, LinkMethod, LinkRecord
+from store.records_leaks import GroupFacts, Joined, LinkMethod, LinkRecord
 from store.store import Unit
 
 WORDS = 4
@@ -28,17 +28,27 @@ class Match(NamedTuple):
 
 @dataclass(slots=True)
 class Newcomer:
-    """A new image with its group and split so far.
+    """An image that was found: `looks` are the 32 bytes of its perceptual hash, if it has one.
 
-    `free` says that nobody named its group or split, so that its looks may decide. `looks` are
-    the 32 bytes of its perceptual hash, if it has one. `links` are filled in by :class:`Twins`.
+    `matches`, closest first, are filled in by :meth:`Twins.compare`. Then either it is an `item`
+    already, or it is :meth:`named` and gets its group, split and `links` by :meth:`Twins.place`;
+    `anchor` is what it joined a group for.
     """
 
-    group: str
-    split: Split
-    free: bool
     looks: bytes | None
+    matches: list[Match] = field(default_factory=list)
+    item: int = 0
+    group: str = ""
+    split: Split = "train"
+    free: bool = False
+    own: tuple[str, Split] = ("", "train")
+    anchor: int = 0
     links: list[Match] = field(default_factory=list)
+
+    def named(self, group: str, split: Split, free: bool) -> None:
+        """Say what group and split it has by itself, and whether its looks may decide instead."""
+        self.group, self.split, self.free = group, split, free
+        self.own = group, split
 
 
 class Twins:
@@ -48,12 +58,26 @@ class Twins:
     ----------
     join : bool
         Whether newcomers join the groups of their twins; links are noted in any case.
+    distance : float
+        The setting at which they do.
     """
 
-    def __init__(self, join: bool) -> None:
-        self._join = join
+    def __init__(self, join: bool, distance: float) -> None:
+        self._join, self._distance = join, distance
         self._ids: NDArray[np.int64] = np.empty(0, np.int64)
         self._words: NDArray[np.uint64] = np.empty((0, WORDS), np.uint64)
+        self._run: int | None = None
+
+    def compare(self, unit: Unit, newcomers: Sequence[Newcomer]) -> None:
+        """Find what newcomers look like, among the items so far and among themselves.
+
+        This takes seconds where there are a million: call it before the transaction that adds them.
+        """
+        self._refresh(unit)
+        self._match(newcomers, self._ids, self._words)
+        places = [place for place, one in enumerate(newcomers) if one.looks is not None]
+        hashes = as_words([one.looks for one in newcomers if one.looks is not None])
+        self._match(newcomers, np.array([-1 - place for place in places], np.int64), hashes)
 
     def place(self, unit: Unit, newcomers: Sequence[Newcomer]) -> None:
         """Give newcomers the group of what they look like, and note what they look like.
@@ -61,51 +85,50 @@ class Twins:
         Parameters
         ----------
         unit : Unit
-            Of the transaction in which they are added, so that no other import comes in between.
+            Of the transaction in which they are added: what other imports have added since
+            :meth:`compare` is compared now.
         newcomers : sequence of Newcomer
-            Changed in place, in order.
+            Those that :meth:`compare` was given, each an item or named. Changed in place.
         """
-        rows = [row for row, one in enumerate(newcomers) if one.looks is not None]
-        if not rows:
-            return
+        before = len(self._ids)
         self._refresh(unit)
-        looks = [newcomers[row].looks or b"" for row in rows]
-        plain = _words(looks)
-        found: list[list[Match]] = [[] for _ in newcomers]
-        sides: dict[LinkMethod, NDArray[np.uint64]] = {
-            "hash": plain,
-            "mirror": _words(map(mirrored, looks)),
-        }
-        for method, queries in sides.items():
-            for query, row, bits in close_hashes(self._words, queries):
-                found[rows[query]].append(Match(bits, int(self._ids[row]), method))
-            for query, row, bits in close_hashes(plain, queries):
-                if row < query:
-                    found[rows[query]].append(Match(bits, -1 - rows[row], method))
-        matched = {one.other for pairs in found for one in pairs if one.other > 0}
-        groups = unit.leaks.groups(matched)
+        self._match(newcomers, self._ids[before:], self._words[before:])
+        groups = unit.leaks.groups(
+            {one.other for new in newcomers for one in new.matches if one.other > 0}
+        )
         known = {one.key: one for one in groups.values()}
+        fresh = [one for one in newcomers if not one.item]
+        known |= unit.leaks.facts([one.group for one in newcomers if one.group not in known])
         most = most_together(unit.items.count().items)
-        for newcomer, pairs in zip(newcomers, found, strict=True):
+        for newcomer in fresh:
             keys = {
                 one.other: groups[one.other].key
                 if one.other > 0
                 else newcomers[-1 - one.other].group
-                for one in pairs
+                for one in newcomer.matches
             }
-            self._place(newcomer, sorted(pairs), keys, known, most)
+            self._place(newcomer, keys, known, most)
+
+    def _match(
+        self, newcomers: Sequence[Newcomer], ids: NDArray[np.int64], words: NDArray[np.uint64]
+    ) -> None:
+        """Compare newcomers with hashes of items, or of those before them."""
+        rows = [row for row, one in enumerate(newcomers) if one.looks is not None]
+        looks = [one.looks for one in newcomers if one.looks is not None]
+        for row, found in zip(rows, look_alikes(looks, ids, words), strict=True):
+            earlier = [one for one in found if one.other > 0 or -1 - one.other < row]
+            newcomers[row].matches = sorted([*newcomers[row].matches, *earlier])
 
     def _place(
         self,
         newcomer: Newcomer,
-        pairs: Sequence[Match],
         keys: dict[int, str],
         known: dict[str, GroupFacts],
         most: int,
     ) -> None:
         """Join the closest group that has room, and link with one item of every group."""
         linked: set[str] = set()
-        for one in pairs:
+        for one in newcomer.matches:
             key = keys[one.other]
             if key in linked:
                 continue
@@ -113,26 +136,35 @@ class Twins:
             newcomer.links.append(one)
             if self._join and newcomer.free and known[key].size < most:
                 newcomer.group, newcomer.split, newcomer.free = key, known[key].split, False
+                newcomer.anchor = one.other if known[key].oldest == 0 else known[key].oldest
         before = known.get(newcomer.group, GroupFacts(newcomer.group, 0, 0, newcomer.split))
         known[newcomer.group] = GroupFacts(before.key, before.oldest, before.size + 1, before.split)
 
-    def added(self, unit: Unit, newcomers: Sequence[Newcomer], ids: Sequence[int]) -> None:
-        """Keep hashes and links of newcomers that are items now, under these ids."""
-        unit.leaks.add_hashes(
-            [(i, one.looks) for i, one in zip(ids, newcomers, strict=True) if one.looks is not None]
-        )
+    def added(self, unit: Unit, newcomers: Sequence[Newcomer], placed: Sequence[Newcomer]) -> None:
+        """Keep hashes, links and new groups of those that were `placed` and are items now."""
+        pairs = [(one.item, one) for one in placed]
+        unit.leaks.add_hashes([(item, one.looks) for item, one in pairs])
+
+        def item_of(number: int) -> int:
+            return number if number > 0 else newcomers[-1 - number].item
+
         unit.leaks.link(
             [
-                LinkRecord(
-                    *_ordered(i, one.other if one.other > 0 else ids[-1 - one.other]),
-                    one.method,
-                    one.bits,
-                )
-                for i, newcomer in zip(ids, newcomers, strict=True)
+                LinkRecord(*_ordered(item, item_of(one.other)), one.method, one.bits)
+                for item, newcomer in pairs
                 for one in newcomer.links
             ],
             checked=False,
         )
+        joined = [
+            Joined(item, item_of(one.anchor), one.own[0], one.group, one.own[1], one.split)
+            for item, one in pairs
+            if one.anchor
+        ]
+        if joined:
+            if self._run is None:
+                self._run = unit.regroupings.start(self._distance)
+            unit.regroupings.joined(self._run, joined)
 
     def _refresh(self, unit: Unit) -> None:
         """Read the hashes of what came in since the last time, by this import or another."""
@@ -142,7 +174,32 @@ class Twins:
             self._words = np.concatenate([self._words, words])
 
 
-def _words(looks: Iterable[bytes]) -> NDArray[np.uint64]:
+def look_alikes(
+    looks: Sequence[bytes], ids: NDArray[np.int64], words: NDArray[np.uint64]
+) -> list[list[Match]]:
+    """Return what each hash looks like, mirrored or not, closest first.
+
+    Parameters
+    ----------
+    looks : sequence of bytes
+    ids : array of int, shape (n,)
+    words : array of uint64, shape (n, 4)
+        Hashes of these ids.
+    """
+    found: list[list[Match]] = [[] for _ in looks]
+    if not looks or not len(ids):
+        return found
+    sides: dict[LinkMethod, NDArray[np.uint64]] = {
+        "hash": as_words(looks),
+        "mirror": as_words(map(mirrored, looks)),
+    }
+    for method, queries in sides.items():
+        for query, place, bits in close_hashes(words, queries):
+            found[query].append(Match(bits, int(ids[place]), method))
+    return [sorted(one) for one in found]
+
+
+def as_words(looks: Iterable[bytes]) -> NDArray[np.uint64]:
     """Return hashes as words (n, 4)."""
     return np.frombuffer(b"".join(looks), np.uint64).reshape(-1, WORDS)
 

@@ -68,7 +68,8 @@ class Writer:
         self._classes: dict[str, int] = {}
         self._splits: dict[str, Split] = {}  # of groups that have a name
         self._renamed: dict[str, str] = {}  # groups that the leak guard put into others
-        self._twins = Twins(join=project.settings.leak_distance > 0)
+        distance = project.settings.leak_distance
+        self._twins = Twins(join=distance > 0, distance=distance)
         self._told: list[ImportProblem] = []
         self.added = self.known = self.labelled = self.failed = self.moved = 0
         self.problems: list[ImportProblem] = []
@@ -105,8 +106,11 @@ class Writer:
         if not (found or refused):
             return
         self._make_classes(found)
+        newcomers = {one.sha256: Newcomer(one.looks) for one in found}
+        with self._project.store.read() as unit:
+            self._twins.compare(unit, list(newcomers.values()))
         with self._project.store.write() as unit:
-            ids, fresh, moved = self._add(unit, found)
+            ids, fresh, moved = self._add(unit, found, newcomers)
             labelled, conflicts, unknown = self._label(unit, ids, found)
             told = [
                 ImportProblem(c.path, f"it is labelled {c.label} already, not {c.wanted}", "")
@@ -132,7 +136,9 @@ class Writer:
                 self._import_id, self.added, self.known, self.labelled, self.failed, cancelled
             )
 
-    def _add(self, unit: Unit, found: Sequence[_Found]) -> tuple[dict[str, int], int, int]:
+    def _add(
+        self, unit: Unit, found: Sequence[_Found], newcomers: dict[str, Newcomer]
+    ) -> tuple[dict[str, int], int, int]:
         """Add what is new; returns all ids by hash, how many are new, how many were found again."""
         unit.items.hold()
         self._look_up_groups(unit, found)
@@ -146,27 +152,34 @@ class Writer:
             elif one.sha256 not in moved and self._is_lost(records[ids[one.sha256]]):
                 unit.items.relocate(ids[one.sha256], *self._place(one))
                 moved.add(one.sha256)
-        newcomers = [self._newcomer(one) for one in fresh.values()]
-        self._twins.place(unit, newcomers)
-        items = [self._item(one, new) for one, new in zip(fresh.values(), newcomers, strict=True)]
-        new_ids = unit.items.add(items)
-        self._twins.added(unit, newcomers, new_ids)
-        ids.update(zip(fresh, new_ids, strict=True))
+        for sha256, item_id in ids.items():
+            newcomers[sha256].item, newcomers[sha256].group = item_id, records[item_id].group
+        for sha256, one in fresh.items():
+            self._name(newcomers[sha256], one)
+        everyone = list(newcomers.values())
+        self._twins.place(unit, everyone)
+        items = [self._item(one, newcomers[sha256]) for sha256, one in fresh.items()]
+        placed = [newcomers[sha256] for sha256 in fresh]
+        for newcomer, item_id in zip(placed, unit.items.add(items), strict=True):
+            newcomer.item = item_id
+        self._twins.added(unit, everyone, placed)
+        ids.update({sha256: newcomers[sha256].item for sha256 in fresh})
         return ids, len(fresh), len(moved)
 
     def _look_up_groups(self, unit: Unit, found: Sequence[_Found]) -> None:
         """Learn the splits of the groups that have a name, and which of them have a new one."""
         named = {one.candidate.group for one in found if one.candidate.group}
-        self._renamed.update(unit.leaks.renamed(list(named - set(self._renamed))))
+        # A round beside this import may give groups other names at any time.
+        self._renamed = unit.leaks.renamed(list(named))
         names = {self._renamed.get(name, name) for name in named}
         self._splits.update(unit.items.group_splits(list(names - set(self._splits))))
 
-    def _newcomer(self, one: _Found) -> Newcomer:
-        """Return the group and split of a new image, as far as names decide."""
+    def _name(self, newcomer: Newcomer, one: _Found) -> None:
+        """Give a new image its group and split, as far as names decide."""
         candidate = one.candidate
         group = self._renamed.get(candidate.group or "", candidate.group) or one.sha256
         free = candidate.group is None and candidate.split is None
-        return Newcomer(group, self._split(candidate, group), free, one.looks)
+        newcomer.named(group, self._split(candidate, group), free)
 
     def _item(self, one: _Found, new: Newcomer) -> NewItem:
         path, copied = self._place(one)
@@ -185,6 +198,8 @@ class Writer:
     def _split(self, candidate: Candidate, group: str) -> Split:
         """Return the split of a group: the one that it has, else the one named, else by hash."""
         settings = self._project.settings
+        if candidate.split == "unused":
+            return "unused"
         split = self._splits.get(group) or candidate.split
         split = split or split_of(group, settings.audit_share, settings.valid_share)
         if candidate.group:

@@ -7,45 +7,45 @@ find, a round looks for before it trains.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from labeller.errors import LeakError
+from labeller.errors import JobLost, LeakError
 from labeller.project import Project
-from labeller.services.near_duplicates import Mergers, merged, most_together
+from labeller.services.near_duplicates import Merger, Mergers, merged, most_together
 from store.errors import Conflict, NotFound
 from store.records import ItemRecord
-from store.records_leaks import (
-    GroupFacts,
-    LinkRecord,
-    Regroup,
-    RegroupedItemRecord,
-    RegroupingRecord,
-)
-from store.repository import chunks
+from store.records_leaks import LinkMethod, LinkRecord, RegroupedItemRecord, RegroupingRecord
 from store.store import Unit
 
 KEY = "leak_guard"
-BATCH = 500  # items in one transaction
+BATCH = 500  # items in one transaction, unless a single group is larger
+MOST_LEFT = 10_000  # items without features that are kept to be compared later
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Items up to `item` have been compared with each other at `distance`."""
+    """Items up to `item`, less those `left` out, have been compared at `distance`."""
 
     item: int
     distance: float
+    left: tuple[int, ...] = ()
 
 
 def checked(unit: Unit) -> Checked | None:
     """Return how far the guard has come; None when it never ran."""
     kept = unit.settings.get(KEY)
-    return None if kept is None else Checked(int(kept["item"]), float(kept["distance"]))
+    if kept is None:
+        return None
+    return Checked(int(kept["item"]), float(kept["distance"]), tuple(kept.get("left", ())))
 
 
-def note_checked(unit: Unit, item: int, distance: float) -> None:
-    """Keep that items up to this one have been compared."""
-    unit.settings.set(KEY, {"item": item, "distance": distance})
+def note_checked(unit: Unit, upto: Checked) -> None:
+    """Keep how far the guard has come; with very many items left out all are compared again."""
+    if len(upto.left) <= MOST_LEFT:
+        value = {"item": upto.item, "distance": upto.distance, "left": list(upto.left)}
+        unit.settings.set(KEY, value)
 
 
 def regroup(
@@ -54,8 +54,9 @@ def regroup(
     """Join the groups of near-duplicates, and bring each into one split.
 
     The group with the oldest item decides, whatever is labelled. Labelled items of the audit set
-    that leave it become training labels. Items that would join the audit set, but were seen with
-    the eyes of a strategy, become ``unused``: they neither train nor measure.
+    that leave it become training labels. Items that would join the audit set become ``unused``:
+    they neither train nor measure. Pairs whose group would be too large stay apart, and are looked
+    at again the next time.
 
     Parameters
     ----------
@@ -69,34 +70,53 @@ def regroup(
     -------
     RegroupingRecord or None
         None when nothing had to change. Killed halfway, the next call does the rest.
+
+    Raises
+    ------
+    JobLost
+        When the job was taken from this process.
     """
-    distance = project.settings.leak_distance
     with project.store.read() as unit:
-        found = _wanted(unit, [*unit.leaks.unchecked(), *links])
-        plan = _plan(unit, found)
-        members = unit.leaks.members([one.key for m in plan.mergers for one in m.others])
-    if not plan.mergers and not plan.apart:
-        with project.store.write() as unit:
-            unit.leaks.check_all()
+        waiting = unit.leaks.unchecked()
+        plan = _plan(unit, _wanted(unit, [*waiting, *links]))
+    known = {(one.item_id, one.other_id) for one in waiting}
+    new_apart = [one for one in plan.apart if (one.item_id, one.other_id) not in known]
+    if not plan.mergers and not new_apart:
         return None
-    changes = [
-        Regroup(item, merger.into.key, merger.into.split)
-        for merger in plan.mergers
-        for other in merger.others
-        for item in members[other.key]
-    ]
-    why = [*(link for merger in plan.mergers for link in merger.links), *plan.apart]
-    with project.store.write() as unit:
-        number = unit.regroupings.start(distance, len(plan.apart), job_id)
-    for some in chunks(why, BATCH):
-        with project.store.write() as unit:
-            unit.leaks.link(some, checked=True)
-    for part in chunks(changes, BATCH):
-        with project.store.write() as unit:
-            unit.regroupings.regroup(number, part)
-    with project.store.write() as unit:
-        unit.leaks.check_all()
+    with _ours(project, job_id) as unit:
+        unit.leaks.link(new_apart, checked=False)
+        number = unit.regroupings.start(project.settings.leak_distance, len(plan.apart), job_id)
+    for some in _batches(plan.mergers):
+        with _ours(project, job_id) as unit:
+            for merger in some:
+                unit.leaks.link(merger.links, checked=True)
+                unit.leaks.settle(merger.links)
+                unit.regroupings.join(number, merger.into, [one.key for one in merger.others])
+    with project.store.read() as unit:
         return unit.regroupings.run(number)
+
+
+@contextmanager
+def _ours(project: Project, job_id: int | None) -> Iterator[Unit]:
+    """Begin a write that only the job which still has its row may make."""
+    with project.store.write() as unit:
+        if job_id is not None and not unit.jobs.beat(job_id):
+            raise JobLost(f"Job {job_id} was taken from this process; it stops.")
+        yield unit
+
+
+def _batches(mergers: Sequence[Merger]) -> Iterator[list[Merger]]:
+    """Yield some mergers at a time, each whole: a group is never half in two splits."""
+    held: list[Merger] = []
+    items = 0
+    for merger in mergers:
+        held.append(merger)
+        items += sum(one.size for one in merger.others)
+        if items >= BATCH:
+            yield held
+            held, items = [], 0
+    if held:
+        yield held
 
 
 def _plan(unit: Unit, links: Sequence[LinkRecord]) -> Mergers:
@@ -108,19 +128,25 @@ def _plan(unit: Unit, links: Sequence[LinkRecord]) -> Mergers:
 
 def _wanted(unit: Unit, links: Sequence[LinkRecord]) -> list[LinkRecord]:
     """Leave out what a person said are no near-duplicates, by taking a regrouping back."""
-    declined = list(unit.regroupings.declined().values())
-    if not declined:
+    parted: dict[int, set[tuple[int, int]]] = {}
+    for run, item, anchor in unit.regroupings.declined():
+        parted.setdefault(item, set()).add((run, anchor))
+    if not parted:
         return list(links)
-    now = unit.leaks.groups({i for one in links for i in (one.item_id, one.other_id)})
-    return [one for one in links if not any(_parted(one, put, now) for put in declined)]
+    anchors = {anchor for pairs in parted.values() for _, anchor in pairs}
+    now = unit.leaks.groups({i for one in links for i in (one.item_id, one.other_id)} | anchors)
 
+    def declined(one: int, other: int) -> bool:
+        return any(
+            now[other].key == now[anchor].key or (run, anchor) in parted.get(other, ())
+            for run, anchor in parted.get(one, ())
+        )
 
-def _parted(link: LinkRecord, put: dict[int, str], now: dict[int, GroupFacts]) -> bool:
-    """Whether a regrouping that was taken back had put these two together."""
-    one, other = link.item_id, link.other_id
-    if one not in put and other not in put:
-        return False
-    return put.get(one, now[one].key) == put.get(other, now[other].key)
+    return [
+        one
+        for one in links
+        if not (declined(one.item_id, one.other_id) or declined(one.other_id, one.item_id))
+    ]
 
 
 def told(run: RegroupingRecord | None) -> str:
@@ -136,7 +162,7 @@ def told(run: RegroupingRecord | None) -> str:
     if run.unused:
         parts.append(
             f"{run.unused:,} near-duplicate{'s' if run.unused > 1 else ''} of audit images "
-            f"{'are' if run.unused > 1 else 'is'} no longer trained on."
+            f"{'are' if run.unused > 1 else 'is'} in no split any more."
         )
     if run.apart:
         parts.append(
@@ -158,9 +184,14 @@ class Twin:
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """What the guard has done: links by method, and regroupings, newest first."""
+    """What the guard has done.
 
-    links: dict[str, int]
+    `links` counts by method those whose images share a group, `apart` those whose do not: their
+    group would be too large, or a person took it back. `runs` are the regroupings, newest first.
+    """
+
+    links: Mapping[LinkMethod, int]
+    apart: int
     runs: tuple[RegroupingRecord, ...]
     unused: int
     checked: Checked | None
@@ -169,8 +200,10 @@ class Guarded:
 def overview(project: Project) -> Guarded:
     """Return what the guard has found and done so far."""
     with project.store.read() as unit:
+        links, apart = unit.leaks.count_links()
         return Guarded(
-            links=unit.leaks.count_links(),
+            links=links,
+            apart=apart,
             runs=tuple(unit.regroupings.runs()),
             unused=unit.items.page_count(split="unused"),
             checked=checked(unit),
@@ -195,15 +228,15 @@ def twins(project: Project, number: int, offset: int = 0, limit: int = 24) -> li
         for link in unit.leaks.links_of(ids):
             closest.setdefault(link.item_id, link)
             closest.setdefault(link.other_id, link)
-        pairs = {i: _other(i, closest[i]) for i in ids if i in closest}
-        items = unit.items.many([*ids, *pairs.values()])
+        others = {
+            one.item_id: _other(one.item_id, closest[one.item_id])
+            if one.item_id in closest
+            else one.anchor_id
+            for one in changes
+        }
+        items = unit.items.many([*ids, *others.values()])
     return [
-        Twin(
-            one,
-            items[one.item_id],
-            closest.get(one.item_id),
-            items.get(pairs.get(one.item_id, 0)),
-        )
+        Twin(one, items[one.item_id], closest.get(one.item_id), items.get(others[one.item_id]))
         for one in changes
     ]
 
@@ -212,10 +245,18 @@ def _other(item: int, link: LinkRecord) -> int:
     return link.other_id if link.item_id == item else link.item_id
 
 
-def undo(project: Project, number: int) -> int:
+def undo(project: Project, number: int, anchor: int | None = None) -> int:
     """Take a regrouping back; its images are not brought together again.
 
-    Labelled images that left the audit set stay where they are: a model may have learned from them.
+    What left the audit set and was seen since stays where it is: a model may have learned from it,
+    or a suggestion was shown.
+
+    Parameters
+    ----------
+    project : Project
+    number : int
+    anchor : int, optional
+        Oldest item of the one group to be taken apart; all are when not given.
 
     Returns
     -------
@@ -229,6 +270,6 @@ def undo(project: Project, number: int) -> int:
     """
     try:
         with project.store.write() as unit:
-            return unit.regroupings.undo(number)
+            return unit.regroupings.undo(number, anchor)
     except (NotFound, Conflict) as error:
         raise LeakError(str(error)) from error

@@ -135,10 +135,21 @@ def _data(project: Project, model: ModelRecord, names: Sequence[str]) -> str:
         f"check and calibrate it; those of `audit` only measure it. Labels by class {when}:",
         "| class | train | valid | audit |\n|---|---|---|---|\n"
         + "\n".join([*rows, f"| all | {totals} |"]),
+        *_unused(model.labels - sum(sum(by_split[split]) for split in SPLITS)),
         *_extras(config),
         *_agreed(project),
     ]
     return "## Data\n\n" + "\n\n".join(lines)
+
+
+def _unused(labels: int) -> list[str]:
+    """Say why labels are in no split."""
+    if labels <= 0:
+        return []
+    return [
+        f"{labels:,} more labels are not used: of images that look like some of the audit set, or "
+        f"of classes that are archived."
+    ]
 
 
 def _extras(config: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import minimum_spanning_tree
 
 from store.records_leaks import GroupFacts, LinkRecord
 
@@ -19,11 +21,10 @@ BITS = 24  # of 256 that hashes of the same picture may differ in
 AXES = 32  # principal axes on which pairs are looked for before they are measured
 SAMPLE = 10_000  # vectors that the axes are computed from
 BLOCK = 2_048  # vectors compared at once with as many others
-NEAREST = 32  # pairs of one vector that are kept: more say nothing new of who belongs together
 MEASURED = 65_536  # pairs measured at once
 ROUNDING = 1e-3  # added to a distance wherever pairs are only looked for
 LARGE = 50  # items that a joined group may hold in any project
-SHARE = 0.01  # of all items that it may hold in a large one
+SHARE = 0.02  # of all items that it may hold in a large one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,11 +74,12 @@ def close_pairs(
     new: NDArray[np.bool_] | None = None,
     tick: Callable[[float], None] = lambda _: None,
 ) -> Pairs:
-    """Return all pairs of vectors that are close, at least one of each pair new.
+    """Return a minimum spanning forest of the pairs of vectors that are close.
 
-    Every vector is projected onto the principal axes, where no two are further apart than they
-    are; what is close there is measured. Vectors are sorted along the first axis, so that most
-    blocks need not be compared at all. Of more than 32 close to one vector the nearest count.
+    Of pairs that closer ones connect already none is returned, so that a thousand copies of one
+    image make a thousand pairs and not half a million. Every vector is projected onto the principal
+    axes, where no two are further apart than they are; what is close there is measured. Vectors are
+    sorted along the first axis, so that most blocks need not be compared at all.
 
     Parameters
     ----------
@@ -88,7 +90,7 @@ def close_pairs(
     distance : float
         Greatest distance of a pair.
     new : array of bool, shape (N,), optional
-        Pairs of two rows that are not new are known; all are new when left out.
+        Pairs of two rows that are not new are known and left out; all are new when not given.
     tick : callable
         Told what share is done; may raise to stop.
 
@@ -97,22 +99,71 @@ def close_pairs(
     Pairs
     """
     fresh = np.ones(total, bool) if new is None else new
+    forest = _Forest(total)
     if total < 2 or not fresh.any():
-        return _pairs([])
+        return forest.pairs()
     lows = _projected(read, total)
     order = np.argsort(lows[:, 0], kind="stable")
-    lows, fresh = lows[order], fresh[order]
-    parts = []
-    for first, second in _candidates(lows, fresh, distance + ROUNDING, tick):
-        for start in range(0, len(first), MEASURED):
-            one, other = (order[rows[start : start + MEASURED]] for rows in (first, second))
-            rows, places = np.unique(np.concatenate([one, other]), return_inverse=True)
-            vectors = read(rows)
-            gaps = vectors[places[: len(one)]] - vectors[places[len(one) :]]
-            far = np.sqrt(np.einsum("nd,nd->n", gaps, gaps, dtype=np.float64))
-            kept = far <= distance
-            parts.append((one[kept], other[kept], far[kept]))
-    return _pairs(parts)
+    for first, second in _candidates(lows[order], fresh[order], distance + ROUNDING, tick):
+        one, other = order[first], order[second]
+        far = _measured(read, one, other)
+        kept = far <= distance
+        forest.add(one[kept], other[kept], far[kept])
+    return forest.pairs()
+
+
+class _Forest:
+    """Pairs seen so far, thinned to a minimum spanning forest when they become many."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._parts: list[tuple[Ints, Ints, NDArray[np.float64]]] = []
+        self._held = 0
+
+    def add(self, one: Ints, other: Ints, far: NDArray[np.float64]) -> None:
+        """Take pairs, each of which comes once."""
+        self._parts.append((np.maximum(one, other), np.minimum(one, other), far))
+        self._held += len(far)
+        if self._held > 2 * (self._total + MEASURED):
+            self._thin()
+
+    def pairs(self) -> Pairs:
+        """Return the forest, closest first."""
+        if not self._held:
+            return Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+        self._thin()
+        ((first, second, far),) = self._parts
+        order = np.lexsort((second, first, far))
+        return Pairs(first[order], second[order], far[order])
+
+    def _thin(self) -> None:
+        first, second, far = (np.concatenate([part[i] for part in self._parts]) for i in range(3))
+        rows, places = np.unique(np.concatenate([first, second]), return_inverse=True)
+        ends = places[: len(first)], places[len(first) :]
+        # To the library a distance of 0 is no edge at all.
+        graph = coo_array((far + ROUNDING, ends), (len(rows), len(rows))).tocsr()
+        found = minimum_spanning_tree(graph).tocoo()
+        self._parts = [(rows[found.row], rows[found.col], found.data - ROUNDING)]
+        self._held = len(found.data)
+
+
+def _measured(read: Callable[[Ints], Floats], one: Ints, other: Ints) -> NDArray[np.float64]:
+    """Return the distances (n,) of pairs of vectors."""
+    found = np.empty(len(one))
+    if len(one) > MEASURED:  # of a crowd each vector is read once, not once for each pair
+        firsts, first = np.unique(one, return_inverse=True)
+        seconds, second = np.unique(other, return_inverse=True)
+        if len(firsts) * len(seconds) <= 2 * BLOCK**2:
+            a, b = (read(rows).astype(np.float64) for rows in (firsts, seconds))
+            squared = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T
+            return np.asarray(np.sqrt(np.maximum(squared[first, second], 0)), np.float64)
+    for start in range(0, len(one), MEASURED):
+        part = slice(start, start + MEASURED)
+        rows, places = np.unique(np.concatenate([one[part], other[part]]), return_inverse=True)
+        vectors, half = read(rows), len(one[part])
+        gaps = vectors[places[:half]] - vectors[places[half:]]
+        found[part] = np.sqrt(np.einsum("nd,nd->n", gaps, gaps, dtype=np.float64))
+    return found
 
 
 def _projected(read: Callable[[Ints], Floats], total: int) -> NDArray[np.float32]:
@@ -134,11 +185,19 @@ def _candidates(
     distance: float,
     tick: Callable[[float], None],
 ) -> Iterator[tuple[Ints, Ints]]:
-    """Yield pairs of rows that may be close; `lows` ascend along the first axis."""
+    """Yield pairs of rows that may be close, each once; `lows` ascend along the first axis."""
     norms = np.einsum("nd,nd->n", lows, lows)[:, None]
     one = np.ones_like(norms)
     # One product of these gives squared distances.
     left, right = np.hstack([-2 * lows, norms, one]), np.hstack([lows, one, norms])
+
+    def near(queries: Ints, others: Ints) -> tuple[Ints, Ints]:
+        if not (len(queries) and len(others)):
+            return queries[:0], others[:0]
+        close = np.flatnonzero(left[queries] @ right[others].T <= distance**2)
+        first, second = np.divmod(close, len(others))
+        return queries[first], others[second]
+
     for start in range(0, len(lows), BLOCK):
         tick(start / len(lows))
         rows = np.arange(start, min(start + BLOCK, len(lows)))
@@ -147,39 +206,12 @@ def _candidates(
             others = np.arange(behind, min(behind + BLOCK, end))
             new, old = rows[fresh[rows]], rows[~fresh[rows]]
             if behind == start:
-                first, second = _nearest(left, right, new, others, distance)
+                first, second = near(new, others)
                 once = (second > first) | ~fresh[second]
                 yield first[once], second[once]
             else:
-                yield _nearest(left, right, new, others, distance)
-                yield _nearest(left, right, old, others[fresh[others]], distance)
-
-
-def _nearest(
-    left: Floats, right: Floats, queries: Ints, others: Ints, distance: float
-) -> tuple[Ints, Ints]:
-    """Return pairs that are close, of each query at most the nearest 32."""
-    if not (len(queries) and len(others)):
-        return queries[:0], others[:0]
-    squared = left[queries] @ right[others].T
-    first, second = np.divmod(np.flatnonzero(squared <= distance**2), len(others))
-    crowded = np.flatnonzero(np.bincount(first, minlength=1) > NEAREST)
-    if len(crowded):
-        few = ~np.isin(first, crowded)
-        best = np.argpartition(squared[crowded], NEAREST, axis=1)[:, :NEAREST]
-        first = np.concatenate([first[few], crowded.repeat(NEAREST)])
-        second = np.concatenate([second[few], best.ravel()])
-    return queries[first], others[second]
-
-
-def _pairs(parts: Sequence[tuple[Ints, Ints, NDArray[np.float64]]]) -> Pairs:
-    """Join pairs, the higher row first, closest first."""
-    if not parts:
-        return Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-    one, other, far = (np.concatenate([part[i] for part in parts]) for i in range(3))
-    first, second = np.maximum(one, other), np.minimum(one, other)
-    order = np.lexsort((second, first, far))
-    return Pairs(first[order], second[order], far[order])
+                yield near(new, others)
+                yield near(old, others[fresh[others]])
 
 
 def most_together(items: int) -> int:
@@ -224,37 +256,65 @@ def merged(links: Sequence[LinkRecord], groups: Mapping[int, GroupFacts], most: 
     -------
     Mergers
     """
-    root: dict[str, str] = {}
     facts = {one.key: one for one in groups.values()}
-    size = {key: one.size for key, one in facts.items()}
-    why: dict[str, list[LinkRecord]] = {}
-    apart = []
+    union = _Union(facts)
+    apart: list[LinkRecord] = []
+    for link in links:
+        ends = groups[link.item_id].key, groups[link.other_id].key
+        if not union.join(*ends, link, most):
+            apart.append(link)
+    left: dict[tuple[str, str], LinkRecord] = {}
+    for link in apart:  # one for two groups says it all
+        ends = union.find(groups[link.item_id].key), union.find(groups[link.other_id].key)
+        left.setdefault((min(ends), max(ends)), link)
+    return Mergers(union.mergers(), tuple(left.values()))
 
-    def find(key: str) -> str:
-        while (above := root.get(key, key)) != key:
-            root[key] = root.get(above, above)
+
+class _Union:
+    """Groups that become one, under the name of the one with the oldest item."""
+
+    def __init__(self, facts: Mapping[str, GroupFacts]) -> None:
+        self._facts = facts
+        self._above: dict[str, str] = {}
+        self._size = {key: one.size for key, one in facts.items()}
+        self._links: dict[str, list[LinkRecord]] = {}
+
+    def find(self, key: str) -> str:
+        """Return the group that a group is part of."""
+        while (above := self._above.get(key, key)) != key:
+            self._above[key] = self._above.get(above, above)
             key = above
         return key
 
-    for link in links:
-        one, other = find(groups[link.item_id].key), find(groups[link.other_id].key)
+    def join(self, one: str, other: str, link: LinkRecord, most: int) -> bool:
+        """Make two groups one unless it would be too large; say whether they are one now."""
+        one, other = self.find(one), self.find(other)
         if one == other:
-            continue
-        if size[one] + size[other] > most:
-            apart.append(link)
-            continue
-        into, gone = sorted((one, other), key=lambda key: facts[key].oldest)
-        root[gone] = into
-        size[into] += size[gone]
-        why[into] = [*why.get(into, []), *why.pop(gone, []), link]
-    members: dict[str, list[GroupFacts]] = {}
-    for key, one_facts in facts.items():
-        if find(key) != key:
-            members.setdefault(find(key), []).append(one_facts)
-    return Mergers(
-        tuple(
-            Merger(facts[key], tuple(sorted(gone, key=lambda g: g.oldest)), tuple(why[key]))
-            for key, gone in sorted(members.items(), key=lambda entry: facts[entry[0]].oldest)
-        ),
-        tuple(apart),
-    )
+            return True
+        if self._size[one] + self._size[other] > most:
+            return False
+        into, gone = sorted((one, other), key=lambda key: self._facts[key].oldest)
+        self._above[gone] = into
+        self._size[into] += self._size[gone]
+        kept = self._links.setdefault(into, [])
+        kept += [*self._links.pop(gone, []), link]
+        return True
+
+    def mergers(self) -> tuple[Merger, ...]:
+        """Return the groups that take up others, oldest first."""
+        members: dict[str, list[GroupFacts]] = {}
+        for key, one in self._facts.items():
+            if (into := self.find(key)) != key:
+                members.setdefault(into, []).append(one)
+
+        def age(key: str) -> int:
+            return self._facts[key].oldest
+
+        return tuple(
+            Merger(
+                self._facts[key],
+                tuple(sorted(members[key], key=lambda one: one.oldest)),
+                tuple(self._links[key]),
+            )
+            for key in sorted(members, key=age)
+        )

@@ -239,7 +239,9 @@ def _manifest(told: Mapping[str, Any]) -> Manifest:
     counts = checks.typed(told, "counts", dict)
     for name in ("items", "labels"):
         checks.whole(counts, name, 0)
-    counts.setdefault(COMPARED, 0)  # snapshots made before there was a leak guard lack it
+    # Made before there was a leak guard: nothing was regrouped, and nothing may be, or a round
+    # would have other labels.
+    counts.setdefault(COMPARED, counts["items"])
     checks.whole(counts, COMPARED, 0)
     model = told["model"]
     return Manifest(

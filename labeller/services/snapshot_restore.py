@@ -16,6 +16,7 @@ from labeller.project import Project, create_project
 from labeller.services import classes as class_service
 from labeller.services import leak_guard
 from labeller.services.import_writer import moved_in
+from labeller.services.leak_guard import Checked
 from labeller.services.palette import check_colour
 from labeller.services.snapshot_checks import checked_copy
 from labeller.services.snapshot_files import (
@@ -162,7 +163,8 @@ class _Restoring:
                     unit.classes.update(self.classes[one.id], name=one.name, archived=True)
             unit.imports.finish(import_id, self.done, 0, self.labels, 0, False)
             if self.compared_id:
-                leak_guard.note_checked(unit, self.compared_id, self.project.settings.leak_distance)
+                distance = self.project.settings.leak_distance
+                leak_guard.note_checked(unit, Checked(self.compared_id, distance))
         self._compare()
 
     @property

@@ -168,7 +168,7 @@ def _write(project: Project, folder: Path, images: Images, progress: Progress) -
                 "train": counts.labelled_train,
                 "valid": counts.labelled_valid,
                 "audit": counts.labelled_audit,
-                COMPARED: _compared(unit),
+                COMPARED: _compared(unit, project.settings.leak_distance),
             },
             versions=versions(),
             model=None if model is None else _model(model),
@@ -202,10 +202,12 @@ def _lines(project: Project, unit: Unit) -> Iterator[Line]:
                 yield Line(**facts, **_put_aside(unit, item))
 
 
-def _compared(unit: Unit) -> int:
-    """Return how many items the leak guard has compared."""
+def _compared(unit: Unit, distance: float) -> int:
+    """Return how many items the leak guard has compared at this distance."""
     known = leak_guard.checked(unit)
-    return 0 if known is None else int((unit.items.ids() <= known.item).sum())
+    if known is None or known.distance < distance:
+        return 0
+    return int((unit.items.ids() <= known.item).sum())
 
 
 def _facts(project: Project, item: ItemRecord, looks: bytes | None) -> dict[str, Any]:

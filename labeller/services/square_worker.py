@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labeller.errors import ImageError
-from labeller.squares import square_of
+from labeller.squares import read_into
 
 
 def main() -> None:
@@ -49,16 +48,9 @@ def answer(request: Mapping[str, Any], slots: NDArray[np.uint8], max_pixels: int
     dict
         ``bad``: place, reason and mend of each image that cannot be read.
     """
-    slot, bad = slots[request["slot"]], []
-    for place, path in enumerate(request["paths"], request["at"]):
-        try:
-            slot[place] = square_of(path, slot.shape[1], max_pixels)
-        except ImageError as error:
-            bad.append([place, error.reason, error.mend])
-        except OSError as error:
-            reason = f"it cannot be read to its end ({error.strerror or error})"
-            bad.append([place, reason, "Check the disk it lies on."])
-    return {"bad": bad}
+    at = request["at"]
+    bad = read_into(slots[request["slot"]][at:], request["paths"], max_pixels)
+    return {"bad": [(at + row, reason, mend) for row, reason, mend in bad]}
 
 
 if __name__ == "__main__":

@@ -88,9 +88,11 @@ def _summary(project: Project, counts: Counts, stamp: int) -> None:
     first.metric("Labels", f"{counts.labelled:,}", border=True, height="stretch")
     second.metric("Classes with labels", f"{used:,}", border=True, height="stretch")
     third.metric("Images without one", f"{counts.items - counts.labelled:,}", border=True)
+    left = counts.labelled - (counts.labelled_train + counts.labelled_valid + counts.labelled_audit)
+    rest = f" · unused {left:,}" if left else ""
     splits = (
         f"train {counts.labelled_train:,} · valid {counts.labelled_valid:,} · "
-        f"audit {counts.labelled_audit:,}"
+        f"audit {counts.labelled_audit:,}{rest}"
     )
     sources = ""
     if 0 < counts.labelled <= _COUNT_SOURCES_UP_TO:

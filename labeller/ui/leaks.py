@@ -17,6 +17,7 @@ from store.records import ItemRecord
 from store.records_leaks import RegroupingRecord
 
 PAGE = 12
+COLUMNS = 3
 _PLACE = "leaks"
 
 
@@ -25,8 +26,10 @@ def show(project: Project) -> None:
     st.subheader("Leak guard", help="No near-duplicate of a training image may measure a model.")
     found = leak_guard.overview(project)
     st.markdown(escape_markdown(summary(found, project.settings.leak_distance)))
+    if found.apart:
+        st.warning(escape_markdown(warning(found.apart)), icon=":material/call_split:")
     attempts.show_error(_PLACE)
-    runs = [run for run in found.runs if run.joined or run.apart]
+    runs = [run for run in found.runs if run.joined]
     if not runs:
         return
     names = {run.id: title(run) for run in runs}
@@ -36,7 +39,6 @@ def show(project: Project) -> None:
         )
         run = next(run for run in runs if run.id == chosen)
         _way_back(project, run)
-    _remarks(run)
     _gallery(project, run)
 
 
@@ -49,42 +51,51 @@ def summary(found: Guarded, distance: float) -> str:
     if not looks + close:
         if found.checked is None:
             return "Images are compared when they are imported, and by embeddings in each round."
-        return f"No near-duplicates were found (embeddings closer than {distance:g})."
+        return f"No near-duplicates share a group (embeddings closer than {distance:g})."
     text = (
-        f"{view.count(looks + close, 'near-duplicate')} found: {looks:,} that look the same or "
-        f"mirrored, {close:,} by embeddings closer than {distance:g}. Each shares the split of "
-        f"its twin."
+        f"{view.count(looks + close, 'near-duplicate')} found that share the split of their twin: "
+        f"{looks:,} look the same or mirrored, {close:,} have embeddings closer than {distance:g}."
     )
     if found.unused:
         text += (
-            f" {view.count(found.unused, 'image')} that would measure what a strategy picked "
-            f"{'is' if found.unused == 1 else 'are'} in no split."
+            f" {view.count(found.unused, 'image')} near the audit set "
+            f"{'is' if found.unused == 1 else 'are'} in no split: to train on "
+            f"{'it' if found.unused == 1 else 'them'} would flatter the model."
         )
     return text
+
+
+def warning(apart: int) -> str:
+    """Say what it means that pairs stayed apart, in plain text."""
+    return (
+        f"{view.count(apart, 'pair')} of near-duplicates may lie in two splits: together their "
+        f"groups would hold too many of the images, or they were taken back. Where there are many, "
+        f"the accuracy is too good: give bursts and videos a group of their own when you import."
+    )
 
 
 def title(run: RegroupingRecord) -> str:
     """Return a regrouping in a line."""
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.at))
+    what = "import" if run.job_id is None else "round"
     parts = [f"{run.joined:,} joined", f"{run.moved:,} moved", f"{run.unused:,} unused"]
-    if run.apart:
-        parts.append(f"{run.apart:,} left apart")
-    back = " · taken back" if run.undone_at else ""
-    return f"{run.id} · {when} · {', '.join(parts)}{back}"
+    if run.undone:
+        parts.append(f"{run.undone:,} taken back")
+    return f"{run.id} · {when} · {what} · {', '.join(parts)}"
 
 
 def _way_back(project: Project, run: RegroupingRecord) -> None:
-    """Offer to take a regrouping back."""
-    if run.undone_at or not run.joined:
+    """Offer to take a whole regrouping back."""
+    if run.undone >= run.joined:
         return
-    with st.popover("Take back", icon=":material/undo:", key=f"leaks_undo_{run.id}"):
+    with st.popover("Take all back", icon=":material/undo:", key=f"leaks_undo_{run.id}"):
         st.markdown(
-            f"{view.count(run.joined, 'image')} get their old groups and splits again, and are not "
-            "brought together any more. Labelled images that left the audit set stay in training: "
-            "a model may have learned from them."
+            f"{view.count(run.joined - run.undone, 'image')} get their old groups and splits "
+            "again, and are not brought together any more. What left the audit set and was seen "
+            "since stays in training: a model may have learned from it."
         )
         st.button(
-            "These are no near-duplicates",
+            "None of these are near-duplicates",
             key=f"leaks_undo_now_{run.id}",
             type="primary",
             on_click=_undo,
@@ -92,32 +103,35 @@ def _way_back(project: Project, run: RegroupingRecord) -> None:
         )
 
 
-def _remarks(run: RegroupingRecord) -> None:
-    """Say what a person should know of a regrouping besides its images."""
-    if run.undone_at:
-        st.caption("Taken back: these images are not brought together again.")
-    if run.apart:
-        st.caption(
-            f"{view.count(run.apart, 'pair')} of near-duplicates stayed apart: a chain of them "
-            "would have joined too many images in one group. A smaller leak distance breaks chains."
-        )
-
-
-def _undo(project: Project, number: int) -> None:
+def _undo(project: Project, number: int, anchor: int | None = None) -> None:
     with attempts.attempt(_PLACE):
-        changed = leak_guard.undo(project, number)
+        changed = leak_guard.undo(project, number, anchor)
         session.toast_later(f"{view.count(changed, 'image')} put back.", ":material/undo:")
 
 
 def _gallery(project: Project, run: RegroupingRecord) -> None:
-    """Draw the changed images beside their twins, a page at a time."""
+    """Draw the changed images beside their twins, a page at a time, each with its way back."""
     pages = max(1, -(-run.joined // PAGE))
     page = 1
     if pages > 1:
         page = st.pagination(pages, key=f"leaks_page_{run.id}_{pages}")
     twins = leak_guard.twins(project, run.id, (page - 1) * PAGE, PAGE)
-    pairs = "".join(_pair(project, one) for one in twins)
-    st.html(f'<div class="lb-twins" role="list">{pairs}</div>')
+    for first in range(0, len(twins), COLUMNS):
+        for column, twin in zip(st.columns(COLUMNS), twins[first : first + COLUMNS], strict=False):
+            with column:
+                st.html(_pair(project, twin))
+                if twin.change.undone_at is not None:
+                    st.caption("Taken back")
+                    continue
+                st.button(
+                    "Not the same",
+                    icon=":material/undo:",
+                    type="tertiary",
+                    key=f"leaks_part_{run.id}_{twin.change.item_id}",
+                    help="Take this group apart; its images are not brought together again.",
+                    on_click=_undo,
+                    args=(project, run.id, twin.change.anchor_id),
+                )
 
 
 def _pair(project: Project, twin: Twin) -> str:
@@ -126,7 +140,7 @@ def _pair(project: Project, twin: Twin) -> str:
     moved = f"{before} → {after}" if before != after else f"stays in {after}"
     images = _image(project, twin.item) + (_image(project, twin.other) if twin.other else "")
     return (
-        f'<figure role="listitem"><div>{images}</div>'
+        f'<figure class="lb-twins"><div>{images}</div>'
         f"<figcaption><b>{escape(moved)}</b><span>{escape(why(twin))}</span></figcaption></figure>"
     )
 

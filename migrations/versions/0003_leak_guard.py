@@ -34,7 +34,7 @@ def create_item_hash() -> None:
     op.create_table(
         "item_hash",
         sa.Column("item_id", BigId, autoincrement=False, nullable=False),
-        sa.Column("bits", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("bits", sa.LargeBinary(length=32), nullable=True),
         sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_item_hash_item_id_item")),
         sa.PrimaryKeyConstraint("item_id", name=op.f("pk_item_hash")),
     )
@@ -77,7 +77,7 @@ def create_regrouping() -> None:
         sa.Column("moved", sa.BigInteger(), nullable=False),
         sa.Column("unused", sa.BigInteger(), nullable=False),
         sa.Column("apart", sa.BigInteger(), nullable=False),
-        sa.Column("undone_at", sa.Double(), nullable=True),
+        sa.Column("undone", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_regrouping_job_id_job")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_regrouping")),
     )
@@ -89,14 +89,19 @@ def create_regrouped_item() -> None:
         "regrouped_item",
         sa.Column("regrouping_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("item_id", BigId, autoincrement=False, nullable=False),
+        sa.Column("anchor_id", BigId, nullable=False),
         sa.Column("group_before", sa.Text(), nullable=False),
         sa.Column("group_after", sa.Text(), nullable=False),
         sa.Column("split_before", sa.String(length=32), nullable=False),
         sa.Column("split_after", sa.String(length=32), nullable=False),
+        sa.Column("undone_at", sa.Double(), nullable=True),
         sa.CheckConstraint(
             f"split_before IN {SPLITS}", name=op.f("ck_regrouped_item_split_before")
         ),
         sa.CheckConstraint(f"split_after IN {SPLITS}", name=op.f("ck_regrouped_item_split_after")),
+        sa.ForeignKeyConstraint(
+            ["anchor_id"], ["item.id"], name=op.f("fk_regrouped_item_anchor_id_item")
+        ),
         sa.ForeignKeyConstraint(
             ["item_id"], ["item.id"], name=op.f("fk_regrouped_item_item_id_item")
         ),
@@ -107,5 +112,5 @@ def create_regrouped_item() -> None:
         ),
         sa.PrimaryKeyConstraint("regrouping_id", "item_id", name=op.f("pk_regrouped_item")),
     )
-    op.create_index(op.f("ix_regrouped_item_item_id"), "regrouped_item", ["item_id"])
-    op.create_index(op.f("ix_regrouped_item_group_before"), "regrouped_item", ["group_before"])
+    for column in ("item_id", "anchor_id", "group_before", "undone_at"):
+        op.create_index(op.f(f"ix_regrouped_item_{column}"), "regrouped_item", [column])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,14 @@ import pytest
 from PIL import Image
 
 from labeller.project import Project, create_project
-from labeller.services import near_duplicates
+from labeller.services import leak_guard, near_duplicates, old_looks
+from labeller.services.import_twins import Newcomer, Twins
 from labeller.services.importing import import_sources
 from labeller.services.splits import split_of
 from store.records import ItemRecord
 from store.records_leaks import LinkRecord
-from tests.labeller.imports import items, table
+from store.store import Unit
+from tests.labeller.imports import Recording, items, table
 
 
 def scene(seed: int, side: int = 96) -> Image.Image:
@@ -140,15 +143,88 @@ def test_images_of_one_colour_are_no_near_duplicates(project: Project, tmp_path:
 def test_a_group_that_was_put_into_another_takes_newcomers_there(
     project: Project, source: Path, tmp_path: Path
 ) -> None:
-    from store.records_leaks import Regroup
-
     rows = [["path", "group"], *[[str(source / f"{n}.png"), f"burst {n}"] for n in range(2)]]
     import_sources(project, [table(tmp_path / "list.csv", rows)])
     with project.store.write() as unit:
         first, second = unit.items.page(order="oldest")
-        number = unit.regroupings.start(0.25, 0)
-        unit.regroupings.regroup(number, [Regroup(second.id, first.group, first.split)])
+        number = unit.regroupings.start(0.25)
+        into = unit.leaks.groups([first.id])[first.id]
+        unit.regroupings.join(number, into, [second.group])
     more = [["path", "group"], [str(source / "4.png"), "burst 1"]]
     import_sources(project, [table(tmp_path / "more.csv", more)])
     newcomer = by_name(project)["4.png"]
     assert (newcomer.group, newcomer.split) == (first.group, first.split)
+
+
+def test_what_an_import_joins_can_be_taken_back(project: Project, source: Path) -> None:
+    import_sources(project, [source])
+    scene(1).resize((60, 60)).save(source / "copy.png")
+    import_sources(project, [source])
+    (run,) = leak_guard.overview(project).runs
+    assert (run.job_id, run.joined) == (None, 1)
+    (twin,) = leak_guard.twins(project, run.id)
+    original = by_name(project)["1.png"]
+    assert (Path(twin.item.path).name, twin.other) == ("copy.png", original)
+    assert twin.change.anchor_id == original.id
+    assert leak_guard.undo(project, run.id) == 1
+    copy = by_name(project)["copy.png"]
+    assert copy.group == copy.sha256
+    assert copy.split == split_of(copy.sha256, 0.1, 0.2)
+
+
+def test_two_imports_at_once_find_each_other(
+    project: Project, source: Path, tmp_path: Path
+) -> None:
+    """What came in after the comparison is compared inside the transaction."""
+    import_sources(project, [source])
+    rival = tmp_path / "rival"
+    rival.mkdir()
+    scene(50).save(rival / "rival.png")
+    scene(50).resize((70, 70)).save(source / "copy.png")
+    real, calls = Twins.compare, []
+
+    def late(self: Twins, unit: Unit, newcomers: Sequence[Newcomer]) -> None:
+        real(self, unit, newcomers)
+        calls.append(self)
+        if len(calls) == 1:
+            import_sources(project, [rival])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Twins, "compare", late)
+        import_sources(project, [source])
+    found = by_name(project)
+    assert found["copy.png"].group == found["rival.png"].sha256
+
+
+def test_images_of_before_there_were_hashes(project: Project, source: Path, tmp_path: Path) -> None:
+    scene(1).resize((60, 60)).save(source / "copy.png")
+    Image.new("RGB", (64, 64), "red").save(source / "plain.png")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Twins, "added", lambda *_given: None)
+        patch.setattr(Twins, "compare", lambda *_given: None)
+        import_sources(project, [source])
+    (source / "5.png").unlink()
+    project.thumbnails.rename(tmp_path / "away")
+    project.thumbnails.mkdir()
+    told = Recording()
+    assert old_looks.take_down(project, "guard", told) == 7
+    assert told.steps == [("guard", 7, 8)]
+    assert old_looks.take_down(project, "guard", told) == 0, "the lost one is tried in vain"
+    (link,) = links(project)
+    found = by_name(project)
+    assert {link.item_id, link.other_id} == {found["copy.png"].id, found["1.png"].id}
+    assert leak_guard.regroup(project, []) is not None
+    found = by_name(project)
+    assert found["copy.png"].group == found["1.png"].group
+
+
+def test_labels_of_unused_items_come_back_unused(
+    project: Project, source: Path, tmp_path: Path
+) -> None:
+    rows = [["path", "label", "group", "split"]]
+    rows += [[str(source / "0.png"), "cat", "g", "audit"]]
+    rows += [[str(source / "1.png"), "dog", "g", "unused"], [str(source / "2.png"), "dog", "", ""]]
+    report = import_sources(project, [table(tmp_path / "list.csv", rows)])
+    assert (report.added, report.labelled, report.failed) == (3, 3, 0)
+    found = by_name(project)
+    assert [found[f"{n}.png"].split for n in range(2)] == ["audit", "unused"]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from store.errors import Conflict, NotFound
-from store.records import Counts, NewEvent, Split
-from store.records_leaks import GroupFacts, LinkRecord, Regroup
+from store.records import Counts, NewEvent, NewQueueEntry, Split
+from store.records_leaks import GroupFacts, Joined, LinkRecord
 from store.store import Store, Unit
 from tests.store.build import Clock, class_id, fill, label, new_items, record
 
@@ -42,11 +42,24 @@ def check_tallies(store: Store) -> None:
         assert numbers == wanted
 
 
+def facts_of(unit: Unit, item: int) -> GroupFacts:
+    return unit.leaks.groups([item])[item]
+
+
+def join(unit: Unit, into: int, *others: int, run: int | None = None) -> int:
+    """Put the groups of items into that of another; returns the regrouping."""
+    number = unit.regroupings.start(0.25) if run is None else run
+    keys = [facts_of(unit, other).key for other in others]
+    unit.regroupings.join(number, facts_of(unit, into), keys)
+    return number
+
+
 def test_hashes(store: Store) -> None:
-    ids = fill(store, items=4)
+    ids = fill(store, items=5)
     hashes = [bytes(range(n, n + 32)) for n in range(3)]
     with store.write() as unit:
-        unit.leaks.add_hashes(list(zip(ids, hashes, strict=False)))
+        assert unit.leaks.unhashed().tolist() == ids
+        unit.leaks.add_hashes([*zip(ids, hashes, strict=False), (ids[3], None)])
         found, words = unit.leaks.hashes()
         assert found.tolist() == ids[:3]
         assert words.shape == (3, 4)
@@ -54,28 +67,33 @@ def test_hashes(store: Store) -> None:
         later, some = unit.leaks.hashes(after=ids[1])
         assert later.tolist() == [ids[2]]
         assert np.array_equal(some, words[2:])
-        none, empty = unit.leaks.hashes(after=ids[3])
+        none, empty = unit.leaks.hashes(after=ids[2])
         assert (len(none), empty.shape) == (0, (0, 4))
+        assert unit.leaks.looks(ids) == dict(zip(ids, hashes, strict=False))
+        assert unit.leaks.unhashed().tolist() == ids[4:], "no contrast needs no second look"
 
 
-def test_links_between_groups_are_seen_once(store: Store) -> None:
+def test_links_between_groups_wait_until_they_are_settled(store: Store) -> None:
     ids = fill(store, items=4)
     first = LinkRecord(ids[1], ids[0], "hash", 3.0)
     second = LinkRecord(ids[3], ids[2], "embedding", 0.1)
+    third = LinkRecord(ids[2], ids[0], "mirror", 9.0)
     with store.write() as unit:
-        unit.leaks.link([first, first], checked=False)
+        unit.leaks.link([first, first, third], checked=False)
         unit.leaks.link([second], checked=True)
-        assert unit.leaks.unchecked() == [first]
+        assert unit.leaks.unchecked() == [first, third]
         # a pair that is known stays as it is
         unit.leaks.link([replace(first, distance=1.0)], checked=True)
-        assert unit.leaks.unchecked() == [first]
-        assert unit.leaks.count_links() == {"hash": 1, "embedding": 1}
-        assert unit.leaks.links_of([ids[0], ids[3]]) == [second, first]
-        unit.leaks.check_all()
-        assert unit.leaks.unchecked() == []
+        assert unit.leaks.unchecked() == [first, third]
+        assert unit.leaks.count_links() == ({}, 3)
+        assert unit.leaks.links_of([ids[0], ids[3]]) == [second, first, third]
+        unit.leaks.settle([first])
+        assert unit.leaks.unchecked() == [third]
+        join(unit, ids[0], ids[1])
+        assert unit.leaks.count_links() == ({"hash": 1}, 2)
 
 
-def test_links_within_a_group_need_no_check(store: Store) -> None:
+def test_links_within_a_group_need_no_look(store: Store) -> None:
     with store.write() as unit:
         one, other = new_items(2)
         ids = unit.items.add([one, replace(other, group=one.group)])
@@ -95,93 +113,81 @@ def test_facts_of_groups(store: Store) -> None:
         found = unit.leaks.groups([ids[2], ids[4]])
         assert found[ids[2]] == GroupFacts("burst", ids[0], 3, "audit")
         assert found[ids[4]].size == 1
-        assert unit.leaks.members(["burst"]) == {"burst": ids[:3]}
         assert unit.items.group_splits(["burst"]) == {"burst": "audit"}
 
 
-def test_regrouping_moves_items_and_counts_what_it_did(store: Store, clock: Clock) -> None:
+def test_joining_moves_items_and_counts_what_it_did(store: Store, clock: Clock) -> None:
     ids = fill(store, items=10)  # splits by turn: 0-2 train, 3 valid, 4 audit, 5-7 train ...
     cat = class_id(store, "cat")
-    record(store, label("a", ids[0], cat), label("b", ids[4], cat), label("c", ids[1], cat))
+    record(store, label("a", ids[5], cat), label("b", ids[9], cat), label("c", ids[1], cat))
     with store.write() as unit:
-        unit.queue.replace([])
-        number = unit.regroupings.start(0.25, 2)
-        unit.regroupings.regroup(
-            number,
-            [
-                Regroup(ids[0], "g", "audit"),  # labelled: seen, so unused
-                Regroup(ids[2], "g", "audit"),  # nobody looked at it
-                Regroup(ids[4], "h", "train"),  # an audit label becomes a training label
-                Regroup(ids[1], "h", "train"),  # joins, in the same split
-            ],
-        )
-        assert splits(unit, ids[:5]) == ["unused", "train", "audit", "valid", "train"]
+        number = join(unit, ids[4], ids[5], ids[6])  # near an audit item: seen or not, unused
+        join(unit, ids[0], ids[9], ids[1], run=number)  # an audit label becomes a training label
+        wanted = "train train train valid audit unused unused train valid train"
+        assert splits(unit, ids) == wanted.split()
         run = unit.regroupings.run(number)
-        assert (run.joined, run.moved, run.unused, run.apart) == (4, 2, 1, 2)
-        assert (run.at, run.distance, run.undone_at) == (clock.now, 0.25, None)
-        # the same once more changes nothing
-        unit.regroupings.regroup(number, [Regroup(ids[2], "g", "audit")])
-        assert unit.regroupings.run(number) == run
-        assert [one.item_id for one in unit.regroupings.changes(number)] == [
-            ids[0],
-            ids[2],
-            ids[4],
-            ids[1],
-        ]
-        assert unit.labels.arrays(("train", "valid"))[0].tolist() == [ids[1], ids[4]]
-        assert unit.items.ids(split=("train", "valid")).tolist() == [
-            i for i in ids if i not in (ids[0], ids[2], ids[9])
-        ]
+        assert (run.joined, run.moved, run.unused, run.undone) == (4, 1, 2, 0)
+        assert (run.at, run.distance) == (clock.now, 0.25)
+        changes = unit.regroupings.changes(number)
+        assert [one.item_id for one in changes] == [ids[5], ids[6], ids[9], ids[1]]
+        assert [one.anchor_id for one in changes] == [ids[4], ids[4], ids[0], ids[0]]
+        assert unit.labels.arrays(("train", "valid"))[0].tolist() == [ids[1], ids[9]]
+        found = unit.items.ids(split=("train", "valid")).tolist()
+        assert found == [ids[n] for n in (0, 1, 2, 3, 7, 8, 9)]
     check_tallies(store)
 
 
-def test_what_waits_in_the_queue_or_was_skipped_is_seen(store: Store) -> None:
-    ids = fill(store, items=5)
-    record(store, NewEvent("s", "skip", ids[1]))
+def test_what_becomes_unused_leaves_the_queue_unless_somebody_has_it(store: Store) -> None:
+    ids = fill(store, items=10)
     with store.write() as unit:
-        number = unit.regroupings.start(0.25, 0)
-        unit.regroupings.regroup(number, [Regroup(i, "g", "audit") for i in ids])
-        assert splits(unit, ids) == ["unused"] * 4 + ["audit"]
+        unit.queue.replace([NewQueueEntry(i, "margin", 0.5) for i in (ids[5], ids[6], ids[7])])
+        unit.queue.claim("tab", "ann", 1, 60.0, 1.0)
+    with store.write() as unit:
+        join(unit, ids[4], ids[5], ids[6])
+        assert [e.item_id for e in unit.queue.entries(10)] == [ids[5], ids[7]]
+    # what somebody has is taken as ever, and counts for nothing
+    record(store, label("x", ids[5], class_id(store, "cat")))
+    with store.read() as unit:
+        assert unit.items.count().labelled == 1
+        assert unit.labels.arrays(("train", "valid", "audit"))[0].tolist() == []
+        assert unit.items.count().askable == 8
     check_tallies(store)
 
 
 def test_an_unused_item_trains_again_when_its_group_does(store: Store) -> None:
-    ids = fill(store, items=2)
-    record(store, label("a", ids[0], class_id(store, "cat")))
+    ids = fill(store, items=6)
+    record(store, label("a", ids[5], class_id(store, "cat")))
     with store.write() as unit:
-        number = unit.regroupings.start(0.25, 0)
-        unit.regroupings.regroup(number, [Regroup(ids[0], "g", "audit")])
-        later = unit.regroupings.start(0.25, 0)
-        unit.regroupings.regroup(later, [Regroup(ids[0], "h", "train")])
-        assert splits(unit, ids[:1]) == ["train"]
+        join(unit, ids[4], ids[5])
+        assert splits(unit, ids[5:]) == ["unused"]
+        join(unit, ids[0], ids[4])
+        assert splits(unit, ids) == ["train", "train", "train", "valid", "train", "train"]
     check_tallies(store)
 
 
 def test_taking_back(store: Store, clock: Clock) -> None:
     ids = fill(store, items=10)
     cat = class_id(store, "cat")
-    record(store, label("a", ids[0], cat), label("b", ids[4], cat))
+    record(store, label("a", ids[5], cat))
     with store.write() as unit:
         unit.queue.replace([])
         before = unit.items.many(ids)
-        number = unit.regroupings.start(0.25, 0)
-        changes = [Regroup(ids[0], "g", "audit"), Regroup(ids[1], "g", "audit")]
-        changes += [Regroup(ids[4], "h", "train"), Regroup(ids[9], "h", "train")]
-        unit.regroupings.regroup(number, changes)
+        number = join(unit, ids[4], ids[5], ids[6])
+        join(unit, ids[0], ids[1], ids[9], run=number)
         # somebody regroups one of them again
-        later = unit.regroupings.start(0.25, 0)
-        unit.regroupings.regroup(later, [Regroup(ids[9], "i", "valid")])
+        join(unit, ids[3], ids[0])
         clock.now += 5
-        assert unit.regroupings.undo(number) == 3
+        assert unit.regroupings.undo(number, ids[4]) == 2
         after = unit.items.many(ids)
-        assert after[ids[0]] == before[ids[0]]
-        assert after[ids[1]] == before[ids[1]]
-        # its label may have been trained on: it keeps its split, not its group
-        assert (after[ids[4]].split, after[ids[4]].group) == ("train", before[ids[4]].group)
-        assert (after[ids[9]].split, after[ids[9]].group) == ("valid", "i")
-        assert unit.regroupings.run(number).undone_at == clock.now
-        assert set(unit.regroupings.declined()) == {number}
-        assert unit.regroupings.declined()[number][ids[0]] == "g"
+        assert after[ids[5]] == before[ids[5]]
+        assert after[ids[6]] == before[ids[6]]
+        assert unit.regroupings.run(number).undone == 2
+        with pytest.raises(Conflict, match="taken back already"):
+            unit.regroupings.undo(number, ids[4])
+        assert unit.regroupings.undo(number) == 0, "all of it was put elsewhere since"
+        assert unit.regroupings.run(number).undone == 4
+        declined = {(item, anchor) for _, item, anchor in unit.regroupings.declined()}
+        assert declined == {(ids[5], ids[4]), (ids[6], ids[4]), (ids[1], ids[0]), (ids[9], ids[0])}
         with pytest.raises(Conflict, match="taken back already"):
             unit.regroupings.undo(number)
         with pytest.raises(NotFound, match="no regrouping with number 99"):
@@ -189,34 +195,76 @@ def test_taking_back(store: Store, clock: Clock) -> None:
     check_tallies(store)
 
 
+@pytest.mark.parametrize("how", ["labelled", "labelled and undone", "skipped", "queued"])
+def test_what_left_the_audit_set_and_was_seen_never_measures_again(store: Store, how: str) -> None:
+    made = [
+        replace(one, group="patient", split="audit") if n in (2, 3) else one
+        for n, one in enumerate(new_items(4))
+    ]
+    with store.write() as unit:
+        unit.classes.add("cat", "1", "#336699", 0)
+        ids = unit.items.add(made)
+        number = join(unit, ids[0], ids[2])
+        assert splits(unit, ids) == ["train"] * 4
+        unit.queue.replace([NewQueueEntry(ids[2], "margin", 0.5)] if how == "queued" else [])
+    if how.startswith("labelled"):
+        record(store, label("a", ids[2], class_id(store, "cat")))
+    if how.endswith("undone"):
+        record(store, NewEvent("u", "undo", undoes="a"))
+    if how == "skipped":
+        record(store, NewEvent("s", "skip", ids[2]))
+    with store.write() as unit:
+        assert unit.regroupings.undo(number) == 2
+        found = unit.items.many(ids)
+        assert {found[i].group for i in ids[2:]} == {"patient"}
+        # the other of its patient measures no more either: no group lies in two splits
+        assert [found[i].split for i in ids[2:]] == ["train", "unused"]
+        assert unit.items.group_splits(["patient"]) == {"patient": "train"}
+    check_tallies(store)
+
+
+def test_what_an_import_joined_can_be_taken_back(store: Store) -> None:
+    one, other = new_items(2)
+    with store.write() as unit:
+        ids = unit.items.add([one, replace(other, group=one.group, split="train")])
+        number = unit.regroupings.start(0.25)
+        unit.regroupings.joined(
+            number, [Joined(ids[1], ids[0], other.group, one.group, "audit", "train")]
+        )
+        run = unit.regroupings.run(number)
+        assert (run.job_id, run.joined, run.moved, run.unused) == (None, 1, 1, 0)
+        assert unit.regroupings.undo(number) == 1
+        found = unit.items.many(ids)[ids[1]]
+        assert (found.group, found.split) == (other.group, "audit")
+    check_tallies(store)
+
+
 def test_names_of_groups_are_followed(store: Store) -> None:
     ids = fill(store, items=4)
     with store.write() as unit:
         names = [unit.items.many([i])[i].group for i in ids]
-        one = unit.regroupings.start(0.25, 0)
-        unit.regroupings.regroup(one, [Regroup(ids[1], names[0], "train")])
-        two = unit.regroupings.start(0.25, 0)
-        unit.regroupings.regroup(two, [Regroup(i, "z", "train") for i in ids[:2]])
-        assert unit.leaks.renamed(names) == {names[0]: "z", names[1]: "z"}
+        join(unit, ids[1], ids[2])
+        two = join(unit, ids[0], ids[1])
+        assert unit.leaks.renamed(names) == {names[1]: names[0], names[2]: names[0]}
         unit.regroupings.undo(two)
-        assert unit.leaks.renamed(names) == {names[1]: names[0]}
-        assert [run.id for run in unit.regroupings.runs()] == [two, one]
+        assert unit.leaks.renamed(names) == {names[2]: names[1]}
+        assert len(unit.regroupings.runs()) == 2
 
 
 def test_many_items_at_once(store: Store) -> None:
     ids = fill(store, items=1_300)
     with store.write() as unit:
         unit.queue.replace([])
-        number = unit.regroupings.start(0.25, 0)
-        unit.regroupings.regroup(number, [Regroup(i, "all", "valid") for i in ids])
-        assert unit.regroupings.run(number).joined == 1_300
-        unit.leaks.link(
-            [LinkRecord(b, a, "hash", 1.0) for a, b in pairwise(ids)],
-            checked=True,
-        )
+        number = join(unit, ids[3], *ids[4:])
+        joined = unit.regroupings.run(number)
+        assert joined.joined == 1_296
+        assert joined.moved > 1_000
+        links = [LinkRecord(b, a, "hash", 1.0) for a, b in pairwise(ids)]
+        unit.leaks.link(links, checked=True)
         assert len(unit.leaks.links_of(ids)) == 1_299
-        assert len(unit.regroupings.changes(number, offset=1_290)) == 10
-        assert unit.regroupings.undo(number) == 1_300
+        unit.leaks.settle(links)
+        assert len(unit.regroupings.changes(number, offset=1_290)) == 6
+        assert unit.regroupings.undo(number) == 1_296
     check_tallies(store)
     with store.read() as unit:
         assert unit.items.count() == Counts(1_300, 1_300, 0, 0, 0, 0, 0, 0)
