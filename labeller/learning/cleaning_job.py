@@ -20,7 +20,7 @@ from labeller.learning.fitting import Labelled
 from labeller.learning.heads import fit_head
 from labeller.learning.images import Ints
 from labeller.learning.predictors import HeadPredictor, TrainedModel
-from labeller.learning.snapshot import Labels, Snapshot, groups_of, lacking, take
+from labeller.learning.snapshot import Labels, Snapshot, group_names, lacking, take
 from labeller.learning.training import Quiet
 from labeller.progress import Progress
 from labeller.project import Project
@@ -162,7 +162,7 @@ def out_of_fold(
     """
     classes, seed = len(snapshot.classes), project.settings.seed
     logits = np.zeros((len(labels), classes), np.float32)
-    parts = folds(labels.columns, groups_of(project, labels.ids), seed)
+    parts = folds(labels.columns, group_names(project, labels.ids), seed)
     for done, (inside, outside) in enumerate(parts):
         progress.update("train", done, len(parts), f"Model {done + 1} of {len(parts)}")
         rest = Labels(labels.ids[inside], labels.columns[inside])
@@ -180,12 +180,12 @@ def out_of_fold(
     return probabilities(logits, fit_temperature(logits, labels.columns))
 
 
-def folds(columns: Ints, groups: Ints, seed: int) -> list[tuple[Ints, Ints]]:
+def folds(columns: Ints, groups: Sequence[str], seed: int) -> list[tuple[Ints, Ints]]:
     """Split n rows into up to five folds that keep groups whole; of each inside and outside rows.
 
     A fold whose inside would be of one class only is left out: its rows have no prediction.
     """
-    number = max(2, min(FOLDS, len(np.unique(groups)), int(np.bincount(columns).max())))
+    number = max(2, min(FOLDS, len(set(groups)), int(np.bincount(columns).max())))
     splitter = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
     found = splitter.split(np.zeros(len(columns)), columns, groups)
     return [(i, o) for i, o in found if len(np.unique(columns[i])) > 1]

@@ -122,11 +122,16 @@ def by_class(snapshot: Snapshot) -> dict[str, list[int]]:
     }
 
 
-def groups_of(project: Project, ids: Ints) -> Ints:
-    """Return the groups (n,) of items (n,), numbered in the order in which they come."""
+def group_names(project: Project, ids: Ints) -> list[str]:
+    """Return the groups of items (n,)."""
     with project.store.read() as unit:
         items = unit.items.many(ids.tolist())
-    names = [items[i].group for i in ids.tolist()]
+    return [items[i].group for i in ids.tolist()]
+
+
+def groups_of(project: Project, ids: Ints) -> Ints:
+    """Return the groups (n,) of items (n,), numbered in the order in which they come."""
+    names = group_names(project, ids)
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
     return np.array([numbers[name] for name in names], np.int64)
 

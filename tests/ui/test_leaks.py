@@ -19,8 +19,8 @@ from store.records_leaks import LinkRecord, RegroupingRecord
 from tests.audits import give
 
 Run = Callable[..., AppTest]
-NOTHING = Guarded({}, (), 0, None)
-RUN = RegroupingRecord(1, 0.0, None, 0.25, 3, 2, 1, 0, None)
+NOTHING = Guarded({}, 0, (), 0, None)
+RUN = RegroupingRecord(1, 0.0, None, 0.25, 3, 2, 1, 0, 0)
 
 
 def joined(project: Project) -> RegroupingRecord:
@@ -54,21 +54,23 @@ def test_the_words() -> None:
     assert "compared when they are imported" in leaks.summary(NOTHING, 0.25)
     compared = replace(NOTHING, checked=Checked(9, 0.25))
     assert leaks.summary(compared, 0.25) == (
-        "No near-duplicates were found (embeddings closer than 0.25)."
+        "No near-duplicates share a group (embeddings closer than 0.25)."
     )
-    found = Guarded({"hash": 4, "embedding": 1}, (RUN,), 1, Checked(9, 0.25))
+    found = Guarded({"hash": 4, "embedding": 1}, 0, (RUN,), 1, Checked(9, 0.25))
     assert leaks.summary(found, 0.25) == (
-        "5 near-duplicates found: 4 that look the same or mirrored, 1 by embeddings closer than "
-        "0.25. Each shares the split of its twin. 1 image that would measure what a strategy "
-        "picked is in no split."
+        "5 near-duplicates found that share the split of their twin: 4 look the same or mirrored, "
+        "1 have embeddings closer than 0.25. 1 image near the audit set is in no split: to train "
+        "on it would flatter the model."
     )
-    assert leaks.title(RUN).endswith("3 joined, 2 moved, 1 unused")
-    assert leaks.title(replace(RUN, apart=4, undone_at=9.0)).endswith("left apart · taken back")
+    assert "1 pair of near-duplicates may lie in two splits" in leaks.warning(1)
+    assert leaks.title(RUN).endswith("import · 3 joined, 2 moved, 1 unused")
+    later = replace(RUN, undone=3, job_id=5)
+    assert leaks.title(later).endswith("round · 3 joined, 2 moved, 1 unused, 3 taken back")
     assert leak_guard.told(None) == ""
     assert leak_guard.told(replace(RUN, moved=0, unused=0)) == ""
     assert leak_guard.told(replace(RUN, moved=1, apart=2)) == (
         "Leak guard: 1 near-duplicate moved to the split of its twin. 1 near-duplicate of audit "
-        "images is no longer trained on. 2 pairs of near-duplicates stayed apart: their groups "
+        "images is in no split any more. 2 pairs of near-duplicates stayed apart: their groups "
         "would be too large. See the Evaluation page."
     )
 
@@ -95,15 +97,31 @@ def test_a_regrouping_is_shown_and_taken_back(
 ) -> None:
     run = joined(project)
     app = page()
-    assert "2 near-duplicates found: 2 that look the same or mirrored" in text_of(app)
+    assert "2 near-duplicates found that share the split" in text_of(app)
     bodies = [str(getattr(one, "body", "")) for one in app.main.get("html")]
-    (twins,) = [body for body in bodies if "lb-twins" in body]
-    assert twins.count("<figure") == 2
-    assert twins.count("<img") == 4
-    assert "looks the same: 7 of 256 bits differ" in twins
+    twins = [body for body in bodies if "lb-twins" in body]
+    assert len(twins) == 2
+    assert all(one.count("<img") == 2 for one in twins)
+    assert "looks the same: 7 of 256 bits differ" in twins[0]
     app.button(key=f"leaks_undo_now_{run.id}").click().run()
-    assert "Taken back: these images are not brought together again." in text_of(app)
-    assert leak_guard.overview(project).runs[0].undone_at is not None
+    assert text_of(app).count("Taken back") == 2
+    assert leak_guard.overview(project).runs[0].undone == 2
+    assert "may lie in two splits" in plain(" ".join(one.value for one in app.main.warning))
+
+
+def test_one_group_is_taken_apart_and_the_others_stay(
+    page: Callable[[], AppTest], project: Project
+) -> None:
+    with project.store.read() as unit:
+        ids = unit.items.ids().tolist()
+    links = [LinkRecord(ids[1], ids[0], "hash", 7.0), LinkRecord(ids[3], ids[2], "mirror", 2.0)]
+    run = leak_guard.regroup(project, links)
+    assert run is not None
+    app = page()
+    app.button(key=f"leaks_part_{run.id}_{ids[3]}").click().run()
+    assert text_of(app).count("Taken back") == 1
+    assert leak_guard.overview(project).runs[0].undone == 1
+    assert app.button(key=f"leaks_part_{run.id}_{ids[1]}")
 
 
 def test_somebody_else_was_quicker(page: Callable[[], AppTest], project: Project) -> None:

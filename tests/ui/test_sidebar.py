@@ -169,7 +169,7 @@ def test_a_running_job_shows_stage_numbers_and_cancel(open_app: Run, project: Pr
         unit.jobs.beat(job.id, 0.4, "train", "", detail)
     app = open_app(project, "rounds")
     shown = texts(app)
-    for part in ("Retraining", "40 %", "2/7 Training", "epoch 2/8", "loss 0.500", "≈ 9 s left"):
+    for part in ("Retraining", "40 %", "3/8 Training", "epoch 2/8", "loss 0.500", "≈ 9 s left"):
         assert part in shown
     app.sidebar.button(key=f"cancel_{job.id}").click().run()
     with project.store.read() as unit:

@@ -150,7 +150,7 @@ def test_model_lines_without_model_or_audit_say_what_is_missing() -> None:
 def test_job_lines_of_training() -> None:
     detail = {"epoch": 3, "epochs": 8, "loss": 0.7312, "accuracy": 0.65, "eta": 12.0}
     lines = view.job_lines(replace(JOB, detail=detail | {"losses": [2, 1.0]}))
-    assert (lines.title, lines.stage) == ("Retraining", "2/7 Training")
+    assert (lines.title, lines.stage) == ("Retraining", "3/8 Training")
     assert lines.numbers == "epoch 3/8 · loss 0.731 · 65.0\u202f%"
     assert lines.left == "≈ 12 s left"
     assert lines.losses == (2.0, 1.0)

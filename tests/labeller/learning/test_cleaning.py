@@ -51,7 +51,10 @@ def test_the_planted_errors_are_found(searched: tuple[Project, dict[str, object]
     project, result = searched
     found = cleaning.review(project)
     assert found is not None
-    assert {one.item.id for one in found.suspects[: len(WRONG)]} == set(WRONG)
+    blamed = [one for one in found.suspects if one.twin not in WRONG]
+    assert {one.item.id for one in blamed[: len(WRONG)]} == set(WRONG)
+    beside = [one for one in found.suspects if one.twin in WRONG]
+    assert all(cleaning.TWIN in one.kinds for one in beside), "right, beside a wrong one"
     with project.store.read() as unit:
         bars, disc, noise = (one.id for one in unit.classes.all())
         audit = {item.id for item in unit.items.page(split="audit")}

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from labeller.errors import JobLost
 from labeller.learning import guarding
 from labeller.learning.extraction import compute_missing
 from labeller.learning.features import open_features
 from labeller.progress import Silent
 from labeller.project import Project, change_settings
 from labeller.services import leak_guard, near_duplicates
-from store import repository
+from labeller.services.near_duplicates import Mergers
 from store.records import ItemRecord, NewItem, Split
 from store.records_leaks import LinkRecord
-from tests.labeller.learning.shapes import Told, add_shapes, label, picture, run, shapes
+from store.regroupings import Regroupings
+from store.store import Unit
+from tests.labeller.learning.shapes import Told, add_shapes, job, label, picture, run, shapes
 
 TURN: tuple[Split, ...] = ("train", "valid", "audit")
 
@@ -69,11 +74,11 @@ def test_near_duplicates_end_up_in_the_split_of_the_oldest(tmp_path: Path) -> No
     )
     assert was_audit.split == "train", "its label trains now"
     assert was_train.split == "unused", "its label was no random one"
-    assert unseen.split == "audit", "nobody had looked at it"
+    assert unseen.split == "unused", "nor would its label be, of what a strategy passed over"
     for original, twin in twins.items():
         assert of(project, twin)[0].group == of(project, original)[0].group
-    assert "Leak guard: 2 near-duplicates moved to the split of their twin." in result["message"]
-    assert "1 near-duplicate of audit images is no longer trained on." in result["message"]
+    assert "Leak guard: 1 near-duplicate moved to the split of its twin." in result["message"]
+    assert "2 near-duplicates of audit images are in no split any more." in result["message"]
 
     with project.store.read() as unit:
         model, record = unit.models.in_use(), unit.rounds.latest()
@@ -85,7 +90,7 @@ def test_near_duplicates_end_up_in_the_split_of_the_oldest(tmp_path: Path) -> No
     assert model.metrics["n"] == len(own["audit"])
     assert record.labels == model.labels
     (regrouping,) = leak_guard.overview(project).runs
-    assert (regrouping.joined, regrouping.moved, regrouping.unused) == (3, 2, 1)
+    assert (regrouping.joined, regrouping.moved, regrouping.unused) == (3, 1, 2)
     assert regrouping.job_id == record.job_id
 
 
@@ -119,6 +124,25 @@ def test_a_second_round_compares_only_what_is_new(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick")
+def test_an_image_that_could_not_be_read_is_compared_when_it_can(tmp_path: Path) -> None:
+    project = guarded(tmp_path / "p", 30)
+    with project.store.read() as unit:
+        trained = next(i for i in unit.items.ids(split="train").tolist() if (i - 1) % 3 == 2)
+    twins = copies(project, {trained - 1: "audit"})
+    add_shapes(project, [200], TURN)
+    label(project, range(1, 21))
+    file = project.root / "images" / f"copy-{trained - 1}.png"
+    file.rename(tmp_path / "away.png")
+    run(project)
+    known = leak_guard.overview(project).checked
+    assert known is not None
+    assert (known.item, known.left) == (32, (twins[trained],))
+    (tmp_path / "away.png").rename(file)
+    run(project)
+    assert of(project, twins[trained])[0].group == of(project, trained)[0].group
+
+
+@pytest.mark.usefixtures("quick")
 def test_what_was_taken_back_stays_apart(tmp_path: Path) -> None:
     project = guarded(tmp_path / "p", 30)
     with project.store.read() as unit:
@@ -130,7 +154,6 @@ def test_what_was_taken_back_stays_apart(tmp_path: Path) -> None:
     (regrouping,) = leak_guard.overview(project).runs
     assert leak_guard.undo(project, regrouping.id) == regrouping.joined
     run(change_settings(project, leak_distance=0.11))
-    assert of(project, twins[trained])[0].split == "audit"
     assert of(project, twins[trained])[0].group != of(project, trained)[0].group
 
 
@@ -146,29 +169,107 @@ def test_links_of_an_import_are_taken_up(tmp_path: Path) -> None:
     assert first.split == second.split
 
 
-def test_a_guard_that_was_killed_halfway_is_finished_by_the_next(tmp_path: Path) -> None:
+def test_a_guard_that_was_killed_halfway_is_finished_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leak_guard, "BATCH", 4)
     project = guarded(tmp_path / "p", 30)
-    links = [LinkRecord(i + 1, i, "embedding", 0.01) for i in range(1, 30, 2)]
-    real, calls = repository.chunks, []
+    with project.store.write() as unit:  # bursts of three, each in one split
+        number = unit.regroupings.start(0.1)
+        for first in range(1, 31, 3):
+            facts = unit.leaks.groups(range(first, first + 3))
+            others = [facts[i].key for i in range(first + 1, first + 3)]
+            unit.regroupings.join(number, facts[first], others)
+    links = [LinkRecord(i + 5, i, "embedding", 0.01) for i in (1, 7, 13, 19, 25)]
+    real, calls = Regroupings.join, []
 
-    def killed(values, size):  # type: ignore[no-untyped-def]
-        for part in real(values, 4):
-            calls.append(part)
-            if len(calls) == 6:  # four parts are links, then groups begin
-                raise KeyboardInterrupt
-            yield part
+    def killed(self: Regroupings, *given: Any) -> None:
+        calls.append(given)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        real(self, *given)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(leak_guard, "chunks", killed)
+    with monkeypatch.context() as patch:
+        patch.setattr(Regroupings, "join", killed)
         with pytest.raises(KeyboardInterrupt):
             leak_guard.regroup(project, links)
-    halfway = {item.group for item in of(project, *range(1, 31))}
-    assert 15 < len(halfway) < 30
+    halfway = of(project, *range(1, 31))
+    assert 5 < len({item.group for item in halfway}) < 10
+    for group in {item.group for item in halfway}:
+        inside = {item.split for item in halfway if item.group == group} - {"unused"}
+        assert len(inside) == 1, "no group is half in two splits"
     leak_guard.regroup(project, links)
-    everyone = of(project, *range(1, 31))
-    assert len({item.group for item in everyone}) == 15
-    for one, other in zip(everyone[::2], everyone[1::2], strict=True):
-        assert (one.group, one.split) == (other.group, other.split)
+    assert len({item.group for item in of(project, *range(1, 31))}) == 5
+
+
+def test_what_comes_in_meanwhile_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An import adds to a burst, and links a look-alike, after the plan was made."""
+    project = guarded(tmp_path / "p", 30)
+    burst = of(project, 21)[0]
+    real = leak_guard._plan
+
+    def late(unit: Unit, links: Sequence[LinkRecord]) -> Mergers:
+        found = real(unit, links)
+        monkeypatch.setattr(leak_guard, "_plan", real)
+        (number,) = add_shapes(project, [300], TURN)
+        with project.store.write() as other:
+            run = other.regroupings.start(0.1)
+            other.regroupings.join(
+                run, other.leaks.groups([21])[21], [other.leaks.groups([number])[number].key]
+            )
+            other.leaks.link([LinkRecord(25, 24, "hash", 3.0)], checked=False)
+        return found
+
+    monkeypatch.setattr(leak_guard, "_plan", late)
+    leak_guard.regroup(project, [LinkRecord(21, 2, "embedding", 0.01)])
+    joined, came = of(project, 21, 31)
+    assert joined.group == came.group == of(project, 2)[0].group != burst.group
+    with project.store.read() as unit:
+        assert [one.item_id for one in unit.leaks.unchecked()] == [25]
+
+
+def test_a_job_that_lost_its_row_moves_nothing(tmp_path: Path) -> None:
+    project = guarded(tmp_path / "p", 30)
+    lost = job(project)
+    with project.store.write() as unit:
+        unit.jobs.finish(lost.id, "failed", error="reaped")
+    before = of(project, *range(1, 31))
+    with pytest.raises(JobLost):
+        leak_guard.regroup(project, [LinkRecord(21, 2, "embedding", 0.01)], lost.id)
+    assert of(project, *range(1, 31)) == before
+
+
+def test_groups_too_large_together_stay_apart_until_they_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(near_duplicates, "LARGE", 3)
+    project = guarded(tmp_path / "p", 30)
+    links = [LinkRecord(i + 1, i, "embedding", 0.01 * i) for i in range(1, 6)]
+    run_ = leak_guard.regroup(project, links)
+    assert run_ is not None
+    assert (run_.joined, run_.apart) == (4, 1)
+    assert leak_guard.overview(project).apart == 1
+    assert leak_guard.regroup(project, []) is None, "nothing is new"
+    monkeypatch.setattr(near_duplicates, "LARGE", 9)
+    assert leak_guard.regroup(project, []) is not None
+    assert len({item.group for item in of(project, *range(1, 7))}) == 1
+    assert leak_guard.overview(project).apart == 0
+
+
+def test_what_was_parted_stays_parted_whoever_its_group_joins(tmp_path: Path) -> None:
+    project = guarded(tmp_path / "p", 30)
+    link = LinkRecord(20, 10, "embedding", 0.01)
+    first = leak_guard.regroup(project, [link])
+    assert first is not None
+    assert leak_guard.undo(project, first.id, 10) == 1
+    assert leak_guard.regroup(project, [link]) is None
+    leak_guard.regroup(project, [LinkRecord(10, 5, "embedding", 0.01)])
+    assert leak_guard.regroup(project, [link]) is None
+    assert leak_guard.regroup(project, [LinkRecord(20, 5, "embedding", 0.02)]) is None
+    joined = leak_guard.regroup(project, [LinkRecord(20, 8, "embedding", 0.02)])
+    assert joined is not None, "another twin is another matter"
 
 
 def test_no_image_of_different_shapes_is_joined(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from labeller.learning.extraction import compute_missing
 from labeller.learning.features import median_side, open_features
 from labeller.learning.images import Ints, decoded, gathered
 from labeller.project import Project
+from labeller.services.worker_pool import Answer, Request
 from labeller.squares import square, square_of
 from store.records import NewItem
 from tests.labeller.learning.shapes import Told, add_shapes, picture, shapes
@@ -72,14 +73,15 @@ def test_an_image_that_ends_its_process_costs_itself_alone(
     hostile = tmp_path / "hostile.py"
     hostile.write_text(
         "import os\n"
-        "from labeller.services import square_worker as worker\n"
-        "real = worker.square_of\n"
+        "from labeller import squares\n"
+        "from labeller.services import square_worker\n"
+        "real = squares.square_of\n"
         "def read(path, *rest):\n"
         "    if path.endswith('0012.png'):\n"
         "        os.abort()\n"
         "    return real(path, *rest)\n"
-        "worker.square_of = read\n"
-        "worker.main()\n"
+        "squares.square_of = read\n"
+        "square_worker.main()\n"
     )
     monkeypatch.setattr(decoding, "COMMAND", (sys.executable, str(hostile)))
     parts = list(decoded(project, np.arange(1, 41), 32))
@@ -103,6 +105,38 @@ def test_without_room_for_the_file_threads_decode(
     monkeypatch.setattr(os, "posix_fallocate", full)
     project = shapes(tmp_path / "p", 20, workers=2)
     assert sum(len(part.ids) for part in decoded(project, np.arange(1, 21), 32)) == 20
+
+
+@pytest.mark.usefixtures("in_processes")
+def test_one_slow_image_does_not_let_all_others_pile_up(tmp_path: Path) -> None:
+    """Of what comes behind it only so much is decoded before it is there."""
+    project = shapes(tmp_path / "p", 16 * 60, workers=2)
+    slots = np.zeros((4, decoding.CHUNK, 32, 32, 3), np.uint8)
+    held: list[Request] = []
+
+    class Slow:
+        """A pool that answers all requests but the first."""
+
+        def __init__(self) -> None:
+            self.pending: list[Request] = []
+            self.most = 0
+
+        def submit(self, request: Request) -> None:
+            (self.pending if held or self.pending else held).append(request)
+
+        def answers(self, _timeout: float) -> list[tuple[Request, Answer]]:
+            if not self.pending:
+                self.pending, held[:] = list(held), []
+            done, self.pending = self.pending, []
+            self.most += len(done)
+            return [(one, {"bad": []}) for one in done]
+
+    pool = Slow()
+    tasks = decoding._tasks(project, np.arange(1, 16 * 60 + 1))
+    parts = decoding._InOrder(pool, tasks, slots).run()  # type: ignore[arg-type]
+    next(parts)
+    assert pool.most <= 2 * len(slots) + 1
+    assert sum(1 for _ in parts) == 59
 
 
 @pytest.mark.usefixtures("in_processes")

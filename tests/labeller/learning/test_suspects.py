@@ -8,6 +8,7 @@ import pytest
 from labeller.learning.cleaning_job import folds, ranked
 from labeller.learning.snapshot import Labels
 from labeller.learning.suspects import contradictions, label_errors, losses
+from labeller.perceptual_hash import mirrored
 from labeller.services.cleaning import LABEL_ERROR, LOSS, TWIN
 
 
@@ -58,14 +59,25 @@ def test_contradictions_against_brute_force() -> None:
     assert contradictions(points[:1].astype(np.float32), columns[:1], 0.1) == []
 
 
+def test_what_looks_the_same_contradicts_too() -> None:
+    """Hashes find what embeddings do not: a copy, and a mirrored one."""
+    rng = np.random.default_rng(2)
+    looks: list[bytes | None] = [rng.bytes(32) for _ in range(6)]
+    looks[3], looks[4], looks[5] = looks[0], mirrored(looks[1] or b""), None
+    columns = np.array([0, 0, 0, 1, 1, 1])
+    apart = np.eye(6, dtype=np.float32)
+    assert contradictions(apart, columns, 0.3, looks) == [(0, 3), (1, 4)]
+    apart[5] = apart[2]
+    assert contradictions(apart, columns, 0.3, looks) == [(0, 3), (1, 4), (2, 5)]
+    assert contradictions(apart, np.zeros(6, np.int64), 0.3, looks) == []
+
+
 def test_one_entry_for_each_item_worst_first() -> None:
     columns = np.repeat([0, 1], 10)
     probs = confident(columns, 2)
     probs[4] = [0.02, 0.98]  # surely wrong
     probs[12] = [0.55, 0.45]  # only doubtful
-    embeddings = np.eye(20, dtype=np.float32)
-    embeddings[15] = embeddings[2]
-    found = ranked(Labels(np.arange(100, 120), columns), probs.astype(np.float32), embeddings)
+    found = ranked(Labels(np.arange(100, 120), columns), probs.astype(np.float32), [(2, 15)])
     assert [one["item"] for one in found] == [104, 102, 115, 112]
     assert found[0]["kinds"] == [LABEL_ERROR, LOSS]
     assert (found[0]["label"], found[0]["suggested"]) == (0, 1)
