@@ -13,14 +13,15 @@ from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0] = str(ROOT)  # in place of this folder, where strategies.py would hide the package
 
-from labeller.project import create_project
-from labeller.services.importing import import_sources
+import numpy as np  # noqa: E402
+from PIL import Image  # noqa: E402
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks.report import update_section
+from benchmarks.report import update_section  # noqa: E402
+from labeller.project import create_project  # noqa: E402
+from labeller.services.importing import import_sources  # noqa: E402
 
 SIDE = 1024
 THUMBNAIL = 256

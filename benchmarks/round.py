@@ -106,7 +106,7 @@ def measured(name: str, project: Project, strategy: str, repeats: int) -> list[l
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=5_000)
+    parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--labels", type=int, default=1_000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--strategy", default="margin")

@@ -17,7 +17,7 @@ from labeller.learning.features import Features, Scaling, open_features
 from labeller.learning.fitting import Labelled
 from labeller.learning.heads import Head, fit_head
 from labeller.learning.images import Ints
-from labeller.learning.snapshot import Labels, Snapshot
+from labeller.learning.snapshot import Labels, Snapshot, groups_of
 from labeller.progress import Progress
 from labeller.project import Project
 from labeller.services import replays
@@ -90,9 +90,10 @@ def prepare(project: Project, snapshot: Snapshot, plan: Plan, progress: Progress
         raise ReplayError("Nothing is labelled yet: a replay needs labels to answer with.")
     features = open_features(project, snapshot.ids)
     rng = np.random.default_rng(project.settings.seed)
-    pool, test, drawn = divide(
-        snapshot.part("train", "valid"), snapshot.part("audit"), len(snapshot.classes), rng
-    )
+    others = snapshot.part("train", "valid")
+    groups = groups_of(project, others.ids)
+    audit = snapshot.part("audit")
+    pool, test, drawn = divide(others, audit, len(snapshot.classes), rng, groups)
     wanted = np.sort(np.concatenate([pool.ids, test.ids]))
     bad = compute_missing(project, features, wanted, chosen, progress)
     readable = features.having(wanted)
@@ -112,7 +113,11 @@ def prepare(project: Project, snapshot: Snapshot, plan: Plan, progress: Progress
 
 
 def divide(
-    others: Labels, audit: Labels, classes: int, rng: np.random.Generator
+    others: Labels,
+    audit: Labels,
+    classes: int,
+    rng: np.random.Generator,
+    groups: Ints | None = None,
 ) -> tuple[Labels, Labels, bool]:
     """Part labels into those that may be picked and those that are measured on.
 
@@ -123,6 +128,9 @@ def divide(
     classes : int
         C.
     rng : numpy.random.Generator
+    groups : array of int, optional
+        Of the others; each is its own when not given. What shares a group with an item that is
+        measured on is measured on too.
 
     Returns
     -------
@@ -137,6 +145,8 @@ def divide(
         for column in range(classes):
             rows = np.flatnonzero(others.columns == column)
             out[rng.choice(rows, replays.held_out(len(rows)), replace=False)] = True
+    if groups is not None:
+        out = np.isin(groups, groups[out])
     test = Labels(
         np.concatenate([audit.ids, others.ids[out]]),
         np.concatenate([audit.columns, others.columns[out]]),

@@ -120,6 +120,16 @@ def test_the_audit_set_measures_and_is_never_picked() -> None:
     assert (pool.columns == pool.ids % 3).all()
 
 
+def test_what_shares_a_group_is_measured_on_together() -> None:
+    ids = np.arange(1, 61)
+    others, groups = Labels(ids, ids % 3), ids // 4
+    few = Labels(np.array([100]), np.array([0]))
+    pool, test, drawn = replay_ground.divide(others, few, 3, np.random.default_rng(0), groups)
+    assert drawn
+    assert 0 < len(pool) < 45
+    assert not set((pool.ids // 4).tolist()) & set((test.ids[test.ids < 100] // 4).tolist())
+
+
 def test_the_first_batch_has_two_classes_even_of_a_rare_one() -> None:
     pool = Labels(np.arange(100), (np.arange(100) == 7).astype(np.int64))
     for seed in range(20):
