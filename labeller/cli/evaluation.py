@@ -40,6 +40,7 @@ The JSON object holds, shares from 0 to 1, times in seconds, intervals as [low, 
   agreement        items, share, interval, pairs with share and kappa
   splits           first, second, n, p_value, method, distance, differs,
                    class, shares
+  leaks            near-duplicates joined (by method), pairs apart, unused items
   shown            who saw the model's mistakes on the audit set, and when
   unreadable       models whose kept predictions cannot be read, and why
 Parts that cannot be told yet are null.
@@ -93,9 +94,17 @@ def _text(data: dict[str, Any], project: Path) -> str:
     lines += _stopping_lines(data["stopping"])
     lines += _agreement_lines(data["agreement"])
     lines += [_split_line(split) for split in data["splits"]]
+    lines += _leak_lines(data["leaks"])
     if data["quality"]:
         lines += ["", table([_HEADER, *(_class_row(row) for row in data["quality"]["classes"])])]
     return "\n".join(lines)
+
+
+def _leak_lines(leaks: dict[str, Any]) -> list[str]:
+    """Say whether near-duplicates may flatter the model."""
+    if not leaks["apart"]:
+        return []
+    return [f"leaks      {leaks['apart']:,} pairs of near-duplicates may lie in two splits"]
 
 
 _HEADER = ("class", "audit items", "precision", "recall")

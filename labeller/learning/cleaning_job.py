@@ -24,11 +24,10 @@ from labeller.learning.snapshot import Labels, Snapshot, group_names, lacking, t
 from labeller.learning.training import Quiet
 from labeller.progress import Progress
 from labeller.project import Project
-from labeller.services.cleaning import LABEL_ERROR, LOSS, MOST, TWIN
+from labeller.services.cleaning import FEWEST, LABEL_ERROR, LOSS, MOST, TWIN
 from store.records import JobRecord
 
 FOLDS = 5
-FEWEST = 20  # labels; with fewer, folds know next to nothing
 
 
 def run_cleaning_job(project: Project, job: JobRecord, progress: Progress) -> dict[str, Any]:

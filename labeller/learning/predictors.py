@@ -242,9 +242,12 @@ class FineTunedPredictor:
 
     def _pool(self, member: FineTuned, pixels: Bytes) -> Tensor:
         """Return what a member's last layer sees, which is kept out of half precision."""
+        given = torch.from_numpy(pixels).to(self.device.torch)
         with self.device.mixed():
-            given = torch.from_numpy(pixels).to(self.device.torch)
-            return member.pooled(given).float()
+            pooled = member.pooled(given).float()
+        if self.device.cuda and not torch.isfinite(pooled).all():
+            return member.pooled(given)  # it was trained in a precision that holds larger numbers
+        return pooled
 
     def _batches(self, ids: Ints, progress: Progress) -> Iterator[Decoded]:
         batch = GPU_BATCH if self.device.cuda else CPU_BATCH

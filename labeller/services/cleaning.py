@@ -14,6 +14,7 @@ from store.records import EventKind, EventRecord, ItemRecord, JobRecord, NewEven
 
 KIND = "cleaning"
 MOST = 500  # suspects that a search keeps
+FEWEST = 20  # labels; with fewer, models that saw only some of them know next to nothing
 LABEL_ERROR, LOSS, TWIN = "label error", "high loss", "near-duplicate"
 
 Decision = Literal["keep", "relabel", "flag", "put_aside"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from labeller.services import leak_guard
 from labeller.services.evaluation_compare import Bought, Rate
 from labeller.services.evaluation_quality import Quality
 from labeller.services.evaluation_report import Evaluation, SplitCheck, Stopping
 from labeller.services.evaluation_scores import Share
+from labeller.services.leak_guard import Guarded
 
 
 def as_json(facts: Evaluation, more: int) -> dict[str, Any]:
@@ -34,9 +36,14 @@ def as_json(facts: Evaluation, more: int) -> dict[str, Any]:
         "stopping": _stopping(facts.stopping(more)),
         "agreement": _agreement(facts),
         "splits": [_split(facts, check) for check in facts.splits],
+        "leaks": _leaks(leak_guard.overview(facts.project)),
         "shown": [{"at": s.at, "annotator": s.annotator, "model": s.model} for s in facts.shown],
         "unreadable": {str(model): why for model, why in facts.failed.items()},
     }
+
+
+def _leaks(found: Guarded) -> dict[str, Any]:
+    return {"joined": dict(found.links), "apart": found.apart, "unused": found.unused}
 
 
 def _model(facts: Evaluation, model: Any) -> dict[str, Any] | None:

@@ -79,9 +79,12 @@ def summary(found: Review, now: float) -> str:
 def _search(project: Project, text: str) -> None:
     with project.store.read() as unit:
         running = bool(unit.jobs.active(cleaning.KIND))
-        labelled = unit.items.count().labelled
+        counts = unit.items.count()
+    labelled = counts.labelled_train + counts.labelled_valid
     hindrance = "The search is on; see the side bar." if running else None
-    hindrance = hindrance or (None if labelled else "Label some images first.")
+    if hindrance is None and labelled < cleaning.FEWEST:
+        missing = view.count(cleaning.FEWEST - labelled, "more image")
+        hindrance = f"Label {missing} outside the audit set first."
     st.button(
         text,
         key="review_search",

@@ -46,12 +46,20 @@ def label_of(project: Project, item: int) -> str | None:
     return None if found is None else found.class_name
 
 
-def test_before_the_first_search(open_app: Run, project: Project) -> None:
+def test_before_the_first_search(
+    open_app: Run, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = open_app(project, "review")
     assert not app.exception
     assert any("Labels are wrong now and then" in text.value for text in app.markdown)
     assert app.button(key="review_search").disabled
-    labelling.record(project, "anna", "s", "page", [Act("e1", "label", 1, "cat")])
+    with project.store.read() as unit:
+        trained = int(unit.items.ids(split="train")[0])
+    labelling.record(project, "anna", "s", "page", [Act("e1", "label", trained, "cat")])
+    app.run()
+    assert app.button(key="review_search").disabled
+    assert any("Label 19 more images outside the audit" in text.value for text in app.caption)
+    monkeypatch.setattr(cleaning, "FEWEST", 1)
     app.run()
     app.button(key="review_search").click().run()
     assert not app.exception
