@@ -152,6 +152,18 @@ def _unused(labels: int) -> list[str]:
     ]
 
 
+def _committee(config: Mapping[str, Any]) -> dict[str, str]:
+    members = int(config.get("committee") or 1)
+    if members == 1:
+        return {}
+    votes = "the mean of their probabilities" if config.get("soft_voting") else "the first of them"
+    return {"Models": f"{members} with different seeds; {votes} predicts"}
+
+
+def _kept(config: Mapping[str, Any]) -> str:
+    return "best" if config.get("patience") else str(config.get("keep", "last"))
+
+
 def _extras(config: Mapping[str, Any]) -> list[str]:
     """Say what else it learned from."""
     kinds = (("synthetic", "synthetic items"), ("generated", "generated labels"))
@@ -203,8 +215,9 @@ def _provenance(model: ModelRecord, side: int) -> str:
         f"{plain(model.device)}, in {took:.0f} s",
         "Training": f"{config.get('training', 'features')} ({config.get('why', 'as set')}); class "
         f"weights {config.get('class_weights', 'none')}, label smoothing "
-        f"{config.get('label_smoothing', 0.0):g}, weights of the {config.get('keep', 'last')} "
+        f"{config.get('label_smoothing', 0.0):g}, weights of the {_kept(config)} "
         f"epoch",
+        **_committee(config),
         "Backbone": f"{model.backbone}, images at {side} × {side} pixels"
         + (f", weights with the SHA-256 `{weights}`" if weights else ""),
         "Labels": f"those of train and valid (image, class and split of each) have the SHA-256 "

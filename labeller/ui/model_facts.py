@@ -68,10 +68,17 @@ def made(model: ModelRecord) -> dict[str, str]:
         for stage, took in spent.items()
         if took >= 0.05
     )
+    seen = (
+        {"Examples seen": f"{int(config['examples_seen']):,}"}
+        if config.get("examples_seen")
+        else {}
+    )
     versions = ", ".join(f"{name} {number}" for name, number in model.versions.items())
     return {
         "Training": how,
         "Objective": _objective(config),
+        **seen,
+        **_committee(config),
         "When": time.strftime("%Y-%m-%d %H:%M", time.localtime(model.created_at)),
         "Device": escape_markdown(model.device),
         "Took": f"{view.precise_seconds(sum(spent.values()))} ({stages})" if stages else "–",
@@ -105,10 +112,23 @@ def kept(model: ModelRecord) -> dict[str, Any]:
 
 
 def _objective(config: Mapping[str, Any]) -> str:
+    patience = int(config.get("patience") or 0)
+    kept = f"stopped {view.count(patience, 'epoch')} after the best" if patience else "last epoch"
+    if not patience and config.get("keep") == "best":
+        kept = "best epoch"
     return (
         f"class weights {config.get('class_weights', 'none')}, label smoothing "
-        f"{float(config.get('label_smoothing') or 0):g}, {config.get('keep', 'last')} epoch"
+        f"{float(config.get('label_smoothing') or 0):g}, {kept}"
     )
+
+
+def _committee(config: Mapping[str, Any]) -> dict[str, str]:
+    """Say how many models it is, where it is more than one."""
+    members = int(config.get("committee") or 1)
+    if members == 1:
+        return {}
+    votes = "predicts by their mean" if config.get("soft_voting") else "the first predicts"
+    return {"Committee": f"{members} models, {votes}"}
 
 
 def _hash(digest: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from labeller.project import Project, create_project
 from labeller.services import audit_seal, model_card, model_shelf
 from labeller.services.model_card_quality import plain
 from labeller.services.model_shelf import Check, Export
+from labeller.ui import model_facts
 from store.records import ModelRecord
 from tests.audits import add_items, add_model, give, probabilities
 
@@ -118,6 +120,22 @@ def test_the_command_prints_it_and_lists_what_is_kept(project: Project) -> None:
     assert told["label_hash"] == "h" * 64
     assert (told["seed"], told["device"], told["backbone_hash"]) == (0, "cpu", None)
     assert "95.0 %" in run().stdout
+
+
+def test_a_committee_and_an_early_end_are_said(project: Project) -> None:
+    config = {"committee": 5, "soft_voting": True, "patience": 3, "examples_seen": 12_000}
+    voting = replace(model(project), config=config)
+    text = model_card.of(project, voting)
+    assert "- Models: 5 with different seeds; the mean of their probabilities predicts" in text
+    assert "weights of the best epoch" in text
+    first = model_card.of(project, replace(voting, config={**config, "soft_voting": False}))
+    assert "the first of them predicts" in first
+    assert "- Models:" not in model_card.of(project, model(project))
+    facts = model_facts.made(voting)
+    assert facts["Committee"] == "5 models, predicts by their mean"
+    assert facts["Objective"].endswith("stopped 3 epochs after the best")
+    assert facts["Examples seen"] == "12,000"
+    assert "Committee" not in model_facts.made(model(project))
 
 
 def test_names_are_no_markdown() -> None:
