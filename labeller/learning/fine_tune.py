@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 import torch
 from fastai.torch_core import L, TensorImage
 from torch import Tensor, nn
@@ -21,13 +19,9 @@ from labeller.learning.batches import batch_size
 from labeller.learning.checkpoints import SUFFIX, Checkpoint, digest
 from labeller.learning.device import Device, reproducible
 from labeller.learning.fitting import Labelled, Report, Stop, absent_classes, best_of, learner
-from labeller.learning.images import decoded
 from labeller.learning.objective import Objective
-from labeller.learning.snapshot import Labels
 from labeller.learning.stopwatch import versions
-from labeller.learning.synthetic import Synthetic, squares
 from labeller.progress import Progress
-from labeller.project import Project
 
 NORM_MOMENTUM = 0.1  # of ImageNet's 0.01 too little would reach our images in a short training
 
@@ -239,50 +233,3 @@ def _augmentation(
         return normalised(alter(TensorImage(images)).as_subclass(Tensor))
 
     return augment
-
-
-def load_images(
-    project: Project,
-    labels: Labels,
-    size: int,
-    file: Path,
-    progress: Progress,
-    synthetic: Synthetic | None = None,
-) -> Labelled:
-    """Decode images once into a file that training reads from.
-
-    Parameters
-    ----------
-    project : Project
-    labels : Labels
-        n items and their classes.
-    size : int
-        Side of the images in pixels.
-    file : Path
-        Where the pixels are kept, memory-mapped, n · size · size · 3 bytes.
-    progress : Progress
-    synthetic : Synthetic, optional
-        Pictures that come behind.
-
-    Returns
-    -------
-    Labelled
-        Images as bytes (m, size, size, 3); unreadable ones are left out.
-    """
-    column = dict(zip(labels.ids.tolist(), labels.columns.tolist(), strict=True))
-    total = len(labels) + (0 if synthetic is None else len(synthetic))
-    pixels = np.lib.format.open_memmap(
-        file, mode="w+", dtype=np.uint8, shape=(total, size, size, 3)
-    )
-    kept: list[int] = []
-    with closing(decoded(project, labels.ids, size)) as parts:
-        for part in parts:
-            progress.check()
-            pixels[len(kept) : len(kept) + len(part.ids)] = part.pixels
-            kept += [column[i] for i in part.ids.tolist()]
-    if synthetic is not None:
-        paths = [one.path or "" for one in synthetic.records]
-        for rows, made in squares(project, paths, size, progress):
-            pixels[len(kept) : len(kept) + len(rows)] = made
-            kept += synthetic.columns[rows].tolist()
-    return Labelled(torch.from_numpy(pixels[: len(kept)]), torch.tensor(kept, dtype=torch.int64))

@@ -66,7 +66,7 @@ def made(context: RoundContext, features: Features, scaling: Scaling, labels: La
     valid = snapshot.part("valid").among(readable)
     mode, why = training_mode(project.settings.training, context.device, len(labels))
     classes = snapshot.class_ids
-    setup = Setup(project, features, scaling, len(classes), context.device, context.work)
+    setup = Setup(project, features, scaling, len(classes), context.device)
     synthetic = _synthetic(context, setup, mode, readable)
     generated = _generated(context, features)
     examples = labels.plus(generated)

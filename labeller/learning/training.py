@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
@@ -16,11 +15,12 @@ from labeller.learning.calibration import fit_temperature
 from labeller.learning.committee import Committee, CommitteeConfig
 from labeller.learning.device import Device
 from labeller.learning.features import Features, Floats, Scaling
-from labeller.learning.fine_tune import FineTuneConfig, FineTuned, fine_tune, load_images
+from labeller.learning.fine_tune import FineTuneConfig, FineTuned, fine_tune
 from labeller.learning.fitting import Labelled, joined
 from labeller.learning.heads import Head, fit_head
 from labeller.learning.images import Ints
 from labeller.learning.objective import Objective
+from labeller.learning.pictures import load_images
 from labeller.learning.predictors import FineTunedPredictor, HeadPredictor, Predictor
 from labeller.learning.snapshot import Labels, groups_of
 from labeller.learning.synthetic import Synthetic
@@ -43,7 +43,6 @@ class Setup:
     scaling: Scaling
     classes: int
     device: Device
-    work: Path
 
     @property
     def seed(self) -> int:
@@ -246,8 +245,8 @@ def _fine_tuned(
         # The first epoch, for the new layer, counts too.
         config = replace(config, examples=max(1, length - len(labels)), least=1, most=length)
     images, others = (
-        load_images(setup.project, part, recipe.size, setup.work / name, progress, synthetic=more)
-        for name, part, more in (("train.npy", labels, synthetic), ("valid.npy", valid, None))
+        load_images(setup.project, part, recipe.size, progress, more)
+        for part, more in ((labels, synthetic), (valid, None))
     )
 
     def fit(seed: int, told: Progress) -> FineTuned:
