@@ -96,7 +96,7 @@ def photos(root: Path, images: int) -> tuple[Project, Labels, list[Path]]:
 
 def ours(project: Project, labels: Labels, recipe: Recipe, where: Device) -> FineTuned:
     """Fine-tune as a round does: decoded once, with checkpoints."""
-    images = load_images(project, labels, recipe.size, Silent())
+    images = load_images(project, labels, recipe.size, Silent()).examples
     model = fine_tune(
         images,
         images.first(CPU_BATCH),

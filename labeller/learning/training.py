@@ -14,13 +14,13 @@ from labeller.learning import committee, heads, tidy
 from labeller.learning.calibration import fit_temperature
 from labeller.learning.committee import Committee, CommitteeConfig
 from labeller.learning.device import Device
+from labeller.learning.examples import Examples, Images
 from labeller.learning.features import Features, Floats, Scaling
 from labeller.learning.fine_tune import FineTuneConfig, FineTuned, fine_tune
 from labeller.learning.fitting import Labelled, joined
 from labeller.learning.heads import Head, fit_head
 from labeller.learning.images import Ints
 from labeller.learning.objective import Objective
-from labeller.learning.pictures import load_images
 from labeller.learning.predictors import FineTunedPredictor, HeadPredictor, Predictor
 from labeller.learning.snapshot import Labels, groups_of
 from labeller.learning.synthetic import Synthetic
@@ -111,10 +111,8 @@ def training_mode(setting: str, device: Device, examples: int) -> tuple[Mode, st
 def train(
     setup: Setup,
     mode: Mode,
-    labels: Labels,
-    valid: Labels,
+    examples: Examples,
     progress: Progress,
-    synthetic: Synthetic | None = None,
 ) -> Predictor:
     """Train a model.
 
@@ -122,13 +120,10 @@ def train(
     ----------
     setup : Setup
     mode : {"features", "fine_tune", "progressive"}
-    labels : Labels
-        Training labels of at least two items and two classes, whose features are there.
-    valid : Labels
-        What progress reports on.
+    examples : Examples
+        Of at least two items and two classes. Where the mode is ``features``, those of labels are
+        there and synthetic items have theirs; else there are images.
     progress : Progress
-    synthetic : Synthetic, optional
-        What else to learn from; with features where the mode is ``features``.
 
     Returns
     -------
@@ -143,20 +138,17 @@ def train(
     RoundError
         When a checkpoint cannot be written.
     """
-    if mode != "features":
-        gradual = mode == "progressive"
-        return _fine_tuned(setup, labels, valid, progress, synthetic, gradual=gradual)
-    network = _heads(setup, labels, valid, progress, synthetic)
+    if examples.images is not None:
+        return _fine_tuned(setup, examples.images, progress, gradual=mode == "progressive")
+    network = _heads(setup, examples.train, examples.valid, progress, examples.synthetic)
     return HeadPredictor(setup.features, network, setup.device)
 
 
 def calibrate(
     setup: Setup,
     model: Predictor,
-    labels: Labels,
-    valid: Labels,
+    examples: Examples,
     progress: Progress,
-    synthetic: Synthetic | None = None,
 ) -> Calibration:
     """Fit the temperature on what the model was not trained on.
 
@@ -168,24 +160,24 @@ def calibrate(
     ----------
     setup : Setup
     model : Predictor
-    labels, valid : Labels
-        Of training and validation.
+    examples : Examples
+        What it learned from. A fold learns from the synthetic items of its own labels; generated
+        labels have no part.
     progress : Progress
-    synthetic : Synthetic, optional
-        What else the model learned from; a fold learns from those of its own labels.
 
     Returns
     -------
     Calibration
         Temperature 1 from source ``nothing`` when there is nothing to fit on.
     """
-    ids, logits = _logits(setup, model, valid.ids, progress)
-    truth = valid.among(ids).columns
+    labels = examples.labels
+    ids, logits = _logits(setup, model, examples.valid.ids, progress)
+    truth = examples.valid.among(ids).columns
     seen = np.isin(truth, labels.columns)
     parts = [(logits[seen], truth[seen])]
     source = "validation"
     if seen.sum() < FEW and model.kind == "features":
-        folds = list(_crossed(setup, labels, progress, synthetic))
+        folds = list(_crossed(setup, labels, progress, examples.synthetic))
         parts += folds
         source = "validation and training folds" if seen.any() and folds else source
         source = "training folds" if not seen.any() and folds else source
@@ -231,28 +223,16 @@ def _heads(
     return committee.trained(config or setup.committee, setup.seed, progress, fit)
 
 
-def _fine_tuned(
-    setup: Setup,
-    labels: Labels,
-    valid: Labels,
-    progress: Progress,
-    synthetic: Synthetic | None,
-    *,
-    gradual: bool,
-) -> Predictor:
+def _fine_tuned(setup: Setup, images: Images, progress: Progress, *, gradual: bool) -> Predictor:
     recipe, config = setup.features.recipe, FineTuneConfig(gradual=gradual)
     if length := setup.project.settings.training_examples:
         # The first epoch, for the new layer, counts too.
-        config = replace(config, examples=max(1, length - len(labels)), least=1, most=length)
-    images, others = (
-        load_images(setup.project, part, recipe.size, progress, more)
-        for part, more in ((labels, synthetic), (valid, None))
-    )
+        config = replace(config, examples=max(1, length - len(images.train)), least=1, most=length)
 
     def fit(seed: int, told: Progress) -> FineTuned:
         return fine_tune(
-            images,
-            others,
+            images.train,
+            images.valid,
             setup.classes,
             recipe,
             seed=seed,

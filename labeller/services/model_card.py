@@ -147,8 +147,8 @@ def _unused(labels: int) -> list[str]:
     if labels <= 0:
         return []
     return [
-        f"{labels:,} more labels are not used: of images that look like some of the audit set, or "
-        f"of classes that are archived."
+        f"{labels:,} more labels are not used: of images that look like some of the audit set or "
+        f"cannot be read, or of classes that are archived."
     ]
 
 

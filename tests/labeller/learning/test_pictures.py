@@ -30,7 +30,7 @@ def test_pixels_are_kept_on_the_disk_and_go_when_nobody_reads_them(tmp_path: Pat
     project = shapes(tmp_path / "p", 12)
     label(project, range(1, 13))
     labels = take(project).part("train", "valid")
-    images = load_images(project, labels, 16, Silent())
+    images = load_images(project, labels, 16, Silent()).examples
     with project.store.read() as unit:
         files = unit.items.many(labels.ids.tolist())
     for row, i in enumerate(labels.ids.tolist()):

@@ -371,7 +371,7 @@ def test_fine_tuning_reads_the_pictures_of_children(project: Project) -> None:
     assert found is not None
     used = ready(project, found, people, 3, None, device.choose("cpu"), Silent())
     assert (len(used), used.left_out) == (3, 3)
-    images = load_images(project, people, 16, Silent(), used)
+    images = load_images(project, people, 16, Silent(), used).examples
     assert images.x.shape == (len(people) + 3, 16, 16, 3)
     assert images.y[-3:].tolist() == used.columns.tolist()
     for row, one in enumerate(used.records, len(people)):
@@ -379,7 +379,17 @@ def test_fine_tuning_reads_the_pictures_of_children(project: Project) -> None:
         assert np.array_equal(images.x[row].numpy(), wanted)
     project.file(used.records[0].path or "").unlink()
     fewer = load_images(project, people, 16, Silent(), used)
-    assert len(fewer) == len(images) - 1
+    assert len(fewer.examples) == len(images) - 1
+    assert fewer.synthetic is not None
+    assert fewer.synthetic.ids.tolist() == used.ids.tolist()[1:]
+    parent = used.owners[1, 0]
+    with project.store.read() as unit:
+        project.file(unit.items.many([int(parent)])[int(parent)].path).unlink()
+    orphaned = load_images(project, people, 16, Silent(), used)
+    assert [one.item_id for one in orphaned.lost] == [parent]
+    assert orphaned.synthetic is not None
+    assert parent not in orphaned.synthetic.owners
+    assert len(orphaned.examples) == len(orphaned.labels) + len(orphaned.synthetic)
 
 
 @pytest.mark.usefixtures("quick")

@@ -1,0 +1,44 @@
+"""What a model learns from and is checked by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from labeller.learning.fitting import Labelled
+from labeller.learning.snapshot import Labels
+from labeller.learning.synthetic import Synthetic
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Images:
+    """Decoded images: of training, synthetic ones behind the labelled ones, and of validation."""
+
+    train: Labelled
+    valid: Labelled
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examples:
+    """All that a training reads.
+
+    `labels` are those of training by people, `generated` are none, `valid` those of validation.
+    `images` are there where the images themselves are trained on, then of just these items.
+    """
+
+    labels: Labels
+    generated: Labels
+    valid: Labels
+    synthetic: Synthetic | None = None
+    images: Images | None = None
+
+    @property
+    def train(self) -> Labels:
+        """Labels by people, and generated ones behind them."""
+        return self.labels.plus(self.generated)
+
+    def without_synthetic(self) -> Examples:
+        """Return the same without synthetic items."""
+        images = self.images
+        if images is not None:
+            images = replace(images, train=images.train.first(len(self.train)))
+        return replace(self, synthetic=None, images=images)
