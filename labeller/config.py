@@ -105,6 +105,11 @@ class Settings:
         low=0,
         high=1_000_000_000,
     )
+    mirror: bool = _setting(
+        False,
+        "Fine-tuning mirrors half of the images it looks at: only where a mirrored picture is of "
+        "the same class.",
+    )
     committee: int = _setting(
         1,
         "Models trained with different seeds, whose opinions strategies ask for; with 1 they ask "

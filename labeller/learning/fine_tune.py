@@ -33,7 +33,8 @@ class FineTuneConfig:
     `examples` is how many images training looks at in all, which keeps its length the same as
     labels grow; `least` and `most` bound the epochs. One more epoch comes first, for the new layer
     alone. `rate` is the learning rate of that layer, the first blocks get a hundredth of it.
-    `gradual` trains the last blocks before the first ones too, in as many epochs.
+    `gradual` trains the last blocks before the first ones too, in as many epochs. `mirror` shows
+    half of the images mirrored.
     """
 
     examples: int = 20_000
@@ -43,6 +44,7 @@ class FineTuneConfig:
     decay: float = 0.01
     dropout: float = 0.3
     gradual: bool = False
+    mirror: bool = False
 
     def epochs(self, n: int) -> int:
         """Return how many epochs `n` examples are trained for after the first one."""
@@ -196,7 +198,7 @@ def fine_tune(
             torch.zeros_like(model.absent),
             device.torch,
             objective=objective,
-            augment=_augmentation(recipe.size, model.normalised),
+            augment=_augmentation(recipe.size, model.normalised, mirror=config.mirror),
             callbacks=[cb for cb in (report, best, stop, checkpoint, *mixed) if cb is not None],
             splitter=split,
             wd=config.decay,
@@ -220,13 +222,14 @@ def _identity(
 
 
 def _augmentation(
-    size: int, normalised: Callable[[Tensor], Tensor] = lite0.scaled
+    size: int, normalised: Callable[[Tensor], Tensor] = lite0.scaled, *, mirror: bool = False
 ) -> Callable[[Tensor], Tensor]:
     """Return what makes bytes (n, s, s, 3) into altered, normalised images (n, 3, s, s)."""
     from fastai.data.core import Pipeline
     from fastai.vision.augment import aug_transforms
 
-    alter = Pipeline(aug_transforms(size=size, max_rotate=10.0, max_warp=0.1), split_idx=0)
+    altered = aug_transforms(do_flip=mirror, size=size, max_rotate=10.0, max_warp=0.1)
+    alter = Pipeline(altered, split_idx=0)
 
     def augment(pixels: Tensor) -> Tensor:
         images = pixels.permute(0, 3, 1, 2).float() / 255.0

@@ -224,8 +224,9 @@ def _heads(
 
 
 def _fine_tuned(setup: Setup, images: Images, progress: Progress, *, gradual: bool) -> Predictor:
-    recipe, config = setup.features.recipe, FineTuneConfig(gradual=gradual)
-    if length := setup.project.settings.training_examples:
+    recipe, settings = setup.features.recipe, setup.project.settings
+    config = FineTuneConfig(gradual=gradual, mirror=settings.mirror)
+    if length := settings.training_examples:
         # The first epoch, for the new layer, counts too.
         config = replace(config, examples=max(1, length - len(images.train)), least=1, most=length)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from labeller.errors import EvaluationError
 from labeller.project import Project
-from labeller.services import cleaning, model_card_quality
+from labeller.services import cleaning, model_card_quality, training_words
 from labeller.services.agreement import agreement
 from labeller.services.evaluation_audit import OnAudit, audit_labels, on_audit
 from labeller.services.evaluation_quality import Quality, quality
@@ -164,6 +164,17 @@ def _kept(config: Mapping[str, Any]) -> str:
     return "best" if config.get("patience") else str(config.get("keep", "last"))
 
 
+def _training(config: Mapping[str, Any]) -> str:
+    parts = [
+        f"class weights {config.get('class_weights', 'none')}",
+        f"label smoothing {config.get('label_smoothing', 0.0):g}",
+        training_words.mirrored(config),
+        f"weights of the {_kept(config)} epoch",
+    ]
+    how = f"{config.get('training', 'features')} ({config.get('why', 'as set')})"
+    return f"{how}; " + ", ".join(filter(None, parts))
+
+
 def _extras(config: Mapping[str, Any]) -> list[str]:
     """Say what else it learned from."""
     kinds = (("synthetic", "synthetic items"), ("generated", "generated labels"))
@@ -213,10 +224,7 @@ def _provenance(model: ModelRecord, side: int) -> str:
     facts = {
         "Trained": f"{made.isoformat(timespec='seconds').replace('+00:00', 'Z')} on "
         f"{plain(model.device)}, in {took:.0f} s",
-        "Training": f"{config.get('training', 'features')} ({config.get('why', 'as set')}); class "
-        f"weights {config.get('class_weights', 'none')}, label smoothing "
-        f"{config.get('label_smoothing', 0.0):g}, weights of the {_kept(config)} "
-        f"epoch",
+        "Training": _training(config),
         **_committee(config),
         "Backbone": f"{model.backbone}, images at {side} × {side} pixels"
         + (f", weights with the SHA-256 `{weights}`" if weights else ""),

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from labeller.services import energies
+from labeller.services import energies, training_words
 from labeller.ui import view
 from labeller.ui.text import escape_markdown
 from store.records import ModelRecord
@@ -116,10 +116,13 @@ def _objective(config: Mapping[str, Any]) -> str:
     kept = f"stopped {view.count(patience, 'epoch')} after the best" if patience else "last epoch"
     if not patience and config.get("keep") == "best":
         kept = "best epoch"
-    return (
-        f"class weights {config.get('class_weights', 'none')}, label smoothing "
-        f"{float(config.get('label_smoothing') or 0):g}, {kept}"
-    )
+    parts = [
+        f"class weights {config.get('class_weights', 'none')}",
+        f"label smoothing {float(config.get('label_smoothing') or 0):g}",
+        training_words.mirrored(config),
+        kept,
+    ]
+    return ", ".join(filter(None, parts))
 
 
 def _committee(config: Mapping[str, Any]) -> dict[str, str]:

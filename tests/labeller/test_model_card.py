@@ -138,6 +138,13 @@ def test_a_committee_and_an_early_end_are_said(project: Project) -> None:
     assert "Committee" not in model_facts.made(model(project))
 
 
+def test_a_fine_tuned_model_says_whether_it_saw_mirrored_images(project: Project) -> None:
+    tuned = replace(model(project), config={"fine_tune": {"mirror": True}})
+    assert "half of the images mirrored" in model_card.of(project, tuned)
+    assert "half of the images mirrored" in model_facts.made(tuned)["Objective"]
+    assert "mirrored" not in model_card.of(project, model(project))
+
+
 def test_names_are_no_markdown() -> None:
     assert plain(EVIL) == r"d\|o\*g \<b\>"
     assert plain("T-shirt (new) & co.") == "T-shirt (new) & co."
