@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from labeller.learning import backbones, lite0, unfreezing
 from labeller.learning.backbone_network import Network
 from labeller.learning.backbones import Recipe
-from labeller.learning.batches import batch_size
 from labeller.learning.checkpoints import SUFFIX, Checkpoint, digest
+from labeller.learning.course import Course
 from labeller.learning.device import Device, reproducible
 from labeller.learning.fitting import Labelled, Report, Stop, absent_classes, best_of, learner
 from labeller.learning.objective import Objective
@@ -70,7 +70,7 @@ class FineTuned(nn.Module):
     """
 
     absent: Tensor
-    examples_seen: int = 0  # in its training; unknown of one that was loaded
+    course: Course | None = None  # of its training; unknown of one that was loaded
 
     def __init__(self, trunk: nn.Module, classes: int, dropout: float) -> None:
         super().__init__()
@@ -204,7 +204,7 @@ def fine_tune(
             wd=config.decay,
         )
         unfreezing.train(learn, phases, checkpoint, best)
-        model.examples_seen = report.done * len(learn.dls.train) * batch_size(len(train))
+        model.course = Course.of(learn, len(train), report, best)
         if best is not None:
             best.put_back()
     return model.eval()

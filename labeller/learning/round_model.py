@@ -15,7 +15,8 @@ from labeller.learning.ablation import ablate
 from labeller.learning.calibration import probabilities
 from labeller.learning.examples import Examples
 from labeller.learning.features import Features, Scaling
-from labeller.learning.predictors import TrainedModel
+from labeller.learning.objective import Objective
+from labeller.learning.predictors import Predictor, TrainedModel
 from labeller.learning.round_context import RoundContext
 from labeller.learning.scoring import keep_audit, score
 from labeller.learning.snapshot import Labels, without_examples
@@ -65,6 +66,7 @@ def made(context: RoundContext, features: Features, scaling: Scaling, labels: La
             examples = round_examples.decoded(context, features.recipe.size, examples)
         predictor = train(setup, mode, examples, context.progress)
     round_examples.tell(context, examples)
+    course = _course(context, predictor, setup.objective)
     with watch.stage("calibrate"):
         calibration = calibrate(setup, predictor, examples, context.progress)
     model = TrainedModel(predictor, snapshot.class_ids, calibration.temperature)
@@ -81,7 +83,7 @@ def made(context: RoundContext, features: Features, scaling: Scaling, labels: La
         "labels_at": snapshot.at,
         "labels_by_class": _by_class(examples, audit, setup.classes),
         "backbone_hash": features.backbone.digest,
-        "examples_seen": predictor.members[0].examples_seen,
+        **course,
         **predictor.settings(),
         **described(examples.synthetic),
         **snapshots.described(examples.generated),
@@ -92,6 +94,19 @@ def made(context: RoundContext, features: Features, scaling: Scaling, labels: La
         metrics[energies.KEY] = found.to_json()
         path = _write(context, model, predictions, metrics, config)
     return Finished(model, metrics, config, features, path, predictions, predicted)
+
+
+def _course(context: RoundContext, predictor: Predictor, objective: Objective) -> dict[str, Any]:
+    """Return how the training of the first model went, and note what could not be had."""
+    course = predictor.members[0].course
+    if course is None:
+        raise ValueError("the model was not trained here")
+    if objective.keeps_best and not course.best_known:
+        context.notes.append(
+            "No validation label could tell the best epoch: training went on to the end, and the "
+            "weights of its last epoch were kept."
+        )
+    return asdict(course)
 
 
 def _by_class(examples: Examples, audit: Labels, classes: int) -> dict[str, list[int]]:

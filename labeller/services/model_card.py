@@ -160,16 +160,12 @@ def _committee(config: Mapping[str, Any]) -> dict[str, str]:
     return {"Models": f"{members} with different seeds; {votes} predicts"}
 
 
-def _kept(config: Mapping[str, Any]) -> str:
-    return "best" if config.get("patience") else str(config.get("keep", "last"))
-
-
 def _training(config: Mapping[str, Any]) -> str:
     parts = [
         f"class weights {config.get('class_weights', 'none')}",
         f"label smoothing {config.get('label_smoothing', 0.0):g}",
         training_words.mirrored(config),
-        f"weights of the {_kept(config)} epoch",
+        training_words.kept(config),
     ]
     how = f"{config.get('training', 'features')} ({config.get('why', 'as set')})"
     return f"{how}; " + ", ".join(filter(None, parts))

@@ -112,15 +112,11 @@ def kept(model: ModelRecord) -> dict[str, Any]:
 
 
 def _objective(config: Mapping[str, Any]) -> str:
-    patience = int(config.get("patience") or 0)
-    kept = f"stopped {view.count(patience, 'epoch')} after the best" if patience else "last epoch"
-    if not patience and config.get("keep") == "best":
-        kept = "best epoch"
     parts = [
         f"class weights {config.get('class_weights', 'none')}",
         f"label smoothing {float(config.get('label_smoothing') or 0):g}",
         training_words.mirrored(config),
-        kept,
+        training_words.kept(config),
     ]
     return ", ".join(filter(None, parts))
 

@@ -12,6 +12,7 @@ import torch
 
 from labeller.learning import checkpoints, fine_tune
 from labeller.learning.backbones import get
+from labeller.learning.course import Course
 from labeller.learning.device import choose
 from labeller.learning.fine_tune import FineTuneConfig
 from labeller.learning.fitting import Best, Labelled
@@ -40,7 +41,8 @@ def test_passes_of_a_head(n: int, examples: int, passes: tuple[int, int]) -> Non
 @pytest.mark.parametrize("n", [40, 90, 300])
 def test_a_head_sees_as_many_examples_whatever_the_labels(n: int) -> None:
     head = fit(clouds(n), config=HeadConfig(examples=3_600))
-    assert head.examples_seen == pytest.approx(3_600, rel=0.1)
+    assert head.course is not None
+    assert head.course.examples_seen == pytest.approx(3_600, rel=0.1)
 
 
 def test_the_length_is_set_for_both_ways_and_kept_with_the_model(tmp_path: Path) -> None:
@@ -81,7 +83,7 @@ def test_a_head_stops_when_validation_gets_no_better() -> None:
     logits = head(contrary().x)
     loss = torch.nn.functional.cross_entropy(logits, contrary().y)
     assert float(loss.detach()) == pytest.approx(losses[best], abs=1e-4)
-    assert head.examples_seen == len(losses) * 3 * 60
+    assert head.course == Course(len(losses) * 3 * 60, len(losses), 20, best + 1, best_known=True)
 
 
 def test_without_patience_or_validation_it_trains_to_the_end() -> None:
@@ -92,8 +94,13 @@ def test_without_patience_or_validation_it_trains_to_the_end() -> None:
         (Objective(patience=2), Labelled(clouds(0).x, clouds(0).y)),
     ):
         told = Told()
-        fit(clouds(40), valid=valid, progress=told, config=config, objective=objective)
+        head = fit(clouds(40), valid=valid, progress=told, config=config, objective=objective)
         assert len(told.details) == 8
+        assert head.course is not None
+        assert (head.course.epochs, head.course.best_known) == (
+            8,
+            valid is not None and len(valid) > 0,
+        )
 
 
 def images(n: int, shift: int = 0) -> Labelled:
@@ -161,3 +168,20 @@ def test_patience_counts_from_the_best() -> None:
     assert not Best().exhausted
     assert Objective(patience=1).keeps_best
     assert not Objective().keeps_best
+
+
+def test_a_wish_that_validation_labels_cannot_grant_is_said(tmp_path: Path) -> None:
+    project = shapes(tmp_path / "p", 40, splits=("train",), patience=2)
+    label(project, range(1, 31))
+    result = run(project)
+    assert "No validation label could tell the best epoch" in result["message"]
+    with project.store.read() as unit:
+        config = unit.models.get(result["model"]).config
+    assert (config["epochs"], config["epoch_kept"], config["best_known"]) == (12, 12, False)
+    checked = shapes(tmp_path / "checked", 40, keep="best")
+    label(checked, range(1, 31))
+    result = run(checked)
+    assert "best epoch" not in result["message"]
+    with checked.store.read() as unit:
+        config = unit.models.get(result["model"]).config
+    assert config["best_known"]
