@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Self, cast
 
 import torch
 from fastai.torch_core import L, TensorImage
@@ -49,6 +49,14 @@ class FineTuneConfig:
     def epochs(self, n: int) -> int:
         """Return how many epochs `n` examples are trained for after the first one."""
         return min(self.most, max(self.least, math.ceil(self.examples / n)))
+
+    def lasting(self, examples: int, n: int) -> Self:
+        """Return what trains for about so many examples: passes over `n`, the first one included.
+
+        There are two at least: one for the new layer alone, one for all.
+        """
+        epochs = max(1, round(examples / n) - 1)
+        return replace(self, least=epochs, most=epochs)
 
     def phases(self, n: int) -> tuple[unfreezing.Phase, ...]:
         """Return what is trained when."""

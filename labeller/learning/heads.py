@@ -26,8 +26,8 @@ class HeadConfig:
     """What a head is and how it is trained.
 
     `epochs` passes over the examples, or more of them in each epoch while they are so few that the
-    optimiser would take fewer than `steps` steps in all. With `examples` the length is so many
-    examples instead, to the nearest pass.
+    optimiser would take fewer than `steps` steps in all. With `examples` the length is about so
+    many examples instead, in whole passes, one at least.
     """
 
     hidden: int = 256

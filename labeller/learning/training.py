@@ -227,8 +227,7 @@ def _fine_tuned(setup: Setup, images: Images, progress: Progress, *, gradual: bo
     recipe, settings = setup.features.recipe, setup.project.settings
     config = FineTuneConfig(gradual=gradual, mirror=settings.mirror)
     if length := settings.training_examples:
-        # The first epoch, for the new layer, counts too.
-        config = replace(config, examples=max(1, length - len(images.train)), least=1, most=length)
+        config = config.lasting(length, len(images.train))
 
     def fit(seed: int, told: Progress) -> FineTuned:
         return fine_tune(

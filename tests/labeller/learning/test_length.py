@@ -10,15 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from labeller.learning import checkpoints, fine_tune
+from labeller.learning import checkpoints, fine_tune, training
 from labeller.learning.backbones import get
 from labeller.learning.course import Course
 from labeller.learning.device import choose
+from labeller.learning.examples import Examples, Images
+from labeller.learning.features import Scaling, open_features
 from labeller.learning.fine_tune import FineTuneConfig
 from labeller.learning.fitting import Best, Labelled
 from labeller.learning.heads import HeadConfig
 from labeller.learning.lite0 import NAME
 from labeller.learning.objective import Objective
+from labeller.learning.snapshot import Labels
 from tests.labeller.learning.shapes import Told, label, picture, run, shapes
 from tests.labeller.learning.test_heads import clouds, fit
 
@@ -58,7 +61,39 @@ def test_the_length_is_set_for_both_ways_and_kept_with_the_model(tmp_path: Path)
     assert network is not None
     assert head.config["examples_seen"] == pytest.approx(500, rel=0.1)
     n = network.metrics["train_n"]
-    assert network.config["examples_seen"] == -(-30 // n) * n, "the first epoch counts too"
+    assert network.config["examples_seen"] == round(30 / n) * n, "the first epoch counts too"
+
+
+@pytest.mark.parametrize(
+    ("n", "examples", "passes"),
+    [(1000, 5_000, 5), (1000, 5_400, 5), (5000, 100, 2), (50, 5_000, 100)],
+)
+def test_passes_of_a_fine_tuning(n: int, examples: int, passes: int) -> None:
+    for gradual in (False, True):
+        config = FineTuneConfig(gradual=gradual).lasting(examples, n)
+        assert sum(phase.epochs for phase in config.phases(n)) == passes
+
+
+def test_synthetic_items_count_as_examples_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[FineTuneConfig] = []
+
+    def spy(train: Labelled, *_given: Any, config: FineTuneConfig, **_more: Any) -> None:
+        asked.append(config)
+        raise SystemExit
+
+    monkeypatch.setattr(training, "fine_tune", spy)
+    project = shapes(tmp_path / "p", 3, training="fine_tune", training_examples=60)
+    nobody, two = Labels(*np.empty((2, 0), int)), Labels(np.arange(2), np.arange(2))
+    pictures = images(20)  # two of labelled items, the others of synthetic ones
+    examples = Examples(two, nobody, nobody, None, Images(pictures, pictures.first(0)))
+    features = open_features(project, two.ids)
+    scaling = Scaling(*np.ones((2, features.width), np.float32))
+    setup = training.Setup(project, features, scaling, 3, choose("cpu"))
+    with pytest.raises(SystemExit):
+        training.train(setup, "fine_tune", examples, Told())
+    assert asked[0].epochs(20) == 2, "60 examples are three passes over 20, the first included"
 
 
 def contrary(n: int = 30) -> Labelled:
