@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from labeller.learning.fitting import Labelled
 from labeller.learning.snapshot import Labels
@@ -11,10 +13,14 @@ from labeller.learning.synthetic import Synthetic
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Images:
-    """Decoded images: of training, synthetic ones behind the labelled ones, and of validation."""
+    """Decoded images: of training, synthetic ones behind the labelled ones, and of validation.
+
+    `about` is what checkpoints of a training on them tell of their labels.
+    """
 
     train: Labelled
     valid: Labelled
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import torch
 from fastai.torch_core import L, TensorImage
@@ -139,6 +139,7 @@ def fine_tune(
     config: FineTuneConfig | None = None,
     objective: Objective | None = None,
     checkpoints: Path | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> FineTuned:
     """Train the new layer, then the whole network, with discriminative rates and augmentation.
 
@@ -162,6 +163,8 @@ def fine_tune(
     objective : Objective, optional
     checkpoints : Path, optional
         Folder of checkpoints: a training that was killed goes on from its last one there.
+    about : mapping, optional
+        What checkpoints tell besides, of what the training is for.
 
     Returns
     -------
@@ -194,9 +197,9 @@ def fine_tune(
         model.absent.copy_(absent_classes(train.y, classes))
         checkpoint = None
         if checkpoints is not None:
-            about = [asdict(one) for one in (config, objective, recipe)]
-            name = _identity(model, train, valid, [*about, seed, device.kind, device.amp])
-            checkpoint = Checkpoint(checkpoints / (name + SUFFIX), report, best)
+            given = [asdict(one) for one in (config, objective, recipe)]
+            name = _identity(model, train, valid, [*given, seed, device.kind, device.amp])
+            checkpoint = Checkpoint(checkpoints / (name + SUFFIX), report, best, about)
         model.to(device.torch).to(memory_format=torch.channels_last)
         mixed = [MixedPrecision(device.amp)] if device.amp else []
         learn = learner(

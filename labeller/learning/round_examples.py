@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from labeller.errors import RoundError
+from labeller.learning import interrupted
+from labeller.learning.backbones import Recipe
 from labeller.learning.examples import Examples, Images
 from labeller.learning.features import Features
 from labeller.learning.images import Ints
@@ -34,14 +36,15 @@ def gathered(context: RoundContext, features: Features, mode: Mode, labels: Labe
     return Examples(labels, generated, snapshot.part("valid").among(readable), synthetic)
 
 
-def decoded(context: RoundContext, size: int, found: Examples) -> Examples:
+def decoded(context: RoundContext, recipe: Recipe, mode: Mode, found: Examples) -> Examples:
     """Decode the images to train on; what cannot be read (any more) is left out and noted.
 
     Parameters
     ----------
     context : RoundContext
-    size : int
-        Side of the images in pixels.
+    recipe : Recipe
+        With the side of the images in pixels.
+    mode : {"fine_tune", "progressive"}
     found : Examples
 
     Raises
@@ -51,7 +54,7 @@ def decoded(context: RoundContext, size: int, found: Examples) -> Examples:
     RoundError
         When too few can be read for a model, or the disk has no room for them.
     """
-    project, progress = context.project, context.progress
+    project, progress, size = context.project, context.progress, recipe.size
     train = load_images(project, found.train, size, progress, found.synthetic)
     valid = load_images(project, found.valid, size, progress)
     labels = found.labels.among(train.labels.ids)
@@ -63,13 +66,14 @@ def decoded(context: RoundContext, size: int, found: Examples) -> Examples:
             f"start the round again."
         )
     context.left_out((*train.lost, *valid.lost))
+    about = interrupted.told(context.snapshot, interrupted.identity(context, recipe, mode))
     return replace(
         found,
         labels=labels,
         generated=found.generated.among(train.labels.ids),
         valid=valid.labels,
         synthetic=train.synthetic,
-        images=Images(train.examples, valid.examples),
+        images=Images(train.examples, valid.examples, about),
     )
 
 

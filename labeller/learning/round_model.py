@@ -63,7 +63,7 @@ def made(context: RoundContext, features: Features, scaling: Scaling, labels: La
     examples = round_examples.gathered(context, features, mode, labels)
     with watch.stage("train", training=mode, why=why):
         if mode != "features":
-            examples = round_examples.decoded(context, features.recipe.size, examples)
+            examples = round_examples.decoded(context, features.recipe, mode, examples)
         predictor = train(setup, mode, examples, context.progress)
     round_examples.tell(context, examples)
     course = _course(context, predictor, setup.objective)

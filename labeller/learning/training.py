@@ -108,12 +108,7 @@ def training_mode(setting: str, device: Device, examples: int) -> tuple[Mode, st
     return "fine_tune", f"a GPU and at least {FINE_TUNE_LABELS:,} training labels"
 
 
-def train(
-    setup: Setup,
-    mode: Mode,
-    examples: Examples,
-    progress: Progress,
-) -> Predictor:
+def train(setup: Setup, mode: Mode, examples: Examples, progress: Progress) -> Predictor:
     """Train a model.
 
     Parameters
@@ -145,10 +140,7 @@ def train(
 
 
 def calibrate(
-    setup: Setup,
-    model: Predictor,
-    examples: Examples,
-    progress: Progress,
+    setup: Setup, model: Predictor, examples: Examples, progress: Progress
 ) -> Calibration:
     """Fit the temperature on what the model was not trained on.
 
@@ -241,6 +233,7 @@ def _fine_tuned(setup: Setup, images: Images, progress: Progress, *, gradual: bo
             config=config,
             objective=setup.objective,
             checkpoints=setup.project.models / tidy.CHECKPOINTS,
+            about=images.about,
         )
 
     network = committee.trained(setup.committee, setup.seed, progress, fit)
