@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -40,8 +39,8 @@ from labeller.learning.fine_tune import (  # noqa: E402
     FineTuned,
     _augmentation,
     fine_tune,
-    load_images,
 )
+from labeller.learning.pictures import load_images  # noqa: E402
 from labeller.learning.predictors import CPU_BATCH, GPU_BATCH, FineTunedPredictor  # noqa: E402
 from labeller.learning.snapshot import Labels  # noqa: E402
 from labeller.progress import Silent  # noqa: E402
@@ -97,9 +96,7 @@ def photos(root: Path, images: int) -> tuple[Project, Labels, list[Path]]:
 
 def ours(project: Project, labels: Labels, recipe: Recipe, where: Device) -> FineTuned:
     """Fine-tune as a round does: decoded once, with checkpoints."""
-    work = project.models / ".benchmark"
-    work.mkdir()
-    images = load_images(project, labels, recipe.size, work / "train.npy", Silent())
+    images = load_images(project, labels, recipe.size, Silent()).examples
     model = fine_tune(
         images,
         images.first(CPU_BATCH),
@@ -111,7 +108,6 @@ def ours(project: Project, labels: Labels, recipe: Recipe, where: Device) -> Fin
         config=CONFIG,
         checkpoints=project.models / tidy.CHECKPOINTS,
     )
-    shutil.rmtree(work)
     tidy.delete_checkpoints(project)
     return model
 

@@ -100,10 +100,17 @@ class Settings:
     )
     training_examples: int = _setting(
         0,
-        "Length of a training in examples seen, however many labels there are; 0 for the usual: "
-        "12 passes and at least 6,400 for a head, 20,000 in 4 to 30 passes for a whole backbone.",
+        "About how many examples a training looks at, in whole passes over labels and synthetic "
+        "items: at least one pass for a head, two for a whole backbone; 0 for the usual: 12 passes "
+        "and at least 6,400 for a head, 20,000 in 4 to 30 passes after a first one for a whole "
+        "backbone.",
         low=0,
         high=1_000_000_000,
+    )
+    mirror: bool = _setting(
+        False,
+        "Fine-tuning mirrors half of the images it looks at: only where a mirrored picture is of "
+        "the same class.",
     )
     committee: int = _setting(
         1,

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from labeller.learning.examples import Examples
 from labeller.learning.predictors import TrainedModel
 from labeller.learning.snapshot import Labels
-from labeller.learning.synthetic import Synthetic
 from labeller.learning.training import Mode, Quiet, Setup, train
 from labeller.progress import Progress
 from labeller.services.ablations import compared
@@ -17,9 +17,7 @@ from labeller.services.ablations import compared
 def ablate(
     setup: Setup,
     mode: Mode,
-    labels: Labels,
-    valid: Labels,
-    synthetic: Synthetic,
+    examples: Examples,
     model: TrainedModel,
     audit: Labels,
     progress: Progress,
@@ -29,13 +27,10 @@ def ablate(
     Parameters
     ----------
     setup : Setup
-    mode : {"features", "fine_tune"}
-    labels, valid : Labels
-        What `model` was trained and reported on.
-    synthetic : Synthetic
-        What it learned from besides.
-    model : Predictor
-        That learned from them.
+    mode : {"features", "fine_tune", "progressive"}
+    examples : Examples
+        What `model` learned from; there are synthetic items.
+    model : TrainedModel
     audit : Labels
         Labelled audit items.
     progress : Progress
@@ -51,11 +46,14 @@ def ablate(
     JobCancelled
         When the work should stop.
     """
+    synthetic = examples.synthetic
+    if synthetic is None:
+        raise ValueError("there are no synthetic items to do without")
     told = {"synthetic": len(synthetic), "digest": synthetic.digest}
     if not len(audit):
         nothing = audit.columns
         return {**told, **compared(nothing, nothing, nothing, model.class_ids)}
-    predictor = train(setup, mode, labels, valid, Quiet(progress))
+    predictor = train(setup, mode, examples.without_synthetic(), Quiet(progress))
     without = TrainedModel(predictor, model.class_ids, 1.0)  # a temperature changes no prediction
     ids, logits = model.logits(audit.ids, progress)
     seen, others = without.logits(ids, progress)

@@ -145,6 +145,17 @@ def get(name: str) -> Backbone:
     )
 
 
+def blank(name: str) -> nn.Module:
+    """Return the trainable network of a backbone with random weights: nothing is fetched.
+
+    Raises
+    ------
+    BackboneError
+        When there is no such backbone.
+    """
+    return lite0.blank() if name == lite0.NAME else backbone_hubs.blank(name)
+
+
 def of(recipe: Recipe) -> Backbone:
     """Return the backbone of a recipe, as :func:`get` does, with the weights of that recipe.
 

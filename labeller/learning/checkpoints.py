@@ -22,7 +22,7 @@ from torch import Tensor
 from labeller.errors import RoundError
 from labeller.learning.fitting import Best, Report, left_out
 
-FORMAT = 2  # raise it when training of the same inputs gives other weights
+FORMAT = 3  # raise it when training of the same inputs gives other weights
 EVERY = 20.0  # seconds between two checkpoints; an epoch may take less
 SUFFIX = ".pt"
 PIECE = 8 << 20  # bytes that are hashed at once
@@ -67,12 +67,20 @@ class Checkpoint(Callback):  # type: ignore[misc]
         Counts the epochs of all fits.
     best : Best, optional
         What it holds is kept too.
+    about : mapping, optional
+        Tensors, numbers and texts that :func:`about` returns: what the training was for.
     """
 
     order = 62  # after Report and Best
 
-    def __init__(self, file: Path, report: Report, best: Best | None = None) -> None:
-        self.file, self.report, self.best = file, report, best
+    def __init__(
+        self,
+        file: Path,
+        report: Report,
+        best: Best | None = None,
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.file, self.report, self.best, self.about = file, report, best, dict(about or {})
         self.state: dict[str, Any] | None = None
         self.written = time.monotonic()
 
@@ -127,6 +135,7 @@ class Checkpoint(Callback):  # type: ignore[misc]
                 "smooth": (smooth.count, smooth.val),
                 "scaler": None if scaler is None else scaler.state_dict(),
                 "generators": _generators(self.dls.train.rng),
+                "about": self.about,
             },
         )
         self.written = time.monotonic()
@@ -163,8 +172,18 @@ def write(file: Path, state: Mapping[str, Any]) -> None:
 
 def read(file: Path) -> dict[str, Any] | None:
     """Return a checkpoint; None when there is none that can be read."""
+    return _loaded(file, mapped=False)
+
+
+def about(file: Path) -> dict[str, Any] | None:
+    """Return what a checkpoint says of its training, without reading the weights."""
+    state = _loaded(file, mapped=True)
+    return None if state is None else state.get("about")
+
+
+def _loaded(file: Path, *, mapped: bool) -> dict[str, Any] | None:
     try:
-        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
     except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError):
         return None
     return state

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, Self, cast
 
-import numpy as np
 import torch
 from fastai.torch_core import L, TensorImage
 from torch import Tensor, nn
@@ -17,17 +15,13 @@ from torch import Tensor, nn
 from labeller.learning import backbones, lite0, unfreezing
 from labeller.learning.backbone_network import Network
 from labeller.learning.backbones import Recipe
-from labeller.learning.batches import batch_size
 from labeller.learning.checkpoints import SUFFIX, Checkpoint, digest
+from labeller.learning.course import Course
 from labeller.learning.device import Device, reproducible
 from labeller.learning.fitting import Labelled, Report, Stop, absent_classes, best_of, learner
-from labeller.learning.images import decoded
 from labeller.learning.objective import Objective
-from labeller.learning.snapshot import Labels
 from labeller.learning.stopwatch import versions
-from labeller.learning.synthetic import Synthetic, squares
 from labeller.progress import Progress
-from labeller.project import Project
 
 NORM_MOMENTUM = 0.1  # of ImageNet's 0.01 too little would reach our images in a short training
 
@@ -39,7 +33,8 @@ class FineTuneConfig:
     `examples` is how many images training looks at in all, which keeps its length the same as
     labels grow; `least` and `most` bound the epochs. One more epoch comes first, for the new layer
     alone. `rate` is the learning rate of that layer, the first blocks get a hundredth of it.
-    `gradual` trains the last blocks before the first ones too, in as many epochs.
+    `gradual` trains the last blocks before the first ones too, in as many epochs. `mirror` shows
+    half of the images mirrored.
     """
 
     examples: int = 20_000
@@ -49,10 +44,19 @@ class FineTuneConfig:
     decay: float = 0.01
     dropout: float = 0.3
     gradual: bool = False
+    mirror: bool = False
 
     def epochs(self, n: int) -> int:
         """Return how many epochs `n` examples are trained for after the first one."""
         return min(self.most, max(self.least, math.ceil(self.examples / n)))
+
+    def lasting(self, examples: int, n: int) -> Self:
+        """Return what trains for about so many examples: passes over `n`, the first one included.
+
+        There are two at least: one for the new layer alone, one for all.
+        """
+        epochs = max(1, round(examples / n) - 1)
+        return replace(self, least=epochs, most=epochs)
 
     def phases(self, n: int) -> tuple[unfreezing.Phase, ...]:
         """Return what is trained when."""
@@ -74,7 +78,7 @@ class FineTuned(nn.Module):
     """
 
     absent: Tensor
-    examples_seen: int = 0  # in its training; unknown of one that was loaded
+    course: Course | None = None  # of its training; unknown of one that was loaded
 
     def __init__(self, trunk: nn.Module, classes: int, dropout: float) -> None:
         super().__init__()
@@ -135,6 +139,7 @@ def fine_tune(
     config: FineTuneConfig | None = None,
     objective: Objective | None = None,
     checkpoints: Path | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> FineTuned:
     """Train the new layer, then the whole network, with discriminative rates and augmentation.
 
@@ -158,6 +163,8 @@ def fine_tune(
     objective : Objective, optional
     checkpoints : Path, optional
         Folder of checkpoints: a training that was killed goes on from its last one there.
+    about : mapping, optional
+        What checkpoints tell besides, of what the training is for.
 
     Returns
     -------
@@ -190,9 +197,9 @@ def fine_tune(
         model.absent.copy_(absent_classes(train.y, classes))
         checkpoint = None
         if checkpoints is not None:
-            about = [asdict(one) for one in (config, objective, recipe)]
-            name = _identity(model, train, valid, [*about, seed, device.kind, device.amp])
-            checkpoint = Checkpoint(checkpoints / (name + SUFFIX), report, best)
+            given = [asdict(one) for one in (config, objective, recipe)]
+            name = _identity(model, train, valid, [*given, seed, device.kind, device.amp])
+            checkpoint = Checkpoint(checkpoints / (name + SUFFIX), report, best, about)
         model.to(device.torch).to(memory_format=torch.channels_last)
         mixed = [MixedPrecision(device.amp)] if device.amp else []
         learn = learner(
@@ -202,13 +209,13 @@ def fine_tune(
             torch.zeros_like(model.absent),
             device.torch,
             objective=objective,
-            augment=_augmentation(recipe.size, model.normalised),
+            augment=_augmentation(recipe.size, model.normalised, mirror=config.mirror),
             callbacks=[cb for cb in (report, best, stop, checkpoint, *mixed) if cb is not None],
             splitter=split,
             wd=config.decay,
         )
         unfreezing.train(learn, phases, checkpoint, best)
-        model.examples_seen = report.done * len(learn.dls.train) * batch_size(len(train))
+        model.course = Course.of(learn, len(train), report, best)
         if best is not None:
             best.put_back()
     return model.eval()
@@ -226,63 +233,17 @@ def _identity(
 
 
 def _augmentation(
-    size: int, normalised: Callable[[Tensor], Tensor] = lite0.scaled
+    size: int, normalised: Callable[[Tensor], Tensor] = lite0.scaled, *, mirror: bool = False
 ) -> Callable[[Tensor], Tensor]:
     """Return what makes bytes (n, s, s, 3) into altered, normalised images (n, 3, s, s)."""
     from fastai.data.core import Pipeline
     from fastai.vision.augment import aug_transforms
 
-    alter = Pipeline(aug_transforms(size=size, max_rotate=10.0, max_warp=0.1), split_idx=0)
+    altered = aug_transforms(do_flip=mirror, size=size, max_rotate=10.0, max_warp=0.1)
+    alter = Pipeline(altered, split_idx=0)
 
     def augment(pixels: Tensor) -> Tensor:
         images = pixels.permute(0, 3, 1, 2).float() / 255.0
         return normalised(alter(TensorImage(images)).as_subclass(Tensor))
 
     return augment
-
-
-def load_images(
-    project: Project,
-    labels: Labels,
-    size: int,
-    file: Path,
-    progress: Progress,
-    synthetic: Synthetic | None = None,
-) -> Labelled:
-    """Decode images once into a file that training reads from.
-
-    Parameters
-    ----------
-    project : Project
-    labels : Labels
-        n items and their classes.
-    size : int
-        Side of the images in pixels.
-    file : Path
-        Where the pixels are kept, memory-mapped, n · size · size · 3 bytes.
-    progress : Progress
-    synthetic : Synthetic, optional
-        Pictures that come behind.
-
-    Returns
-    -------
-    Labelled
-        Images as bytes (m, size, size, 3); unreadable ones are left out.
-    """
-    column = dict(zip(labels.ids.tolist(), labels.columns.tolist(), strict=True))
-    total = len(labels) + (0 if synthetic is None else len(synthetic))
-    pixels = np.lib.format.open_memmap(
-        file, mode="w+", dtype=np.uint8, shape=(total, size, size, 3)
-    )
-    kept: list[int] = []
-    with closing(decoded(project, labels.ids, size)) as parts:
-        for part in parts:
-            progress.check()
-            pixels[len(kept) : len(kept) + len(part.ids)] = part.pixels
-            kept += [column[i] for i in part.ids.tolist()]
-    if synthetic is not None:
-        paths = [one.path or "" for one in synthetic.records]
-        for rows, made in squares(project, paths, size, progress):
-            pixels[len(kept) : len(kept) + len(rows)] = made
-            kept += synthetic.columns[rows].tolist()
-    return Labelled(torch.from_numpy(pixels[: len(kept)]), torch.tensor(kept, dtype=torch.int64))

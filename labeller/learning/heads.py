@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from labeller.learning.batches import batch_size
+from labeller.learning.course import Course
 from labeller.learning.device import Device, reproducible
 from labeller.learning.features import Scaling
 from labeller.learning.fitting import Labelled, Report, Stop, absent_classes, best_of, learner
@@ -25,8 +26,8 @@ class HeadConfig:
     """What a head is and how it is trained.
 
     `epochs` passes over the examples, or more of them in each epoch while they are so few that the
-    optimiser would take fewer than `steps` steps in all. With `examples` the length is so many
-    examples instead, to the nearest pass.
+    optimiser would take fewer than `steps` steps in all. With `examples` the length is about so
+    many examples instead, in whole passes, one at least.
     """
 
     hidden: int = 256
@@ -65,7 +66,7 @@ class Head(nn.Module):
     mean: Tensor
     spread: Tensor
     absent: Tensor
-    examples_seen: int = 0  # in its training; unknown of one that was loaded
+    course: Course | None = None  # of its training; unknown of one that was loaded
 
     def __init__(self, width: int, classes: int, config: HeadConfig) -> None:
         super().__init__()
@@ -167,7 +168,7 @@ def fit_head(
             callbacks=[report, *([best, Stop(best)] if best else [])],
         )
         learn.fit_one_cycle(epochs, config.rate)
-        head.examples_seen = report.done * len(learn.dls.train) * batch_size(len(train))
+        head.course = Course.of(learn, len(train), report, best)
         if best is not None:
             best.put_back()
     return head.eval()

@@ -91,16 +91,25 @@ def network() -> nn.Module:
         When the code or the weights are missing, or the weights are not the ones known.
     """
     path = weights_file()
+    module = blank()
+    module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return module.eval().to(memory_format=torch.channels_last)
+
+
+def blank() -> nn.Module:
+    """Return the network with random weights, all of which can be trained.
+
+    Raises
+    ------
+    BackboneError
+        When the code is missing.
+    """
     try:
         from efficientnet_lite_pytorch import EfficientNet
     except ImportError as error:
         raise BackboneError(f"{NAME}: the package {_CODE} is missing. {_MEND}") from error
     module: nn.Module = EfficientNet.from_name("efficientnet-lite0")
-    module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    for parameter in module.parameters():
-        parameter.requires_grad_(True)
-    module.eval()
-    return module.to(memory_format=torch.channels_last)
+    return module.requires_grad_(True)
 
 
 def weights_file() -> Path:

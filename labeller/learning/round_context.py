@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from labeller.learning.device import Device
+from labeller.learning.images import Unreadable
 from labeller.learning.snapshot import Snapshot
 from labeller.learning.stopwatch import Stopwatch, versions
 from labeller.progress import Progress
@@ -42,6 +44,16 @@ class RoundContext:
     def message(self) -> str:
         """All that the person should know of this round."""
         return " ".join(self.notes)
+
+    def left_out(self, bad: Sequence[Unreadable]) -> None:
+        """Count and note images that cannot be read."""
+        self.unreadable += len(bad)
+        if bad:
+            self.notes.append(
+                f"{len(bad):,} image{'s' if len(bad) > 1 else ''} cannot be read and "
+                f"{'were' if len(bad) > 1 else 'was'} left out, first {bad[0].path}: "
+                f"{bad[0].reason}. {bad[0].mend}".strip()
+            )
 
     def about(self) -> dict[str, Any]:
         """Return what a model is made of and by, as JSON values."""

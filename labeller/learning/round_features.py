@@ -40,13 +40,7 @@ def _computed(context: RoundContext) -> Features:
         context.notes.append(features.note)
     ids = context.snapshot.ids
     bad = compute_missing(context.project, features, ids, context.device, context.progress)
-    context.unreadable = len(bad)
-    if bad:
-        context.notes.append(
-            f"{len(bad):,} image{'s' if len(bad) > 1 else ''} cannot be read and "
-            f"{'were' if len(bad) > 1 else 'was'} left out, first {bad[0].path}: "
-            f"{bad[0].reason}. {bad[0].mend}".strip()
-        )
+    context.left_out(bad)
     return features
 
 

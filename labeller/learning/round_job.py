@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from labeller.errors import JobLost, RoundError
-from labeller.learning import device, picker, round_model, selection, tidy
+from labeller.learning import device, interrupted, picker, round_model, selection, tidy
 from labeller.learning.features import Features, Scaling
 from labeller.learning.objective import Objective
 from labeller.learning.round_context import RoundContext
@@ -32,7 +32,8 @@ def run_round_job(project: Project, job: JobRecord, progress: Progress) -> dict[
 
     Without enough labels for a model the queue becomes a cold start, and the message says what is
     missing. Nothing that a page shows changes before the last transaction, but the splits of
-    near-duplicates; a process killed before it leaves files that the next round removes.
+    near-duplicates; a process killed before it leaves files that the next round removes, and
+    checkpoints from which it goes on.
 
     Parameters
     ----------
@@ -78,6 +79,7 @@ def run_round_job(project: Project, job: JobRecord, progress: Progress) -> dict[
 def _run(context: RoundContext, strategy: StrategyInfo) -> dict[str, Any]:
     """Do all stages."""
     features, scaling = prepared(context)
+    interrupted.take_up(context, features)
     snapshot = context.snapshot
     labels = snapshot.part("train").among(features.having(snapshot.label_ids))
     lack = lacking(snapshot, labels)

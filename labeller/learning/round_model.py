@@ -7,25 +7,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from labeller.learning import energy, saved, tidy
+import numpy as np
+
+from labeller.learning import energy, round_examples, saved, tidy
 from labeller.learning import snapshot as snapshots
 from labeller.learning.ablation import ablate
 from labeller.learning.calibration import probabilities
+from labeller.learning.examples import Examples
 from labeller.learning.features import Features, Scaling
-from labeller.learning.images import Ints
-from labeller.learning.predictors import TrainedModel
+from labeller.learning.objective import Objective
+from labeller.learning.predictors import Predictor, TrainedModel
 from labeller.learning.round_context import RoundContext
 from labeller.learning.scoring import keep_audit, score
 from labeller.learning.snapshot import Labels, without_examples
-from labeller.learning.synthetic import Synthetic, described, gather, ready
-from labeller.learning.training import (
-    Calibration,
-    Mode,
-    Setup,
-    calibrate,
-    train,
-    training_mode,
-)
+from labeller.learning.synthetic import described
+from labeller.learning.training import Calibration, Setup, calibrate, train, training_mode
 from labeller.services import ablations, energies
 from store.vectors import VectorFile
 
@@ -62,79 +58,64 @@ def made(context: RoundContext, features: Features, scaling: Scaling, labels: La
         With what went wrong and its mend.
     """
     project, snapshot, watch = context.project, context.snapshot, context.watch
-    readable = features.having(snapshot.label_ids)
-    valid = snapshot.part("valid").among(readable)
     mode, why = training_mode(project.settings.training, context.device, len(labels))
-    classes = snapshot.class_ids
-    setup = Setup(project, features, scaling, len(classes), context.device, context.work)
-    synthetic = _synthetic(context, setup, mode, readable)
-    generated = _generated(context, features)
-    examples = labels.plus(generated)
+    setup = Setup(project, features, scaling, len(snapshot.classes), context.device)
+    examples = round_examples.gathered(context, features, mode, labels)
     with watch.stage("train", training=mode, why=why):
-        predictor = train(setup, mode, examples, valid, context.progress, synthetic)
+        if mode != "features":
+            examples = round_examples.decoded(context, features.recipe, mode, examples)
+        predictor = train(setup, mode, examples, context.progress)
+    round_examples.tell(context, examples)
+    course = _course(context, predictor, setup.objective)
     with watch.stage("calibrate"):
-        calibration = calibrate(setup, predictor, labels, valid, context.progress, synthetic)
-    model = TrainedModel(predictor, classes, calibration.temperature)
+        calibration = calibrate(setup, predictor, examples, context.progress)
+    model = TrainedModel(predictor, snapshot.class_ids, calibration.temperature)
     with watch.stage("evaluate"):
-        audit = snapshot.part("audit").among(readable)
-        metrics = _metrics(context, model, calibration, audit, labels)
-    if synthetic is not None:
+        audit = snapshot.part("audit").among(features.having(snapshot.label_ids))
+        metrics = _metrics(context, model, calibration, audit, examples.labels)
+    if examples.synthetic is not None and len(examples.synthetic):
         with watch.stage("ablate"):
-            metrics[ablations.KEY] = ablate(
-                setup, mode, examples, valid, synthetic, model, audit, context.progress
-            )
+            metrics[ablations.KEY] = ablate(setup, mode, examples, model, audit, context.progress)
     config = {
         "training": mode,
         "why": why,
         **asdict(setup.objective),
         "labels_at": snapshot.at,
-        "labels_by_class": snapshots.by_class(snapshot),
+        "labels_by_class": _by_class(examples, audit, setup.classes),
         "backbone_hash": features.backbone.digest,
-        "examples_seen": predictor.members[0].examples_seen,
+        **course,
         **predictor.settings(),
-        **described(synthetic),
-        **snapshots.described(generated),
+        **described(examples.synthetic),
+        **snapshots.described(examples.generated),
     }
     with watch.stage("predict"):
         predictions, known, predicted = _predict(context, model)
-        found = energy.familiarity(calibration, labels, known, audit.ids)
+        found = energy.familiarity(calibration, examples.labels, known, audit.ids)
         metrics[energies.KEY] = found.to_json()
         path = _write(context, model, predictions, metrics, config)
     return Finished(model, metrics, config, features, path, predictions, predicted)
 
 
-def _generated(context: RoundContext, features: Features) -> Labels:
-    """Return the generated labels to learn from: none unless the setting says so."""
-    made = context.snapshot.generated
-    found = made.among(features.having(made.ids))
-    if len(found):
-        context.notes.append(f"{len(found):,} generated labels were trained on as well.")
-    return found
-
-
-def _synthetic(context: RoundContext, setup: Setup, mode: Mode, readable: Ints) -> Synthetic | None:
-    """Return the synthetic items to learn from; most projects have none, and wait for none."""
-    people = context.snapshot.part("train").among(readable)
-    found = gather(context.project, context.snapshot.class_ids, people)
-    if found is None:
-        return None
-    features = setup.features if mode == "features" else None
-    with context.watch.stage("synthetic"):
-        used = ready(
-            context.project,
-            found,
-            people,
-            setup.classes,
-            features,
-            context.device,
-            context.progress,
-        )
-    if used.left_out:
+def _course(context: RoundContext, predictor: Predictor, objective: Objective) -> dict[str, Any]:
+    """Return how the training of the first model went, and note what could not be had."""
+    course = predictor.members[0].course
+    if course is None:
+        raise ValueError("the model was not trained here")
+    if objective.keeps_best and not course.best_known:
         context.notes.append(
-            f"{used.left_out:,} synthetic items could not be learned from: unreadable, without "
-            f"their parent, or mixtures while fine-tuning."
+            "No validation label could tell the best epoch: training went on to the end, and the "
+            "weights of its last epoch were kept."
         )
-    return used if len(used) else None
+    return asdict(course)
+
+
+def _by_class(examples: Examples, audit: Labels, classes: int) -> dict[str, list[int]]:
+    """Return for each split how many of the labels used each class has."""
+    parts = {"train": examples.labels, "valid": examples.valid, "audit": audit}
+    return {
+        split: np.bincount(part.columns, minlength=classes).tolist()
+        for split, part in parts.items()
+    }
 
 
 def _metrics(

@@ -119,7 +119,7 @@ def load_model(project: Project, record: ModelRecord) -> TrainedModel:
     RoundError
         When its files are missing or damaged.
     BackboneError
-        When its backbone is not there.
+        When the backbone is not there that gives a head its features, or its code is missing.
     """
     folder = project.file(record.path)
     with _damage(folder):
@@ -150,9 +150,9 @@ def _fine_tuned(
 ) -> Predictor:
     where = device.choose(project.settings.device)
     config = FineTuneConfig(**settings["fine_tune"])
-    backbone = backbones.get(recipe.backbone)
     network = built(
-        settings, lambda: FineTuned(backbone.network(), settings["classes"], config.dropout)
+        settings,
+        lambda: FineTuned(backbones.blank(recipe.backbone), settings["classes"], config.dropout),
     )
     network.load_state_dict(weights)
     network.to(where.torch).to(memory_format=torch.channels_last).eval()

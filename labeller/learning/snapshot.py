@@ -113,15 +113,6 @@ def _generated(unit: Unit, column: Mapping[int, int], wanted: bool) -> Labels:
     return Labels(ids[columns >= 0], columns[columns >= 0])
 
 
-def by_class(snapshot: Snapshot) -> dict[str, list[int]]:
-    """Return for each split how many labels each class has, in the order of the columns."""
-    splits: tuple[Split, ...] = ("train", "valid", "audit")
-    return {
-        split: np.bincount(snapshot.part(split).columns, minlength=len(snapshot.classes)).tolist()
-        for split in splits
-    }
-
-
 def group_names(project: Project, ids: Ints) -> list[str]:
     """Return the groups of items (n,)."""
     with project.store.read() as unit:

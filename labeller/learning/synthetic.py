@@ -129,7 +129,7 @@ def gather(project: Project, class_ids: Sequence[int], labels: Labels) -> Synthe
 
 def described(synthetic: Synthetic | None) -> dict[str, Any]:
     """Return what a model's description says of the synthetic items it learned from."""
-    if synthetic is None:
+    if synthetic is None or not len(synthetic):
         return {}
     return {"synthetic": len(synthetic), "synthetic_digest": synthetic.digest}
 

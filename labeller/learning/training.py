@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
@@ -15,8 +14,9 @@ from labeller.learning import committee, heads, tidy
 from labeller.learning.calibration import fit_temperature
 from labeller.learning.committee import Committee, CommitteeConfig
 from labeller.learning.device import Device
+from labeller.learning.examples import Examples, Images
 from labeller.learning.features import Features, Floats, Scaling
-from labeller.learning.fine_tune import FineTuneConfig, FineTuned, fine_tune, load_images
+from labeller.learning.fine_tune import FineTuneConfig, FineTuned, fine_tune
 from labeller.learning.fitting import Labelled, joined
 from labeller.learning.heads import Head, fit_head
 from labeller.learning.images import Ints
@@ -43,7 +43,6 @@ class Setup:
     scaling: Scaling
     classes: int
     device: Device
-    work: Path
 
     @property
     def seed(self) -> int:
@@ -109,27 +108,17 @@ def training_mode(setting: str, device: Device, examples: int) -> tuple[Mode, st
     return "fine_tune", f"a GPU and at least {FINE_TUNE_LABELS:,} training labels"
 
 
-def train(
-    setup: Setup,
-    mode: Mode,
-    labels: Labels,
-    valid: Labels,
-    progress: Progress,
-    synthetic: Synthetic | None = None,
-) -> Predictor:
+def train(setup: Setup, mode: Mode, examples: Examples, progress: Progress) -> Predictor:
     """Train a model.
 
     Parameters
     ----------
     setup : Setup
     mode : {"features", "fine_tune", "progressive"}
-    labels : Labels
-        Training labels of at least two items and two classes, whose features are there.
-    valid : Labels
-        What progress reports on.
+    examples : Examples
+        Of at least two items and two classes. Where the mode is ``features``, those of labels are
+        there and synthetic items have theirs; else there are images.
     progress : Progress
-    synthetic : Synthetic, optional
-        What else to learn from; with features where the mode is ``features``.
 
     Returns
     -------
@@ -144,20 +133,14 @@ def train(
     RoundError
         When a checkpoint cannot be written.
     """
-    if mode != "features":
-        gradual = mode == "progressive"
-        return _fine_tuned(setup, labels, valid, progress, synthetic, gradual=gradual)
-    network = _heads(setup, labels, valid, progress, synthetic)
+    if examples.images is not None:
+        return _fine_tuned(setup, examples.images, progress, gradual=mode == "progressive")
+    network = _heads(setup, examples.train, examples.valid, progress, examples.synthetic)
     return HeadPredictor(setup.features, network, setup.device)
 
 
 def calibrate(
-    setup: Setup,
-    model: Predictor,
-    labels: Labels,
-    valid: Labels,
-    progress: Progress,
-    synthetic: Synthetic | None = None,
+    setup: Setup, model: Predictor, examples: Examples, progress: Progress
 ) -> Calibration:
     """Fit the temperature on what the model was not trained on.
 
@@ -169,24 +152,24 @@ def calibrate(
     ----------
     setup : Setup
     model : Predictor
-    labels, valid : Labels
-        Of training and validation.
+    examples : Examples
+        What it learned from. A fold learns from the synthetic items of its own labels; generated
+        labels have no part.
     progress : Progress
-    synthetic : Synthetic, optional
-        What else the model learned from; a fold learns from those of its own labels.
 
     Returns
     -------
     Calibration
         Temperature 1 from source ``nothing`` when there is nothing to fit on.
     """
-    ids, logits = _logits(setup, model, valid.ids, progress)
-    truth = valid.among(ids).columns
+    labels = examples.labels
+    ids, logits = _logits(setup, model, examples.valid.ids, progress)
+    truth = examples.valid.among(ids).columns
     seen = np.isin(truth, labels.columns)
     parts = [(logits[seen], truth[seen])]
     source = "validation"
     if seen.sum() < FEW and model.kind == "features":
-        folds = list(_crossed(setup, labels, progress, synthetic))
+        folds = list(_crossed(setup, labels, progress, examples.synthetic))
         parts += folds
         source = "validation and training folds" if seen.any() and folds else source
         source = "training folds" if not seen.any() and folds else source
@@ -232,28 +215,16 @@ def _heads(
     return committee.trained(config or setup.committee, setup.seed, progress, fit)
 
 
-def _fine_tuned(
-    setup: Setup,
-    labels: Labels,
-    valid: Labels,
-    progress: Progress,
-    synthetic: Synthetic | None,
-    *,
-    gradual: bool,
-) -> Predictor:
-    recipe, config = setup.features.recipe, FineTuneConfig(gradual=gradual)
-    if length := setup.project.settings.training_examples:
-        # The first epoch, for the new layer, counts too.
-        config = replace(config, examples=max(1, length - len(labels)), least=1, most=length)
-    images, others = (
-        load_images(setup.project, part, recipe.size, setup.work / name, progress, synthetic=more)
-        for name, part, more in (("train.npy", labels, synthetic), ("valid.npy", valid, None))
-    )
+def _fine_tuned(setup: Setup, images: Images, progress: Progress, *, gradual: bool) -> Predictor:
+    recipe, settings = setup.features.recipe, setup.project.settings
+    config = FineTuneConfig(gradual=gradual, mirror=settings.mirror)
+    if length := settings.training_examples:
+        config = config.lasting(length, len(images.train))
 
     def fit(seed: int, told: Progress) -> FineTuned:
         return fine_tune(
-            images,
-            others,
+            images.train,
+            images.valid,
             setup.classes,
             recipe,
             seed=seed,
@@ -262,6 +233,7 @@ def _fine_tuned(
             config=config,
             objective=setup.objective,
             checkpoints=setup.project.models / tidy.CHECKPOINTS,
+            about=images.about,
         )
 
     network = committee.trained(setup.committee, setup.seed, progress, fit)

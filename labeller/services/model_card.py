@@ -8,7 +8,7 @@ from typing import Any
 
 from labeller.errors import EvaluationError
 from labeller.project import Project
-from labeller.services import cleaning, model_card_quality
+from labeller.services import cleaning, model_card_quality, training_words
 from labeller.services.agreement import agreement
 from labeller.services.evaluation_audit import OnAudit, audit_labels, on_audit
 from labeller.services.evaluation_quality import Quality, quality
@@ -147,8 +147,8 @@ def _unused(labels: int) -> list[str]:
     if labels <= 0:
         return []
     return [
-        f"{labels:,} more labels are not used: of images that look like some of the audit set, or "
-        f"of classes that are archived."
+        f"{labels:,} more labels are not used: of images that look like some of the audit set or "
+        f"cannot be read, or of classes that are archived."
     ]
 
 
@@ -160,8 +160,15 @@ def _committee(config: Mapping[str, Any]) -> dict[str, str]:
     return {"Models": f"{members} with different seeds; {votes} predicts"}
 
 
-def _kept(config: Mapping[str, Any]) -> str:
-    return "best" if config.get("patience") else str(config.get("keep", "last"))
+def _training(config: Mapping[str, Any]) -> str:
+    parts = [
+        f"class weights {config.get('class_weights', 'none')}",
+        f"label smoothing {config.get('label_smoothing', 0.0):g}",
+        training_words.mirrored(config),
+        training_words.kept(config),
+    ]
+    how = f"{config.get('training', 'features')} ({config.get('why', 'as set')})"
+    return f"{how}; " + ", ".join(filter(None, parts))
 
 
 def _extras(config: Mapping[str, Any]) -> list[str]:
@@ -213,10 +220,7 @@ def _provenance(model: ModelRecord, side: int) -> str:
     facts = {
         "Trained": f"{made.isoformat(timespec='seconds').replace('+00:00', 'Z')} on "
         f"{plain(model.device)}, in {took:.0f} s",
-        "Training": f"{config.get('training', 'features')} ({config.get('why', 'as set')}); class "
-        f"weights {config.get('class_weights', 'none')}, label smoothing "
-        f"{config.get('label_smoothing', 0.0):g}, weights of the {_kept(config)} "
-        f"epoch",
+        "Training": _training(config),
         **_committee(config),
         "Backbone": f"{model.backbone}, images at {side} × {side} pixels"
         + (f", weights with the SHA-256 `{weights}`" if weights else ""),

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from labeller.services import energies
+from labeller.services import energies, training_words
 from labeller.ui import view
 from labeller.ui.text import escape_markdown
 from store.records import ModelRecord
@@ -112,14 +112,13 @@ def kept(model: ModelRecord) -> dict[str, Any]:
 
 
 def _objective(config: Mapping[str, Any]) -> str:
-    patience = int(config.get("patience") or 0)
-    kept = f"stopped {view.count(patience, 'epoch')} after the best" if patience else "last epoch"
-    if not patience and config.get("keep") == "best":
-        kept = "best epoch"
-    return (
-        f"class weights {config.get('class_weights', 'none')}, label smoothing "
-        f"{float(config.get('label_smoothing') or 0):g}, {kept}"
-    )
+    parts = [
+        f"class weights {config.get('class_weights', 'none')}",
+        f"label smoothing {float(config.get('label_smoothing') or 0):g}",
+        training_words.mirrored(config),
+        training_words.kept(config),
+    ]
+    return ", ".join(filter(None, parts))
 
 
 def _committee(config: Mapping[str, Any]) -> dict[str, str]:

@@ -34,6 +34,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "keep",
         "patience",
         "training_examples",
+        "mirror",
         "committee",
         "soft_voting",
         "train_on_generated",

@@ -123,19 +123,28 @@ def test_the_command_prints_it_and_lists_what_is_kept(project: Project) -> None:
 
 
 def test_a_committee_and_an_early_end_are_said(project: Project) -> None:
-    config = {"committee": 5, "soft_voting": True, "patience": 3, "examples_seen": 12_000}
+    course = {"epochs": 9, "epochs_planned": 12, "epoch_kept": 6, "best_known": True}
+    config = {"committee": 5, "soft_voting": True, "patience": 3, "examples_seen": 12_000, **course}
     voting = replace(model(project), config=config)
     text = model_card.of(project, voting)
     assert "- Models: 5 with different seeds; the mean of their probabilities predicts" in text
-    assert "weights of the best epoch" in text
+    early = "weights of the best epoch of the first model, 6 of 12, stopped after 9"
+    assert f"{early}\n" in text
     first = model_card.of(project, replace(voting, config={**config, "soft_voting": False}))
     assert "the first of them predicts" in first
     assert "- Models:" not in model_card.of(project, model(project))
     facts = model_facts.made(voting)
     assert facts["Committee"] == "5 models, predicts by their mean"
-    assert facts["Objective"].endswith("stopped 3 epochs after the best")
+    assert facts["Objective"].endswith(early)
     assert facts["Examples seen"] == "12,000"
     assert "Committee" not in model_facts.made(model(project))
+
+
+def test_a_fine_tuned_model_says_whether_it_saw_mirrored_images(project: Project) -> None:
+    tuned = replace(model(project), config={"fine_tune": {"mirror": True}})
+    assert "half of the images mirrored" in model_card.of(project, tuned)
+    assert "half of the images mirrored" in model_facts.made(tuned)["Objective"]
+    assert "mirrored" not in model_card.of(project, model(project))
 
 
 def test_names_are_no_markdown() -> None:

@@ -6,6 +6,7 @@ import hashlib
 import pickle
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +23,28 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from labeller.errors import BackboneError, WeightsError
-from labeller.learning import backbone_hubs, backbone_weights, backbones, device, lite0
+from labeller.learning import (
+    backbone_hubs,
+    backbone_weights,
+    backbones,
+    device,
+    lite0,
+    training,
+)
 from labeller.learning.backbone_network import Network
 from labeller.learning.backbone_weights import Source
+from labeller.learning.calibration import probabilities
 from labeller.learning.extraction import extract
 from labeller.learning.features import features_of, open_features
 from labeller.learning.fine_tune import FineTuneConfig, fine_tune
 from labeller.learning.fitting import Labelled
+from labeller.learning.saved import load_model
+from labeller.progress import Silent
 from labeller.project import Project, change_settings, open_project
 from labeller.services import extraction_cost
 from labeller.services.backbone_names import weights_folder
 from labeller.squares import square
+from store.vectors import VectorFile
 from tests.labeller.learning.shapes import Told, label, picture, run, shapes
 
 RESNET = "torchvision/resnet18"
@@ -350,6 +362,30 @@ def test_fine_tuning_learns_with_other_backbones(name: str) -> None:
     shifted = model.normalised(torch.full((1, 3, 1, 1), 0.5))
     assert isinstance(before, Network)
     assert torch.allclose(shifted, (0.5 - before.mean) / before.std)
+
+
+@pytest.mark.parametrize("name", [RESNET, lite0.NAME])
+def test_a_fine_tuned_model_is_loaded_without_the_weights_that_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    put_resnet()
+    monkeypatch.setattr(training, "FineTuneConfig", partial(FineTuneConfig, examples=1, least=1))
+    project = shapes(tmp_path / "p", 24, training="fine_tune", backbone=name)
+    label(project, range(1, 19))
+    result = run(project)
+    with project.store.read() as unit:
+        record = unit.models.get(result["model"])
+    ids = np.arange(1, 25)
+    predicted = VectorFile.open(
+        project.vectors / f"predictions-round-{result['round']:04d}.f32", 3, "float32", "round-0000"
+    )
+    (weights_folder() / RESNET_FILE).unlink()
+    monkeypatch.setattr(lite0, "SHA256", "replaced since")
+    model = load_model(project, record)
+    items, logits = model.logits(ids, Silent())
+    assert items.tolist() == ids.tolist()
+    found = probabilities(logits, model.temperature)
+    assert np.allclose(found, predicted.read(ids), atol=1e-5)
 
 
 def reopened(project: Project) -> Project:

@@ -159,3 +159,34 @@ def test_augmentation_alters_and_normalises() -> None:
     assert first.shape == (4, 3, 64, 64)
     assert not torch.equal(first, second)
     assert -1.1 < float(first.min()) < float(first.max()) < 1.1
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_images_are_mirrored_only_when_asked(mirror: bool) -> None:
+    pixels = torch.zeros(64, 64, 64, 3, dtype=torch.uint8)
+    pixels[:, :, :32] = 255  # bright on the left
+    torch.manual_seed(0)
+    altered = fine_tune._augmentation(64, mirror=mirror)(pixels)
+    turned = altered[..., 40:].mean((1, 2, 3)) > altered[..., :24].mean((1, 2, 3))
+    assert float(turned.float().mean()) == pytest.approx(0.5 if mirror else 0.0, abs=0.2 * mirror)
+
+
+def test_the_setting_reaches_the_training_and_the_models_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    real = fine_tune._augmentation
+
+    def spy(*given: Any, mirror: bool) -> Any:
+        asked.append(mirror)
+        return real(*given, mirror=mirror)
+
+    monkeypatch.setattr(fine_tune, "_augmentation", spy)
+    monkeypatch.setattr(training, "FineTuneConfig", partial(FineTuneConfig, examples=1, least=1))
+    project = shapes(tmp_path / "p", 24, training="fine_tune", mirror=True)
+    label(project, range(1, 19))
+    result = run(project)
+    with project.store.read() as unit:
+        record = unit.models.get(result["model"])
+    assert asked == [True]
+    assert record.config["fine_tune"]["mirror"] is True

@@ -95,7 +95,7 @@ def test_killed(tmp_path: Path, moment: str, counts: bool) -> None:
     assert models <= hidden(project)
 
 
-def test_a_killed_fine_tuning_goes_on_in_the_next_round_to_the_same_model(
+def test_a_killed_fine_tuning_goes_on_in_the_next_round_though_labels_came(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "FineTuneConfig", SHORT)
@@ -110,6 +110,7 @@ def test_a_killed_fine_tuning_goes_on_in_the_next_round_to_the_same_model(
     jobs.reap(broken)
     kept = list((broken.models / tidy.CHECKPOINTS).iterdir())
     assert [file.suffix for file in kept] == [".pt"]
+    label(broken, [31, 34])  # labelling never waits
     told = Told()
     result = run(broken, progress=told)
     assert [d["epoch"] for d in told.details if "epoch" in d] == [2, 3, 4]
@@ -119,6 +120,16 @@ def test_a_killed_fine_tuning_goes_on_in_the_next_round_to_the_same_model(
     ]
     assert weights[0].keys() == weights[1].keys()
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    with straight.store.read() as unit, broken.store.read() as other:
+        wanted, model = unit.models.get(expected["model"]), other.models.get(result["model"])
+        record = other.rounds.latest()
+        assert other.labels.set_hash() != model.label_hash
+    assert (model.label_hash, model.labels) == (wanted.label_hash, wanted.labels)
+    assert model.config["labels_by_class"] == wanted.config["labels_by_class"]
+    assert record is not None
+    assert (record.labels, record.spent) == (30, 30)
+    assert "Went on with the training that was interrupted at 20" in result["message"]
+    assert "; the 2 labels given since come with the next round." in result["message"]
     assert not list((broken.models / tidy.CHECKPOINTS).iterdir())
 
 

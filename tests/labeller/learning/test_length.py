@@ -10,14 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from labeller.learning import checkpoints, fine_tune
+from labeller.learning import checkpoints, fine_tune, training
 from labeller.learning.backbones import get
+from labeller.learning.course import Course
 from labeller.learning.device import choose
+from labeller.learning.examples import Examples, Images
+from labeller.learning.features import Scaling, open_features
 from labeller.learning.fine_tune import FineTuneConfig
 from labeller.learning.fitting import Best, Labelled
 from labeller.learning.heads import HeadConfig
 from labeller.learning.lite0 import NAME
 from labeller.learning.objective import Objective
+from labeller.learning.snapshot import Labels
 from tests.labeller.learning.shapes import Told, label, picture, run, shapes
 from tests.labeller.learning.test_heads import clouds, fit
 
@@ -40,7 +44,8 @@ def test_passes_of_a_head(n: int, examples: int, passes: tuple[int, int]) -> Non
 @pytest.mark.parametrize("n", [40, 90, 300])
 def test_a_head_sees_as_many_examples_whatever_the_labels(n: int) -> None:
     head = fit(clouds(n), config=HeadConfig(examples=3_600))
-    assert head.examples_seen == pytest.approx(3_600, rel=0.1)
+    assert head.course is not None
+    assert head.course.examples_seen == pytest.approx(3_600, rel=0.1)
 
 
 def test_the_length_is_set_for_both_ways_and_kept_with_the_model(tmp_path: Path) -> None:
@@ -56,7 +61,39 @@ def test_the_length_is_set_for_both_ways_and_kept_with_the_model(tmp_path: Path)
     assert network is not None
     assert head.config["examples_seen"] == pytest.approx(500, rel=0.1)
     n = network.metrics["train_n"]
-    assert network.config["examples_seen"] == -(-30 // n) * n, "the first epoch counts too"
+    assert network.config["examples_seen"] == round(30 / n) * n, "the first epoch counts too"
+
+
+@pytest.mark.parametrize(
+    ("n", "examples", "passes"),
+    [(1000, 5_000, 5), (1000, 5_400, 5), (5000, 100, 2), (50, 5_000, 100)],
+)
+def test_passes_of_a_fine_tuning(n: int, examples: int, passes: int) -> None:
+    for gradual in (False, True):
+        config = FineTuneConfig(gradual=gradual).lasting(examples, n)
+        assert sum(phase.epochs for phase in config.phases(n)) == passes
+
+
+def test_synthetic_items_count_as_examples_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[FineTuneConfig] = []
+
+    def spy(train: Labelled, *_given: Any, config: FineTuneConfig, **_more: Any) -> None:
+        asked.append(config)
+        raise SystemExit
+
+    monkeypatch.setattr(training, "fine_tune", spy)
+    project = shapes(tmp_path / "p", 3, training="fine_tune", training_examples=60)
+    nobody, two = Labels(*np.empty((2, 0), int)), Labels(np.arange(2), np.arange(2))
+    pictures = images(20)  # two of labelled items, the others of synthetic ones
+    examples = Examples(two, nobody, nobody, None, Images(pictures, pictures.first(0)))
+    features = open_features(project, two.ids)
+    scaling = Scaling(*np.ones((2, features.width), np.float32))
+    setup = training.Setup(project, features, scaling, 3, choose("cpu"))
+    with pytest.raises(SystemExit):
+        training.train(setup, "fine_tune", examples, Told())
+    assert asked[0].epochs(20) == 2, "60 examples are three passes over 20, the first included"
 
 
 def contrary(n: int = 30) -> Labelled:
@@ -81,7 +118,7 @@ def test_a_head_stops_when_validation_gets_no_better() -> None:
     logits = head(contrary().x)
     loss = torch.nn.functional.cross_entropy(logits, contrary().y)
     assert float(loss.detach()) == pytest.approx(losses[best], abs=1e-4)
-    assert head.examples_seen == len(losses) * 3 * 60
+    assert head.course == Course(len(losses) * 3 * 60, len(losses), 20, best + 1, best_known=True)
 
 
 def test_without_patience_or_validation_it_trains_to_the_end() -> None:
@@ -92,8 +129,13 @@ def test_without_patience_or_validation_it_trains_to_the_end() -> None:
         (Objective(patience=2), Labelled(clouds(0).x, clouds(0).y)),
     ):
         told = Told()
-        fit(clouds(40), valid=valid, progress=told, config=config, objective=objective)
+        head = fit(clouds(40), valid=valid, progress=told, config=config, objective=objective)
         assert len(told.details) == 8
+        assert head.course is not None
+        assert (head.course.epochs, head.course.best_known) == (
+            8,
+            valid is not None and len(valid) > 0,
+        )
 
 
 def images(n: int, shift: int = 0) -> Labelled:
@@ -161,3 +203,20 @@ def test_patience_counts_from_the_best() -> None:
     assert not Best().exhausted
     assert Objective(patience=1).keeps_best
     assert not Objective().keeps_best
+
+
+def test_a_wish_that_validation_labels_cannot_grant_is_said(tmp_path: Path) -> None:
+    project = shapes(tmp_path / "p", 40, splits=("train",), patience=2)
+    label(project, range(1, 31))
+    result = run(project)
+    assert "No validation label could tell the best epoch" in result["message"]
+    with project.store.read() as unit:
+        config = unit.models.get(result["model"]).config
+    assert (config["epochs"], config["epoch_kept"], config["best_known"]) == (12, 12, False)
+    checked = shapes(tmp_path / "checked", 40, keep="best")
+    label(checked, range(1, 31))
+    result = run(checked)
+    assert "best epoch" not in result["message"]
+    with checked.store.read() as unit:
+        config = unit.models.get(result["model"]).config
+    assert config["best_known"]

@@ -21,8 +21,8 @@ from labeller.learning import device, heads, synthesis_arrays, training
 from labeller.learning.committee import Committee, CommitteeConfig
 from labeller.learning.extraction import extract
 from labeller.learning.features import features_of, open_features
-from labeller.learning.fine_tune import load_images
 from labeller.learning.fitting import Labelled, absent_classes, joined
+from labeller.learning.pictures import load_images
 from labeller.learning.saved import load_model
 from labeller.learning.snapshot import Labels, take
 from labeller.learning.synthesis_arrays import Arrays
@@ -326,7 +326,7 @@ def test_a_fold_learns_nothing_from_children_of_what_it_is_measured_on(
     found = gather(project, snapshot.class_ids, people)
     assert found is not None
     known = ready(project, found, people, 3, features, where, Silent())
-    setup = Setup(project, features, features.scaling(people.ids), 3, where, project.models)
+    setup = Setup(project, features, features.scaling(people.ids), 3, where)
     seen: list[tuple[Labels, Synthetic | None]] = []
     real = training._heads
 
@@ -362,7 +362,7 @@ def test_joined_examples_are_hard_or_shared() -> None:
     assert absent_classes(torch.tensor([[0.5, 0.5, 0.0]]), 3)[2] < -1_000
 
 
-def test_fine_tuning_reads_the_pictures_of_children(project: Project, tmp_path: Path) -> None:
+def test_fine_tuning_reads_the_pictures_of_children(project: Project) -> None:
     synthesised.run(project, SynthesisPlan("balance", 3, {"hflip": {}}, seed=2))
     synthesised.run(project, SynthesisPlan("latent_mixup", 3, seed=2))
     snapshot = take(project)
@@ -371,15 +371,25 @@ def test_fine_tuning_reads_the_pictures_of_children(project: Project, tmp_path: 
     assert found is not None
     used = ready(project, found, people, 3, None, device.choose("cpu"), Silent())
     assert (len(used), used.left_out) == (3, 3)
-    images = load_images(project, people, 16, tmp_path / "train.npy", Silent(), used)
+    images = load_images(project, people, 16, Silent(), used).examples
     assert images.x.shape == (len(people) + 3, 16, 16, 3)
     assert images.y[-3:].tolist() == used.columns.tolist()
     for row, one in enumerate(used.records, len(people)):
         wanted = square_of(project.file(one.path or ""), 16, 10**6)
         assert np.array_equal(images.x[row].numpy(), wanted)
     project.file(used.records[0].path or "").unlink()
-    fewer = load_images(project, people, 16, tmp_path / "again.npy", Silent(), used)
-    assert len(fewer) == len(images) - 1
+    fewer = load_images(project, people, 16, Silent(), used)
+    assert len(fewer.examples) == len(images) - 1
+    assert fewer.synthetic is not None
+    assert fewer.synthetic.ids.tolist() == used.ids.tolist()[1:]
+    parent = used.owners[1, 0]
+    with project.store.read() as unit:
+        project.file(unit.items.many([int(parent)])[int(parent)].path).unlink()
+    orphaned = load_images(project, people, 16, Silent(), used)
+    assert [one.item_id for one in orphaned.lost] == [parent]
+    assert orphaned.synthetic is not None
+    assert parent not in orphaned.synthetic.owners
+    assert len(orphaned.examples) == len(orphaned.labels) + len(orphaned.synthetic)
 
 
 @pytest.mark.usefixtures("quick")
