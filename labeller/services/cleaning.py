@@ -28,16 +28,17 @@ class Suspect:
     """A label to look at again.
 
     `kinds` say why: ``label error`` (confident learning), ``near-duplicate`` (`twin` looks the same
-    and is labelled otherwise), ``high loss``. `decision` is None while nobody has decided, `by` and
-    `at` (UTC seconds) say who did when; `keys` are the events of the decision, which :func:`undo`
-    takes back.
+    and is labelled otherwise), ``high loss``. `suggested`, `confidence` and `loss` are None where
+    no model could judge the label and a near-duplicate alone speaks against it. `decision` is None
+    while nobody has decided, `by` and `at` (UTC seconds) say who did when; `keys` are the events of
+    the decision, which :func:`undo` takes back.
     """
 
     item: ItemRecord
     label: int
-    suggested: int
-    confidence: float
-    loss: float
+    suggested: int | None
+    confidence: float | None
+    loss: float | None
     kinds: tuple[str, ...]
     twin: int | None
     decision: str | None = None
@@ -50,12 +51,15 @@ class Suspect:
 class Review:
     """What a finished search found.
 
-    `outdated` counts labels given since, decisions about its finds aside; `confirmed` the finds
-    that somebody had kept in an earlier review, who are not asked about again.
+    `unjudged` counts those of the `checked` labels that no model could judge, which were compared
+    with near-duplicates only; `outdated` labels given since, decisions about its finds aside;
+    `confirmed` the finds that somebody had kept in an earlier review, who are not asked about
+    again.
     """
 
     at: float
     checked: int
+    unjudged: int
     suspects: tuple[Suspect, ...]
     outdated: int
     confirmed: int
@@ -100,6 +104,7 @@ def review(project: Project) -> Review | None:
     return Review(
         at=result["at"],
         checked=result["checked"],
+        unjudged=result.get("unjudged", 0),
         suspects=tuple(one for one in suspects if one is not None),
         outdated=given - past.labels_decided,
         confirmed=len(present) - len(asked_again),
@@ -146,7 +151,7 @@ class _Past:
         return Suspect(
             item=item,
             label=label,
-            suggested=self.targets[one["suggested"]],
+            suggested=None if one["suggested"] is None else self.targets[one["suggested"]],
             confidence=one["confidence"],
             loss=one["loss"],
             kinds=kinds,
@@ -198,7 +203,7 @@ def decide(
     session : str, optional
         The tab.
     class_id : int, optional
-        The new class; what the models suggest when not given.
+        The new class; what the models suggest, if anything, when not given.
 
     Returns
     -------
