@@ -26,12 +26,14 @@ Bools = NDArray[np.bool_]
 class AuditLabels:
     """The labels of the audit set now: `item_ids` (N,), ascending, and `class_ids` (N,).
 
-    Labels of archived classes are left out, as in training. `targets` says for every class which
-    one it counts as; `classes` are all there ever were.
+    Labels of archived classes are left out, as in training. `without` (M,) are the items of the
+    audit set that have no label at all. `targets` says for every class which one it counts as;
+    `classes` are all there ever were.
     """
 
     item_ids: Ints
     class_ids: Ints
+    without: Ints
     classes: tuple[ClassRecord, ...]
     targets: Mapping[int, int]
 
@@ -51,7 +53,7 @@ class OnAudit:
 
     `truth` (n,) are columns of `probs` (n, C); `class_ids` (C) are those of the columns, merged
     ones added up, with those that only the labels have at probability 0. `changed` are the items
-    whose label is another one than when the model was measured.
+    whose label is another one than when the model was measured, or gone.
     """
 
     model: ModelRecord
@@ -80,10 +82,11 @@ def audit_labels(project: Project) -> AuditLabels:
     """Read the labels of the audit set."""
     with project.store.read() as unit:
         ids, class_ids, _ = unit.labels.arrays("audit")
+        without = np.setdiff1d(unit.items.ids(split="audit"), ids, assume_unique=True)
         classes = tuple(unit.classes.all(archived=True))
         targets = unit.classes.targets()
     live = np.isin(class_ids, [one.id for one in classes if not one.archived])
-    return AuditLabels(ids[live], class_ids[live], classes, targets)
+    return AuditLabels(ids[live], class_ids[live], without, classes, targets)
 
 
 def on_audit(project: Project, model: ModelRecord, labels: AuditLabels) -> OnAudit:
@@ -175,10 +178,11 @@ def merged(
 
 
 def _changed(kept: Kept, labels: AuditLabels) -> tuple[int, ...]:
-    """Return the items whose label is another one than when the model was measured."""
+    """Return the items whose label is another one than when the model was measured, or gone."""
     ids, then, now = np.intersect1d(kept.then_ids, labels.item_ids, return_indices=True)
     was = _mapped(kept.then_classes[then], labels.targets)
-    return tuple(ids[was != labels.class_ids[now]].tolist())
+    gone = np.intersect1d(kept.then_ids, labels.without)
+    return tuple(np.union1d(ids[was != labels.class_ids[now]], gone).tolist())
 
 
 def _mapped(values: Ints, becomes: Mapping[int, int]) -> Ints:

@@ -29,8 +29,8 @@ class Quality:
     """How good a model is on the labelled audit items (at least one).
 
     `table` (C, C) is the confusion matrix, rows true, in the order of `scores`; `changed` are audit
-    items that carry another label than when the model was measured, and `accuracy_then` is what the
-    round measured.
+    items that carry another label than when the model was measured, or none, and `accuracy_then` is
+    what the round measured.
     """
 
     accuracy: Share

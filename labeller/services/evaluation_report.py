@@ -19,9 +19,10 @@ from labeller.services.evaluation_compare import Bought, bought, price, seconds_
 from labeller.services.evaluation_quality import Quality, quality
 from labeller.services.split_check import SplitTest
 from labeller.services.stopping import Curve, Forecast, Measured, Verdict
-from store.records import ModelRecord, RoundRecord
+from store.records import ItemState, ModelRecord, RoundRecord
 
 ALPHA = 0.05  # of the tests on the splits together
+_UNLABELLED: tuple[ItemState, ...] = ("unlabelled", "flagged", "skipped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ class Evaluation:
 
     `models` are those not deleted, oldest first, with their `rounds`; `points` are all that were
     ever measured, by labels; `failed` says of models why what they predicted cannot be read.
-    `chosen` and `other` are `model` and `against` on the audit set.
+    `chosen` and `other` are `model` and `against` on the audit set, of which `waiting` items have
+    no label yet and `aside` were flagged or put aside.
     """
 
     project: Project
@@ -73,6 +75,8 @@ class Evaluation:
     shown: tuple[Shown, ...]
     labelled: int
     unlabelled: int
+    waiting: int
+    aside: int
 
     @property
     def names(self) -> dict[int, str]:
@@ -139,6 +143,7 @@ def evaluate(
         everything = unit.models.all()
         rounds = {one.id: one for one in unit.rounds.all()}
         counts = unit.items.count()
+        of_audit = {state: unit.items.page_count(state, None, "audit") for state in _UNLABELLED}
         opinions = unit.evidence.second_opinions(seen=cleaning.REASON)
     models = tuple(one for one in everything if one.deleted_at is None)
     model, against = _choose(models, model_id, against_id)
@@ -167,6 +172,8 @@ def evaluate(
         shown=tuple(shown(project)),
         labelled=counts.labelled,
         unlabelled=counts.askable,
+        waiting=of_audit["unlabelled"],
+        aside=of_audit["flagged"] + of_audit["skipped"],
     )
 
 

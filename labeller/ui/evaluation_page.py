@@ -131,8 +131,7 @@ def _quality(facts: Evaluation, quality: Quality) -> None:
             help=explained,
             border=True,
         )
-    waiting = _waiting(facts)
-    st.caption(words.how_known(facts, quality, waiting))
+    st.caption(words.how_known(facts, quality))
     if any(check.differs for check in facts.splits):
         st.caption("The splits differ in their classes: see Splits at the end of this page.")
 
@@ -163,12 +162,6 @@ def _tiles(quality: Quality) -> tuple[tuple[str, str, str, str], ...]:
             "15 bins), after temperature scaling.",
         ),
     )
-
-
-def _waiting(facts: Evaluation) -> int:
-    """Return how many items of the audit set have no label yet."""
-    with facts.project.store.read() as unit:
-        return unit.items.page_count("unlabelled", None, "audit")
 
 
 def _bought(facts: Evaluation) -> None:

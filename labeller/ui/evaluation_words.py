@@ -57,23 +57,17 @@ def model_title(facts: Evaluation, model: ModelRecord) -> str:
     return f"Round {record.number} · {view.count(record.labels, 'label')} · {made}{used}"
 
 
-def how_known(facts: Evaluation, quality: Quality, waiting: int) -> str:
-    """Say what the numbers were measured on.
-
-    Parameters
-    ----------
-    facts : Evaluation
-    quality : Quality
-    waiting : int
-        Items of the audit set that have no label yet.
-    """
+def how_known(facts: Evaluation, quality: Quality) -> str:
+    """Say what the numbers were measured on."""
     n = quality.accuracy.n
     text = (
         f"Measured on {view.count(n, 'labelled image')} of the audit set: drawn at random, "
         f"labelled without a suggestion, never trained on."
     )
-    if waiting:
-        text += f" {waiting:,} more of the audit set wait for a label."
+    if facts.waiting:
+        text += f" {facts.waiting:,} more of the audit set wait for a label."
+    if facts.aside:
+        text += f" {facts.aside:,} of it were flagged or put aside and do not count."
     left_out = len(facts.labels) - n
     if left_out > 0:
         text += f" {left_out:,} labelled ones were never predicted by this model and do not count."
@@ -87,20 +81,21 @@ def how_known(facts: Evaluation, quality: Quality, waiting: int) -> str:
 
 
 def changed(quality: Quality) -> str | None:
-    """Say how many audit labels changed since the model was measured; None when none did."""
+    """Say how many audit labels changed or went since the model was measured; None if none did."""
     number = len(quality.changed)
     if not number:
         return None
     after = sum(one.after for one in quality.changed)
+    gone = sum(one.gone for one in quality.changed)
     verb = "has" if number == 1 else "have"
-    text = (
-        f"{view.count(number, 'audit label')} {verb} changed since this model was measured. The "
-        f"numbers below go by the labels of now."
-    )
+    text = f"{view.count(number, 'audit label')} {verb} changed since this model was measured"
+    if gone:
+        text += f", of which {gone:,} {'was' if gone == 1 else 'were'} taken away"
+    text += ". The numbers below go by the labels of now."
     if after:
         text += (
-            f" {after:,} of them changed after its mistakes had been shown: to that extent the "
-            f"numbers may be too good."
+            f" {after:,} of them changed after mistakes of a model had been shown: to that extent "
+            f"the numbers may be too good."
         )
     return text
 

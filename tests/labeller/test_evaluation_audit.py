@@ -139,13 +139,33 @@ def test_a_relabelled_item_is_noticed_and_after_what(project: Project) -> None:
     assert [one.annotator for one in audit_seal.shown(project)] == ["anna", "ben"]
 
 
+def test_a_label_taken_away_is_noticed_and_after_what(project: Project) -> None:
+    items, (cat, dog, owl) = ids(project), class_ids(project)
+    give(project, items[:5], [cat, cat, cat, cat, owl])
+    give(project, items[5:], [dog])
+    give(project, items[5:], [cat])
+    model = add_model(project, items, probabilities([1] * 6, 3), 10)
+    audit_seal.note_shown(project, "anna", model.id)
+    with project.store.write() as unit:
+        gone = [NewEvent("c", "clear", items[0]), NewEvent("f", "flag", items[1])]
+        undone = [NewEvent(f"u{i}", "undo", undoes=f"anna-{i}-{cat}") for i in (items[2], items[5])]
+        unit.labels.record("anna", "s", "page", [*gone, *undone], 1.0)
+    classes.archive(project, owl)
+    found = on_audit(project, model, audit_labels(project))
+    assert found.item_ids.tolist() == [items[3], items[5]]
+    assert found.changed == (*items[:3], items[5]), "an archived class takes no label away"
+    told = audit_seal.relabelled(project, found.changed)
+    assert [one.gone for one in told] == [True, True, True, False]
+    assert all(one.after for one in told), "an undo brings back an older label, but later"
+
+
 def test_a_label_taken_away_and_given_back_is_no_change(project: Project) -> None:
     items, (cat, *_) = ids(project), class_ids(project)
     give(project, items[:1], [cat])
     model = add_model(project, items, probabilities([1] * 6, 3), 10)
     with project.store.write() as unit:
         unit.labels.record("anna", "s", "page", [NewEvent("c", "clear", items[0])], 1.0)
-    assert on_audit(project, model, audit_labels(project)).changed == ()
+    assert on_audit(project, model, audit_labels(project)).changed == (items[0],)
     give(project, items[:1], [cat], annotator="ben")
     found = on_audit(project, model, audit_labels(project))
     assert (len(found), found.changed) == (1, ())
