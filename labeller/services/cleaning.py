@@ -11,6 +11,7 @@ from labeller import jobs
 from labeller.errors import CleaningError
 from labeller.project import Project
 from store.records import EventKind, EventRecord, ItemRecord, JobRecord, NewEvent
+from store.store import Unit
 
 KIND = "cleaning"
 MOST = 500  # suspects that a search keeps
@@ -21,6 +22,7 @@ Decision = Literal["keep", "relabel", "flag", "put_aside"]
 ACTS: dict[Decision, EventKind] = {"relabel": "label", "flag": "flag", "put_aside": "skip"}
 REASON = "review: "
 KEPT = f"{REASON}keep"
+CLEAR = "-clear"  # ends the key of a decision's first event, which takes the old label away
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,8 @@ class Suspect:
     `kinds` say why: ``label error`` (confident learning), ``near-duplicate`` (`twin` looks the same
     and is labelled otherwise), ``high loss``. `suggested`, `confidence` and `loss` are None where
     no model could judge the label and a near-duplicate alone speaks against it. `decision` is None
-    while nobody has decided, `by` and `at` (UTC seconds) say who did when; `keys` are the events of
-    the decision, which :func:`undo` takes back.
+    while nobody has decided, `by` and `at` (UTC seconds) say who did last when; `keys` are the
+    events of this last decision, which :func:`undo` takes back.
     """
 
     item: ItemRecord
@@ -70,7 +72,7 @@ class Review:
         return tuple(one for one in self.suspects if one.decision is None)
 
     def decided_by(self, annotator: str) -> tuple[Suspect, ...]:
-        """Return those that somebody has decided on, the latest last."""
+        """Return those whose last decision is somebody's own, the latest last."""
         mine = (one for one in self.suspects if one.decision is not None and one.by == annotator)
         return tuple(sorted(mine, key=lambda one: one.at or 0.0))
 
@@ -148,6 +150,7 @@ class _Past:
             if not kinds:
                 return None
         last = decided[-1] if decided else None
+        of_last = [] if last is None else [e for e in decided if _made(e) == _made(last)]
         return Suspect(
             item=item,
             label=label,
@@ -159,7 +162,7 @@ class _Past:
             decision=None if last is None else (last.reason or "").removeprefix(REASON),
             by=None if last is None else last.annotator,
             at=None if last is None else last.at,
-            keys=tuple(event.key for event in decided),
+            keys=tuple(event.key for event in of_last),
         )
 
     def _decisions(self, item: int) -> list[EventRecord]:
@@ -213,7 +216,8 @@ def decide(
     Raises
     ------
     CleaningError
-        When an event was refused, as by a budget that is spent; nothing is recorded then.
+        When the label or its review is not as it was shown any more, or an event was refused, as by
+        a budget that is spent; nothing is recorded then.
     """
     made = f"review-{secrets.token_hex(12)}"
     item, reason = suspect.item.id, f"{REASON}{decision.replace('_', ' ')}"
@@ -222,7 +226,7 @@ def decide(
     else:
         chosen = suspect.suggested if class_id is None else class_id
         events = [
-            NewEvent(f"{made}-clear", "clear", item, reason=reason),
+            NewEvent(f"{made}{CLEAR}", "clear", item, reason=reason),
             NewEvent(
                 made,
                 ACTS[decision],
@@ -231,26 +235,57 @@ def decide(
                 reason=reason,
             ),
         ]
-    _record(project, annotator, session, events)
+    with project.store.write() as unit:
+        unit.labels.hold()
+        _check_unchanged(unit, suspect)
+        _record(project, unit, annotator, session, events)
     return tuple(event.key for event in events)
 
 
 def undo(project: Project, keys: Sequence[str], annotator: str, session: str | None = None) -> None:
     """Take a decision back; raises `CleaningError` when it was somebody else's."""
     events = [NewEvent(f"{key}-undo", "undo", undoes=key) for key in reversed(keys)]
-    _record(project, annotator, session, events)
+    with project.store.write() as unit:
+        _record(project, unit, annotator, session, events)
+
+
+def _check_unchanged(unit: Unit, shown: Suspect) -> None:
+    """Refuse when somebody, or another tab, has labelled or decided since a suspect was shown."""
+    job = unit.jobs.latest(KIND)
+    result = {} if job is None or job.result is None else job.result
+    item = shown.item.id
+    found = next((one for one in result.get("suspects", ()) if one["item"] == item), None)
+    now = None
+    if found is not None:
+        involved = [item] if found["twin"] is None else [item, found["twin"]]
+        histories = unit.labels.histories(involved)
+        now = _Past(result["at"], histories, unit.classes.targets()).suspect(found, shown.item)
+    if now is None or _state(now) != _state(shown):
+        who = "" if now is None or now.by is None else f" by {now.by}"
+        raise CleaningError(
+            f"Image {item} was changed meanwhile{who}, so the decision was not recorded. "
+            f"Look at it as it is now, and decide again if it is still asked."
+        )
+
+
+def _state(one: Suspect) -> tuple[int, str | None, tuple[str, ...]]:
+    return one.label, one.decision, one.keys
+
+
+def _made(event: EventRecord) -> str:
+    """Return what the keys of the events of one decision have in common."""
+    return event.key.removesuffix(CLEAR)
 
 
 def _record(
-    project: Project, annotator: str, session: str | None, events: Sequence[NewEvent]
+    project: Project, unit: Unit, annotator: str, session: str | None, events: Sequence[NewEvent]
 ) -> None:
-    """Record all of the events or none."""
+    """Record the events; raising rolls back all of them."""
     settings = project.settings
-    with project.store.write() as unit:
-        results = unit.labels.record(
-            annotator, session, "page", events, settings.label_price, settings.lease_seconds
-        )
-        refused = next((one for one in results if one.status == "refused"), None)
-        if refused is not None:
-            why = "the budget is spent" if refused.reason == "budget" else refused.reason
-            raise CleaningError(f"The decision was not recorded: {why}")
+    results = unit.labels.record(
+        annotator, session, "page", events, settings.label_price, settings.lease_seconds
+    )
+    refused = next((one for one in results if one.status == "refused"), None)
+    if refused is not None:
+        why = "the budget is spent" if refused.reason == "budget" else refused.reason
+        raise CleaningError(f"The decision was not recorded: {why}")

@@ -144,6 +144,19 @@ def test_a_decision_that_is_refused_says_why(open_app: Run, project: Project) ->
     assert label_of(project, 2) == "cat"
 
 
+def test_of_two_tabs_the_second_is_told_and_shows_what_is_there(
+    open_app: Run, project: Project
+) -> None:
+    searched(project)
+    app, other = open_app(project, "review"), open_app(project, "review")
+    other.button(key="review_relabel").click().run()
+    app.button(key="review_flag").click().run()
+    assert any("Image 2 was changed meanwhile by anna" in error.value for error in app.error)
+    assert label_of(project, 2) == "dog"
+    assert any("Looks the same" in text.value for text in app.caption), "the next one is shown"
+    assert app.button(key="review_undo").label == "Undo: relabelled"
+
+
 def test_an_undo_that_fails_stays_offered(
     open_app: Run, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
