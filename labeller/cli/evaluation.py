@@ -18,9 +18,9 @@ from labeller.cli.output import (
 )
 
 VERDICTS = {
-    "go_on": "Go on: the next labels are worth it.",
-    "stop": "Stopping is reasonable: even at best they bring less than half a point.",
-    "unclear": "Unclear: little is expected, but more is possible.",
+    "go_on": "Go on: the next {} labels are worth it.",
+    "stop": "Stopping is reasonable: even at best the next {} labels bring less than half a point.",
+    "unclear": "Unclear: little is expected of the next {} labels, but more is possible.",
 }
 EPILOG = """
 \b
@@ -39,7 +39,8 @@ The JSON object holds, shares from 0 to 1, times in seconds, intervals as [low, 
                    difference, interval, p_value, significant, labels,
                    seconds, per_label, per_minute
   stopping         points, verdict (go_on, stop, unclear), why, labels, gain,
-                   gain_interval, seconds
+                   gain_interval, seconds; verdict_labels, verdict_gain and
+                   verdict_gain_interval: what the verdict is about
   agreement        items, share, interval, pairs with share and kappa
   splits           first, second, n, p_value, method, distance, differs,
                    class, shares
@@ -179,9 +180,10 @@ def _stopping_lines(stopping: dict[str, Any]) -> list[str]:
         return [f"stopping   {stopping['why']}"]
     low, high = stopping["gain_interval"]
     time = f", about {seconds(stopping['seconds'])}" if stopping["seconds"] is not None else ""
+    verdict = VERDICTS[stopping["verdict"]].format(f"{stopping['verdict_labels']:,}")
     return [
         f"stopping   the next {stopping['labels']:,} labels{time}: {_points(stopping['gain'])} ± "
-        f"{50 * (high - low):.1f} points. {VERDICTS[stopping['verdict']]}"
+        f"{50 * (high - low):.1f} points. {verdict}"
     ]
 
 

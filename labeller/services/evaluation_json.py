@@ -112,10 +112,13 @@ def _rate(rate: Rate | None) -> dict[str, Any] | None:
 
 
 def _stopping(stopping: Stopping) -> dict[str, Any]:
-    expected = stopping.expected
+    expected, judged = stopping.expected, stopping.judged
     return {
         "points": [{"labels": p.labels, "accuracy": p.accuracy, "n": p.n} for p in stopping.points],
         "verdict": stopping.verdict,
+        "verdict_labels": judged.more if judged else None,
+        "verdict_gain": judged.gain if judged else None,
+        "verdict_gain_interval": [judged.low, judged.high] if judged else None,
         "why": stopping.why,
         "labels": expected.more if expected else None,
         "gain": expected.gain if expected else None,

@@ -29,12 +29,15 @@ _UNLABELLED: tuple[ItemState, ...] = ("unlabelled", "flagged", "skipped")
 class Stopping:
     """Whether more labels pay: `points` measured, the fitted `curve` and what it expects.
 
-    `why` says what is missing where there is no curve, or no label left to ask for.
+    `expected` is about the labels that were asked for, the `verdict` about those of `judged`, which
+    are more where few were asked for. `why` says what is missing where there is no curve, or no
+    label left to ask for.
     """
 
     points: tuple[Measured, ...]
     curve: Curve | None
     expected: Forecast | None
+    judged: Forecast | None
     verdict: Verdict | None
     why: str | None
 
@@ -100,13 +103,19 @@ class Evaluation:
 
     def stopping(self, more: int) -> Stopping:
         """Say what the next `more` labels bring; no more than there are unlabelled items."""
-        curve, count = self.curve, min(more, self.unlabelled)
+        curve = self.curve
         if curve is None:
-            return Stopping(self.points, None, None, None, self._too_few())
-        if not count:
-            return Stopping(self.points, curve, None, None, "No unlabelled image is left.")
-        expected = stopping.forecast(curve, self.labelled, count, self.pace)
-        return Stopping(self.points, curve, expected, stopping.verdict(expected), None)
+            return Stopping(self.points, None, None, None, None, self._too_few())
+        if not self.unlabelled:
+            return Stopping(self.points, curve, None, None, None, "No unlabelled image is left.")
+        expected, judged = (
+            stopping.forecast(curve, self.labelled, count, self.pace)
+            for count in (
+                min(more, self.unlabelled),
+                stopping.horizon(more, self.unlabelled),
+            )
+        )
+        return Stopping(self.points, curve, expected, judged, stopping.verdict(judged), None)
 
     def _too_few(self) -> str:
         sizes = len({point.labels for point in self.points})

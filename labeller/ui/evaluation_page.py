@@ -244,10 +244,9 @@ def _stopping(facts: Evaluation, dark: bool) -> None:
 
 def _advice(facts: Evaluation, advice: Stopping) -> None:
     """Say what the next labels bring, and how far annotators agree."""
-    if advice.expected is not None and advice.verdict is not None:
+    if advice.expected and advice.judged and advice.verdict:
         st.markdown(f"**{words.next_labels(advice.expected)}**")
-        title, reason = words.VERDICTS[advice.verdict]
-        st.markdown(f"**{title}** {reason}")
+        st.markdown(words.verdict(advice.judged, advice.verdict))
         st.caption(
             "From an inverse power law through all measured rounds, each weighted by its "
             "binomial error; ± is half of the 95 % band."

@@ -13,17 +13,12 @@ from labeller.services.stopping import WORTH, Forecast, Verdict
 from labeller.ui import view
 from store.records import ModelRecord
 
-VERDICTS: dict[Verdict, tuple[str, str]] = {
-    "go_on": ("Go on.", "A batch like the next is expected to pay."),
-    "stop": (
-        "Stopping is reasonable.",
-        f"Even at best the next batch brings less than {100 * WORTH:.1f} points.",
-    ),
-    "unclear": (
-        "Not clear yet.",
-        f"Less than {100 * WORTH:.1f} points are expected, but more is possible. "
-        f"More labels in the audit set would tell.",
-    ),
+VERDICTS: dict[Verdict, str] = {
+    "go_on": "**Go on.** The next {labels} are expected to bring {worth} points or more.",
+    "stop": "**Stopping is reasonable.** Even at best the next {labels} bring less than {worth} "
+    "points.",
+    "unclear": "**Not clear yet.** The next {labels} are expected to bring less than {worth} "
+    "points, but more is possible. More labels in the audit set would tell.",
 }
 SEAL = (
     "**These are audit images.** Seeing where the model is wrong opens the seal a little: a label "
@@ -146,6 +141,12 @@ def next_labels(expected: Forecast) -> str:
         f"The next {view.count(expected.more, 'label')}{time}, "
         f"{points(expected.gain)} ± {100 * expected.half_width:.1f} points"
     )
+
+
+def verdict(judged: Forecast, found: Verdict) -> str:
+    """Say whether to go on, and about how many labels that is said, in Markdown."""
+    labels = view.count(judged.more, "label")
+    return VERDICTS[found].format(labels=labels, worth=f"{100 * WORTH:.1f}")
 
 
 def agreed(found: Agreement, quality: Quality | None) -> str:

@@ -128,6 +128,8 @@ def test_a_lead_gets_all_answers_from_one_page(open_app: Run, project: Project) 
     assert "was labelled by two of them" in text
     app.number_input(key="evaluation_more").set_value(3).run()
     assert "The next 3 labels, about 6 s, " in said(app)
+    left = evaluate(project).unlabelled
+    assert f"The next {left} labels are expected to bring" in said(app), "what the advice is about"
 
 
 def test_another_model_is_compared(open_app: Run, project: Project) -> None:
