@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from labeller.project import Project
 from labeller.services import audit_files
 from labeller.services.audit_files import Kept
+from labeller.services.evaluation_calibration import untempered
 from store.records import ClassRecord, ModelRecord
 
 Ints = NDArray[np.int64]
@@ -52,7 +53,8 @@ class OnAudit:
     """A model on the labelled audit items it predicted: `item_ids` (n,), ascending.
 
     `truth` (n,) are columns of `probs` (n, C); `class_ids` (C) are those of the columns, merged
-    ones added up, with those that only the labels have at probability 0. `changed` are the items
+    ones added up, with those that only the labels have at probability 0; `raw` (n, C) are what the
+    probabilities were before temperature scaling, with its `temperature`. `changed` are the items
     whose label is another one than when the model was measured, or gone.
     """
 
@@ -60,6 +62,8 @@ class OnAudit:
     item_ids: Ints
     truth: Ints
     probs: Floats
+    raw: Floats
+    temperature: float
     class_ids: tuple[int, ...]
     changed: tuple[int, ...] = ()
 
@@ -125,15 +129,21 @@ def against_labels(model: ModelRecord, kept: Kept, labels: AuditLabels) -> OnAud
     )
     truth = labels.class_ids[of_labels]
     order = [one.id for one in labels.classes]
-    class_ids, probs = merged(
-        kept.probs[of_kept], model.class_ids, np.unique(truth).tolist(), labels.targets, order
-    )
+    needed = np.unique(truth).tolist()
+    temperature = float(model.metrics.get("temperature") or 1.0)
+    after = kept.probs[of_kept]
+    # In the columns of the model: a sum of classes has no logit that a temperature divided.
+    before = untempered(after, temperature)
+    class_ids, probs = merged(after, model.class_ids, needed, labels.targets, order)
+    _, raw = merged(before, model.class_ids, needed, labels.targets, order)
     column = {class_id: place for place, class_id in enumerate(class_ids)}
     return OnAudit(
         model=model,
         item_ids=ids,
         truth=_mapped(truth, column),
         probs=probs,
+        raw=raw,
+        temperature=temperature,
         class_ids=class_ids,
         changed=_changed(kept, labels),
     )
