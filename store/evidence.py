@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Select, case, func, select
+from sqlalchemy import Select, and_, case, func, or_, select
 
 from store.classes import Classes
 from store.models import Annotator, Event
@@ -69,7 +69,9 @@ class Evidence(Repository):
         Returns
         -------
         labels : int
-            Labels by people that are not undone; imported ones took nobody's time.
+            Labels by people that are not undone. Imported ones and those of a file took nobody's
+            time; those by the API count where they say how long they took, for a script may be
+            behind the others.
         timed : int
             Those whose time is known.
         seconds : float
@@ -77,7 +79,12 @@ class Evidence(Repository):
         """
         took = case((Event.duration_ms > LONGEST_MS, LONGEST_MS), else_=Event.duration_ms)
         query = _labels(select(func.count(), func.count(took), func.sum(took))).where(
-            Event.at > since, Event.at <= until, Event.source != "import"
+            Event.at > since,
+            Event.at <= until,
+            or_(
+                Event.source == "page",
+                and_(Event.source == "api", Event.duration_ms.is_not(None)),
+            ),
         )
         labels, timed, total = self._connection.execute(query).one()
         return int(labels), int(timed), float(total or 0) / 1000

@@ -73,9 +73,15 @@ def test_time_is_summed_between_two_moments_and_breaks_are_cut(store: Store, clo
     with store.write() as unit:
         imported = [NewEvent("i", "label", ids[5], cat, duration_ms=9)]
         unit.labels.record("file", None, "import", imported, 0.0)
+        unit.labels.record("file", None, "cli", [label("f", ids[6], cat)], 1.0)
+        script = NewEvent("s", "label", ids[7], cat)
+        person = NewEvent("p", "label", ids[8], cat, duration_ms=400)
+        unit.labels.record("bob", None, "api", [script], 1.0)
         assert unit.evidence.labelling_time(start - 1, clock.now) == (3, 2, 61.5)
         assert unit.evidence.labelling_time(start, clock.now) == (2, 1, 60.0)
         assert unit.evidence.labelling_time(clock.now, clock.now + 9) == (0, 0, 0.0)
+        unit.labels.record("bob", None, "api", [person], 1.0)
+        assert unit.evidence.labelling_time(start, clock.now) == (3, 2, 60.4)
 
 
 def test_the_newest_event_tells_whether_anything_happened(store: Store) -> None:
