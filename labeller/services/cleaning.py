@@ -86,8 +86,8 @@ def review(project: Project) -> Review | None:
     """Return what the newest finished search found, None when there was none.
 
     A suspect is left out when its label is gone or another by other ways than the review, when
-    somebody kept it before the search, or when all that spoke against it was a near-duplicate that
-    is labelled alike by now.
+    somebody kept it before the search, or when nothing speaks against it by now: its near-duplicate
+    is labelled alike, and what the models suggested counts as its class since a merge.
     """
     with project.store.read() as unit:
         job = unit.jobs.latest(KIND)
@@ -141,12 +141,15 @@ class _Past:
     def suspect(self, one: Mapping[str, Any], item: ItemRecord) -> Suspect | None:
         """Join what was found with what became of it; None when nothing is left of it."""
         decided, label = self._decisions(item.id), self.targets[one["label"]]
+        suggested = None if one["suggested"] is None else self.targets[one["suggested"]]
         kinds = tuple(one["kinds"])
         if not decided:
             if self._label(item.id) != label:
                 return None
+            gone = {LABEL_ERROR, LOSS} if suggested == label else set()
             if TWIN in kinds and self._label(one["twin"]) in (None, label):
-                kinds = tuple(kind for kind in kinds if kind != TWIN)
+                gone.add(TWIN)
+            kinds = tuple(kind for kind in kinds if kind not in gone)
             if not kinds:
                 return None
         last = decided[-1] if decided else None
@@ -154,7 +157,7 @@ class _Past:
         return Suspect(
             item=item,
             label=label,
-            suggested=None if one["suggested"] is None else self.targets[one["suggested"]],
+            suggested=suggested,
             confidence=one["confidence"],
             loss=one["loss"],
             kinds=kinds,

@@ -10,6 +10,7 @@ import pytest
 
 from labeller.errors import CleaningError
 from labeller.project import Project, create_project
+from labeller.services import classes as edited
 from labeller.services import cleaning
 from labeller.services.cleaning import Review
 from labeller.services.evaluation_report import evaluate
@@ -29,7 +30,7 @@ def project(tmp_path: Path) -> Project:
 
 def classes(project: Project) -> tuple[int, int]:
     with project.store.read() as unit:
-        cat, dog = (one.id for one in unit.classes.all())
+        cat, dog, *_ = (one.id for one in unit.classes.all())
     return cat, dog
 
 
@@ -58,6 +59,7 @@ def items_of(found: Review) -> list[int]:
 
 
 def test_what_was_kept_is_not_asked_about_again(project: Project) -> None:
+    cat, dog = classes(project)
     first = search(project, {"item": 1}, {"item": 2}, {"item": 3})
     for one, decision in zip(first.suspects, ("keep", "keep", "flag"), strict=True):
         cleaning.decide(project, one, decision, "ben")  # type: ignore[arg-type]
@@ -66,9 +68,8 @@ def test_what_was_kept_is_not_asked_about_again(project: Project) -> None:
     assert items_of(again) == [2]
     assert again.confirmed == 1
     with project.store.write() as unit:  # the label that was kept gives way to another
-        dog = NewEvent("d", "label", 1, classes(project)[1])
-        unit.labels.record("anna", "s", "page", [dog], 1.0)
-    third = search(project, {"item": 1, "label": classes(project)[1]})
+        unit.labels.record("anna", "s", "page", [NewEvent("d", "label", 1, dog)], 1.0)
+    third = search(project, {"item": 1, "label": dog, "suggested": cat})
     assert (items_of(third), third.confirmed) == ([1], 0)
 
 
@@ -153,6 +154,25 @@ def test_twins_that_are_labelled_alike_by_now_are_no_suspects(project: Project) 
     cleaning.undo(project, now.suspects[0].keys, "ben")
     assert items_of(seen(project)) == [1, 2, 3]
     assert seen(project).suspects[2].twin == 2
+
+
+def test_what_the_models_suggested_may_be_the_same_class_by_now(project: Project) -> None:
+    cat, dog = classes(project)
+    (owl,) = edited.add(project, ["owl"])
+    give(project, [3], [owl.id])
+    found = search(
+        project,
+        {"item": 1, "kinds": [cleaning.LABEL_ERROR, cleaning.LOSS]},
+        {"item": 2, "kinds": [cleaning.LOSS, cleaning.TWIN], "twin": 3},
+        {"item": 4, "suggested": owl.id},
+    )
+    assert items_of(found) == [1, 2, 4]
+    edited.merge(project, cat, dog)
+    now = seen(project)
+    assert items_of(now) == [2, 4]
+    assert (now.suspects[0].kinds, now.suspects[0].label) == ((cleaning.TWIN,), dog)
+    edited.undo_last_change(project)
+    assert items_of(seen(project)) == [1, 2, 4]
 
 
 def test_keeping_a_label_is_no_agreement_between_annotators(project: Project) -> None:
