@@ -91,6 +91,7 @@ def run_cleaning_job(project: Project, job: JobRecord, progress: Progress) -> di
         labels.columns,
         project.settings.leak_distance or Settings().leak_distance,
         [looks.get(item) for item in labels.ids.tolist()],
+        progress.check,
     )
     found = ranked(labels, judgement, twins)
     return {
