@@ -258,5 +258,6 @@ def _advice(facts: Evaluation, advice: Stopping) -> None:
     else:
         st.caption(
             "The agreement between annotators, a ceiling for any model, is unknown: no image "
-            "was labelled by two of them."
+            "was labelled by two of them. With `second_opinions` on the Settings page a share of "
+            "the labelled images is put to a second one, blind."
         )
