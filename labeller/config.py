@@ -128,6 +128,13 @@ class Settings:
         "never validate, calibrate or measure a model.",
     )
     device: str = _setting("auto", "Where to train: `auto`, `cpu` or `cuda`.")
+    second_opinions: float = _setting(
+        0.0,
+        "Share of the labelled items that the queue puts to another annotator too, blind, so that "
+        "their agreement is known; the first label stays the one that counts.",
+        low=0,
+        high=1,
+    )
     lease_seconds: int = _setting(
         120, "How long an item stays with a page that fell silent.", low=5, high=86_400
     )

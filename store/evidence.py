@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Select, case, func, select
+from sqlalchemy import Select, and_, case, func, or_, select
 
 from store.classes import Classes
-from store.models import Annotator, Event
+from store.models import Annotator, Event, Item, Label
 from store.repository import Repository
 
 LONGEST_MS = 60_000  # a label that took longer was interrupted, and counts as this long
+_DIGITS = 8  # of the 64 of a hash that decide by chance
+_PLACES = 56  # where those begin that say which share an item is of; an order begins before
 
 
 class Evidence(Repository):
@@ -58,6 +60,53 @@ class Evidence(Repository):
             np.array([targets[class_id] for class_id in said.values()], np.int64),
         )
 
+    def labelled_once(
+        self, annotator: str, share: float, limit: int, seen: str | None = None
+    ) -> list[int]:
+        """Return labelled items of a random share that no second annotator was asked about.
+
+        Whether an item is of the share is read from the hash of its image, so that it stays so.
+
+        Parameters
+        ----------
+        annotator : str
+            Items that this one has labelled, skipped or flagged are left out, and those whose label
+            no person gave here.
+        share : float
+            Of the labelled items, 0 to 1.
+        limit : int
+            Most to return.
+        seen : str, optional
+            As for :meth:`second_opinions`.
+
+        Returns
+        -------
+        list of int
+            In an order that is always the same for an annotator, and another one for others.
+        """
+        find = select(Annotator.id).where(Annotator.name == annotator)
+        number = self._connection.execute(find).scalar() or 0
+        own = select(Event.id).where(
+            Event.item_id == Label.item_id,
+            Event.annotator_id == number,
+            Event.kind != "undo",
+            Event.undone.is_(False),
+        )
+        others = _unseen(select(Event.id), seen).where(
+            Event.item_id == Label.item_id, Event.opinion.is_(True)
+        )
+        order = func.substr(Item.sha256, 1 + number % _PLACES, _DIGITS)
+        query = select(Label.item_id).join(Item, Item.id == Label.item_id)
+        query = query.where(
+            Label.source.in_(("page", "api")),
+            Label.annotator_id != number,
+            func.substr(Item.sha256, 1 + _PLACES, _DIGITS) < _below(share),
+            ~own.exists(),
+            ~others.exists(),
+        )
+        query = query.order_by(order, Label.item_id).limit(limit)
+        return list(self._connection.execute(query).scalars())
+
     def labelling_time(self, since: float, until: float) -> tuple[int, int, float]:
         """Return how many labels were given in a time, and how long people looked at them.
 
@@ -69,7 +118,9 @@ class Evidence(Repository):
         Returns
         -------
         labels : int
-            Labels by people that are not undone; imported ones took nobody's time.
+            Labels by people that are not undone. Imported ones and those of a file took nobody's
+            time; those by the API count where they say how long they took, for a script may be
+            behind the others.
         timed : int
             Those whose time is known.
         seconds : float
@@ -77,10 +128,21 @@ class Evidence(Repository):
         """
         took = case((Event.duration_ms > LONGEST_MS, LONGEST_MS), else_=Event.duration_ms)
         query = _labels(select(func.count(), func.count(took), func.sum(took))).where(
-            Event.at > since, Event.at <= until, Event.source != "import"
+            Event.at > since,
+            Event.at <= until,
+            or_(
+                Event.source == "page",
+                and_(Event.source == "api", Event.duration_ms.is_not(None)),
+            ),
         )
         labels, timed, total = self._connection.execute(query).one()
         return int(labels), int(timed), float(total or 0) / 1000
+
+
+def _below(share: float) -> str:
+    """Return what the digits of a share of all hashes come before."""
+    number = round(share * 16**_DIGITS)
+    return "g" if number >= 16**_DIGITS else f"{number:0{_DIGITS}x}"
 
 
 def _labels(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:

@@ -52,6 +52,13 @@ EVENT = (
 class Labels(Repository):
     """The labels of the project and how they came to be."""
 
+    def hold(self) -> None:
+        """Let nobody else change labels before this transaction ends, so that what it reads stays.
+
+        For those who decide by what they read; :meth:`record` alone needs it not.
+        """
+        self._gate()
+
     def record(
         self,
         annotator: str,

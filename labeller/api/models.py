@@ -145,6 +145,9 @@ class ClaimedItem(BaseModel):
     width: int
     height: int
     blind: bool
+    again: bool = Field(
+        description="Somebody else has labelled it; the answer is kept as a second opinion."
+    )
     suggestion: Suggestion | None
     strategy: str | None
     image: str = Field(description="Below the API's root; add `&size=thumb|card|full`.")

@@ -18,25 +18,29 @@ from labeller.cli.output import (
 )
 
 VERDICTS = {
-    "go_on": "Go on: the next labels are worth it.",
-    "stop": "Stopping is reasonable: even at best they bring less than half a point.",
-    "unclear": "Unclear: little is expected, but more is possible.",
+    "go_on": "Go on: the next {} labels are worth it.",
+    "stop": "Stopping is reasonable: even at best the next {} labels bring less than half a point.",
+    "unclear": "Unclear: little is expected of the next {} labels, but more is possible.",
 }
 EPILOG = """
 \b
 The JSON object holds, shares from 0 to 1, times in seconds, intervals as [low, high] at 95 %:
   model, against   id, round, labels, created_at, in_use
   audit_labels     labelled items of the audit set
+  audit_waiting    those without a label yet
+  audit_aside      those that were flagged or put aside, which do not count
   quality          n, accuracy, macro_f1 with their intervals and methods,
                    log_loss, temperature, ece_before, ece_after, classes
                    (class, support, precision, recall), confusion (rows true),
-                   labels_changed, labels_changed_after_shown,
+                   labels_changed (labels_gone of them taken away),
+                   labels_changed_after_shown,
                    accuracy_in_its_round, n_in_its_round
   bought           McNemar's test of model and against: n, gained, lost,
                    difference, interval, p_value, significant, labels,
                    seconds, per_label, per_minute
   stopping         points, verdict (go_on, stop, unclear), why, labels, gain,
-                   gain_interval, seconds
+                   gain_interval, seconds; verdict_labels, verdict_gain and
+                   verdict_gain_interval: what the verdict is about
   agreement        items, share, interval, pairs with share and kappa
   splits           first, second, n, p_value, method, distance, differs,
                    class, shares
@@ -90,6 +94,8 @@ def _text(data: dict[str, Any], project: Path) -> str:
     lines = [f"model      {data['model']['id']} of round {data['model']['round']}"]
     lines += [f"model {model}: {why}" for model, why in data["unreadable"].items()]
     lines += _quality_lines(data["quality"], data["audit_labels"])
+    if data["audit_aside"]:
+        lines.append(f"audit      {data['audit_aside']:,} items flagged or put aside do not count")
     lines += _bought_lines(data["bought"], data["against"])
     lines += _stopping_lines(data["stopping"])
     lines += _agreement_lines(data["agreement"])
@@ -141,8 +147,8 @@ def _quality_lines(quality: dict[str, Any] | None, labels: int) -> list[str]:
     if quality["labels_changed"]:
         lines.append(
             f"audit      {quality['labels_changed']:,} labels changed since the model was "
-            f"measured, {quality['labels_changed_after_shown']:,} of them after its mistakes were "
-            f"shown"
+            f"measured ({quality['labels_gone']:,} taken away), "
+            f"{quality['labels_changed_after_shown']:,} of them after mistakes were shown"
         )
     return lines
 
@@ -174,9 +180,10 @@ def _stopping_lines(stopping: dict[str, Any]) -> list[str]:
         return [f"stopping   {stopping['why']}"]
     low, high = stopping["gain_interval"]
     time = f", about {seconds(stopping['seconds'])}" if stopping["seconds"] is not None else ""
+    verdict = VERDICTS[stopping["verdict"]].format(f"{stopping['verdict_labels']:,}")
     return [
         f"stopping   the next {stopping['labels']:,} labels{time}: {_points(stopping['gain'])} ± "
-        f"{50 * (high - low):.1f} points. {VERDICTS[stopping['verdict']]}"
+        f"{50 * (high - low):.1f} points. {verdict}"
     ]
 
 

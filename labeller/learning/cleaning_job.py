@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from labeller.config import Settings
@@ -28,6 +30,19 @@ from labeller.services.cleaning import FEWEST, LABEL_ERROR, LOSS, MOST, TWIN
 from store.records import JobRecord
 
 FOLDS = 5
+SEEDS = 2**32  # scikit-learn takes no larger seeds; the setting may be any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutOfFold:
+    """Calibrated `probs` (n, C) of labelled items by heads that saw none of their group.
+
+    `judged` (n,) says of which rows they mean something: a head was trained on the other folds, and
+    these have the class that the row is labelled as. A head cannot doubt a class it never saw.
+    """
+
+    probs: Floats
+    judged: NDArray[np.bool_]
 
 
 def run_cleaning_job(project: Project, job: JobRecord, progress: Progress) -> dict[str, Any]:
@@ -46,7 +61,9 @@ def run_cleaning_job(project: Project, job: JobRecord, progress: Progress) -> di
     -------
     dict
         JSON values: ``suspects`` (item, label, suggested, confidence, loss, kinds, twin; worst
-        first), ``checked``, ``label_errors`` (how many confident learning found), ``at``.
+        first), ``checked``, ``unjudged`` (how many of these no model could judge, so that they
+        were only compared with their near-duplicates), ``label_errors`` (how many confident
+        learning found), ``at``.
 
     Raises
     ------
@@ -65,7 +82,7 @@ def run_cleaning_job(project: Project, job: JobRecord, progress: Progress) -> di
     if lack is not None or len(labels) < FEWEST:
         raise CleaningError(lack or f"Only {len(labels)} labels so far; label {FEWEST} or more.")
     scaling = features.scaling(features.having(snapshot.pool_ids))
-    probs = out_of_fold(project, features, scaling, snapshot, labels, where, progress)
+    judgement = out_of_fold(project, features, scaling, snapshot, labels, where, progress)
     progress.update("compare", 0, None, "Comparing near-duplicates")
     with project.store.read() as unit:
         looks = unit.leaks.looks(labels.ids.tolist())
@@ -74,25 +91,29 @@ def run_cleaning_job(project: Project, job: JobRecord, progress: Progress) -> di
         labels.columns,
         project.settings.leak_distance or Settings().leak_distance,
         [looks.get(item) for item in labels.ids.tolist()],
+        progress.check,
     )
-    found = ranked(labels, probs, twins)
+    found = ranked(labels, judgement, twins)
     return {
         "suspects": [
             {
                 **one,
                 "label": snapshot.class_ids[one["label"]],
-                "suggested": snapshot.class_ids[one["suggested"]],
+                "suggested": None
+                if one["suggested"] is None
+                else snapshot.class_ids[one["suggested"]],
             }
             for one in found[:MOST]
         ],
         "checked": len(labels),
+        "unjudged": int((~judgement.judged).sum()),
         "label_errors": sum(LABEL_ERROR in one["kinds"] for one in found),
         "at": snapshot.at,
     }
 
 
 def ranked(
-    labels: Labels, probs: Floats, contradicting: Sequence[tuple[int, int]]
+    labels: Labels, judgement: OutOfFold, contradicting: Sequence[tuple[int, int]]
 ) -> list[dict[str, Any]]:
     """Join the three kinds of suspicion, one entry for each item, the worst first.
 
@@ -100,8 +121,8 @@ def ranked(
     ----------
     labels : Labels
         Of n items.
-    probs : array of float, shape (n, C)
-        Out of fold.
+    judgement : OutOfFold
+        Of these.
     contradicting : sequence of (int, int)
         Rows of near-duplicates whose labels differ, closest first.
 
@@ -110,26 +131,30 @@ def ranked(
     list of dict
         ``label`` and ``suggested`` are columns. Confident learning's finds come first, then
         near-duplicates whose labels differ, then the other labels that the models find less likely
-        than another, by loss.
+        than another, by loss. ``suggested``, ``confidence`` and ``loss`` are None where no model
+        could judge.
     """
-    loss = suspects.losses(labels.columns, probs)
-    errors = suspects.label_errors(labels.columns, probs)
+    rows, probs = np.flatnonzero(judgement.judged), judgement.probs[judgement.judged]
+    columns = labels.columns[rows]
+    loss = suspects.losses(columns, probs)
+    errors = rows[suspects.label_errors(columns, probs)]
     twins: dict[int, int] = {}
     for one, other in contradicting:
         twins.setdefault(one, other)
         twins.setdefault(other, one)
-    wrong = np.flatnonzero(probs.argmax(axis=1) != labels.columns)
-    lossy = wrong[np.argsort(-loss[wrong], kind="stable")]
+    wrong = np.flatnonzero(probs.argmax(axis=1) != columns)
+    lossy = rows[wrong[np.argsort(-loss[wrong], kind="stable")]]
     order = dict.fromkeys([*errors.tolist(), *twins, *lossy.tolist()])
     marks = {LABEL_ERROR: set(errors.tolist()), TWIN: set(twins), LOSS: set(lossy.tolist())}
+    by_row = dict(zip(rows.tolist(), loss.tolist(), strict=True))
     return [
         {
             "item": int(labels.ids[row]),
             "label": int(labels.columns[row]),
-            "suggested": int(probs[row].argmax()),
-            "confidence": float(probs[row].max()),
-            "loss": float(loss[row]),
-            "kinds": [kind for kind, rows in marks.items() if row in rows],
+            "suggested": int(judgement.probs[row].argmax()) if row in by_row else None,
+            "confidence": float(judgement.probs[row].max()) if row in by_row else None,
+            "loss": by_row.get(row),
+            "kinds": [kind for kind, marked in marks.items() if row in marked],
             "twin": int(labels.ids[twins[row]]) if row in twins else None,
         }
         for row in order
@@ -144,8 +169,8 @@ def out_of_fold(
     labels: Labels,
     where: Device,
     progress: Progress,
-) -> Floats:
-    """Return calibrated probabilities (n, C) of each item by a head that saw none of its group.
+) -> OutOfFold:
+    """Predict each item by a head that saw none of its group.
 
     Parameters
     ----------
@@ -161,6 +186,7 @@ def out_of_fold(
     """
     classes, seed = len(snapshot.classes), project.settings.seed
     logits = np.zeros((len(labels), classes), np.float32)
+    judged = np.zeros(len(labels), bool)
     parts = folds(labels.columns, group_names(project, labels.ids), seed)
     for done, (inside, outside) in enumerate(parts):
         progress.update("train", done, len(parts), f"Model {done + 1} of {len(parts)}")
@@ -176,7 +202,9 @@ def out_of_fold(
         )
         model = TrainedModel(HeadPredictor(features, head, where), snapshot.class_ids, 1.0)
         _, logits[outside] = model.logits(labels.ids[outside], progress)
-    return probabilities(logits, fit_temperature(logits, labels.columns))
+        judged[outside] = np.isin(labels.columns[outside], rest.columns)
+    temperature = fit_temperature(logits[judged], labels.columns[judged])
+    return OutOfFold(probabilities(logits, temperature), judged)
 
 
 def folds(columns: Ints, groups: Sequence[str], seed: int) -> list[tuple[Ints, Ints]]:
@@ -185,6 +213,6 @@ def folds(columns: Ints, groups: Sequence[str], seed: int) -> list[tuple[Ints, I
     A fold whose inside would be of one class only is left out: its rows have no prediction.
     """
     number = max(2, min(FOLDS, len(set(groups)), int(np.bincount(columns).max())))
-    splitter = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
+    splitter = StratifiedGroupKFold(number, shuffle=True, random_state=seed % SEEDS)
     found = splitter.split(np.zeros(len(columns)), columns, groups)
     return [(i, o) for i, o in found if len(np.unique(columns[i])) > 1]

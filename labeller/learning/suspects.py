@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from cleanlab.filter import find_label_issues
 from numpy.typing import NDArray
-from sklearn.neighbors import NearestNeighbors
 
 from labeller.learning.images import Ints
-from labeller.services.import_twins import as_words, look_alikes
+from labeller.perceptual_hash import mirrored
+from labeller.services.import_twins import as_words
+from labeller.services.near_duplicates import BITS
 
 Floats = NDArray[np.floating[Any]]
 
-TWINS = 5  # neighbours looked at for a near-duplicate with another label
+TWINS = 5  # near-duplicates with another label that are told of each image
+CELLS = 16_000_000  # distances held at once
+CHECKED = 256  # hashes compared with all others between two looks at whether to stop
 
 
 def label_errors(columns: Ints, probs: Floats) -> Ints:
@@ -58,7 +61,11 @@ def losses(columns: Ints, probs: Floats) -> NDArray[np.float64]:
 
 
 def contradictions(
-    embeddings: Floats, columns: Ints, distance: float, looks: Sequence[bytes | None] = ()
+    embeddings: Floats,
+    columns: Ints,
+    distance: float,
+    looks: Sequence[bytes | None] = (),
+    check: Callable[[], None] = lambda: None,
 ) -> list[tuple[int, int]]:
     """Return pairs of near-duplicates whose labels differ: those that look the same first.
 
@@ -72,39 +79,67 @@ def contradictions(
         Embeddings further apart are no near-duplicates.
     looks : sequence of bytes, length n, optional
         Perceptual hashes, None where there is none.
+    check : callable
+        Called now and then; may raise to stop.
 
     Returns
     -------
     list of (int, int)
-        Rows i < j, each pair once, closest first; of more than five close embeddings the five
-        nearest count.
+        Rows i < j, each pair once, closest first. Of those that are close to a row and labelled
+        otherwise the five closest count, by hash and by embedding: a thousand copies of one image
+        make a few thousand pairs and not half a million.
     """
-    pairs: dict[tuple[int, int], tuple[bool, float]] = {}
-    for one, other, gap in _close(embeddings):
-        if gap <= distance and columns[one] != columns[other]:
-            pairs[min(one, other), max(one, other)] = True, gap
-    for one, other, bits in _alike(looks):
-        if columns[one] != columns[other]:
-            pairs[min(one, other), max(one, other)] = False, bits
-    return sorted(pairs, key=lambda pair: (pairs[pair], pair))
+    by_looks = _together(_alike(looks, columns, check))
+    by_distance = _together(_close(embeddings, columns, distance, check))
+    ends = np.sort(np.concatenate([by_looks[0], by_distance[0]]), axis=1)
+    gaps = np.concatenate([by_looks[1], by_distance[1]])
+    measured = np.repeat([0, 1], [len(by_looks[1]), len(by_distance[1])])
+    order = np.lexsort((ends[:, 1], ends[:, 0], gaps, measured))
+    _, first = np.unique(ends[order], axis=0, return_index=True)
+    return [(one, other) for one, other in ends[order[np.sort(first)]].tolist()]
 
 
-def _close(embeddings: Floats) -> Iterator[tuple[int, int, float]]:
-    """Yield each row with its nearest others."""
-    if len(embeddings) < 2:
-        return
-    index = NearestNeighbors(n_neighbors=min(TWINS + 1, len(embeddings))).fit(embeddings)
-    far, near = index.kneighbors(embeddings)
-    for row, (gaps, others) in enumerate(zip(far.tolist(), near.tolist(), strict=True)):
-        yield from (
-            (row, other, gap) for gap, other in zip(gaps, others, strict=True) if other != row
-        )
+def _together(parts: Iterable[tuple[Ints, Floats]]) -> tuple[Ints, Floats]:
+    """Join pairs (m, 2) with what lies between them (m,)."""
+    found = [(np.empty((0, 2), np.int64), np.empty(0)), *parts]
+    return np.concatenate([one for one, _ in found]), np.concatenate([gap for _, gap in found])
 
 
-def _alike(looks: Sequence[bytes | None]) -> Iterator[tuple[int, int, float]]:
-    """Yield the rows whose hashes are close, mirrored or not."""
-    known = [(row, bits) for row, bits in enumerate(looks) if bits is not None]
-    hashes = [bits for _, bits in known]
-    rows = np.array([row for row, _ in known], np.int64)
-    for row, found in zip(rows.tolist(), look_alikes(hashes, rows, as_words(hashes)), strict=True):
-        yield from ((row, one.other, float(one.bits)) for one in found if one.other != row)
+def _close(
+    embeddings: Floats, columns: Ints, distance: float, check: Callable[[], None]
+) -> Iterator[tuple[Ints, Floats]]:
+    """Yield rows with the nearest others that are close and labelled otherwise."""
+    squared = np.einsum("nd,nd->n", embeddings, embeddings)
+    few, step = min(TWINS, len(columns)), max(1, CELLS // max(1, len(columns)))
+    for start in range(0, len(columns), step):
+        check()
+        rows = np.arange(start, min(start + step, len(columns)))
+        far = squared[rows, None] + squared - 2 * embeddings[rows] @ embeddings.T
+        far[columns[rows, None] == columns] = np.inf
+        near = np.argpartition(far, few - 1, axis=1)[:, :few]
+        pairs = np.stack([np.repeat(rows, few), near.ravel()], axis=1)
+        pairs = pairs[columns[pairs[:, 0]] != columns[pairs[:, 1]]]
+        # The squares lose digits where two are near: those that are left are measured anew.
+        gaps = np.linalg.norm(embeddings[pairs[:, 0]] - embeddings[pairs[:, 1]], axis=1)
+        yield pairs[gaps <= distance], gaps[gaps <= distance]
+
+
+def _alike(
+    looks: Sequence[bytes | None], columns: Ints, check: Callable[[], None]
+) -> Iterator[tuple[Ints, Floats]]:
+    """Yield rows with those whose hashes are closest, mirrored or not, and labelled otherwise."""
+    rows = np.array([row for row, bits in enumerate(looks) if bits is not None], np.int64)
+    hashes = [bits for bits in looks if bits is not None]
+    labels, words = columns[rows], np.ascontiguousarray(as_words(hashes).T)
+    for queries in (as_words(hashes), as_words(map(mirrored, hashes))):
+        for place, query in enumerate(queries):
+            if place % CHECKED == 0:
+                check()
+            # The first word rules nearly all out, and is a quarter of the memory to look through.
+            near = np.flatnonzero(np.bitwise_count(words[0] ^ query[0]) <= BITS)
+            near = near[labels[near] != labels[place]]
+            bits = np.bitwise_count(words[:, near] ^ query[:, None]).sum(axis=0, dtype=np.int64)
+            order = np.argsort(bits, kind="stable")[:TWINS]
+            kept = order[bits[order] <= BITS]
+            pairs = np.stack([np.full(len(kept), rows[place]), rows[near[kept]]], axis=1)
+            yield pairs, bits[kept].astype(np.float64)

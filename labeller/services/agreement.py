@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labeller.services.evaluation_scores import DRAWS, wilson
+from labeller.services.evaluation_scores import DRAWS, redrawn, wilson
 
 Ints = NDArray[np.int64]
 
@@ -130,7 +130,8 @@ def kappa(table: Ints) -> float | None:
     Cohen, J. A Coefficient of Agreement for Nominal Scales. Educational and Psychological
     Measurement 20(1), 1960.
     """
-    value = float(_kappas(table[None].astype(np.float64))[0])
+    rows, columns, seen = table.sum(axis=1), table.sum(axis=0), np.trace(table)
+    value = float(_kappas(seen[None], rows[None], columns[None])[0])
     return None if np.isnan(value) else value
 
 
@@ -139,27 +140,43 @@ def kappa_interval(
 ) -> tuple[float, float] | tuple[None, None]:
     """Return the 95 % percentile bootstrap interval of Cohen's kappa.
 
-    None for both where kappa is not defined. Where all items agree it is the kappa of a table in
-    which as many disagree as Wilson's interval allows, for a bootstrap of no disagreement has no
-    width.
+    None for both where kappa is not defined. A bootstrap has no width where all items agree or an
+    annotator gave one class to everything, and none above 0 where no item agrees: the interval then
+    covers the kappas at Wilson's bounds of the share that agrees, chance held as it is, as in
+    Cohen's own standard error.
+
+    Parameters
+    ----------
+    table : array of int, shape (C, C)
+        As for :func:`kappa`.
+    seed : int
+        The same seed gives the same interval.
+    draws : int
+        How often the items are drawn.
+
+    References
+    ----------
+    Cohen, J. A Coefficient of Agreement for Nominal Scales. Educational and Psychological
+    Measurement 20(1), 1960, equation 7.
     """
-    n, value = int(table.sum()), kappa(table)
-    if value is None:
+    n, agreed = int(table.sum()), int(np.trace(table))
+    if kappa(table) is None:
         return None, None
-    if int(np.trace(table)) == n:
-        rows = np.diag(table) / n
-        return (wilson(n, n)[0] - float(rows @ rows)) / (1 - float(rows @ rows)), 1.0
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(n, table.ravel() / n, draws).reshape(draws, *table.shape)
-    low, high = np.nanquantile(_kappas(drawn.astype(np.float64)), [0.025, 0.975])
-    return float(low), float(high)
+    drawn = [
+        _kappas(one.right.sum(axis=1), one.rows, one.columns) for one in redrawn(table, seed, draws)
+    ]
+    low, high = (float(bound) for bound in np.nanquantile(np.concatenate(drawn), [0.025, 0.975]))
+    if agreed in (0, n) or low == high:
+        chance = float(table.sum(axis=1) @ table.sum(axis=0)) / n**2
+        bounds = [(share - chance) / (1 - chance) for share in wilson(agreed, n)]
+        low, high = max(-1.0, min(low, bounds[0])), max(high, bounds[1])
+    return low, high
 
 
-def _kappas(tables: NDArray[Any]) -> NDArray[np.float64]:
-    """Return kappa of each table (S, C, C), nan where it is not defined."""
-    n = tables.sum(axis=(1, 2))
+def _kappas(agreed: NDArray[Any], first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the kappas (S,), nan where not defined, of what agreed (S,) and the sums (S, C)."""
+    n = first.sum(axis=1).astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        seen = np.trace(tables, axis1=1, axis2=2) / n
-        chance = (tables.sum(axis=1) * tables.sum(axis=2)).sum(axis=1) / n**2
+        seen, chance = agreed / n, (first * second).sum(axis=1) / n**2
         found = np.where(chance < 1, (seen - chance) / (1 - chance), np.nan)
     return np.asarray(found, np.float64)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labeller.project import Project
+from store.records import EventRecord
 
 KEY = "audit_shown"
 
@@ -28,13 +29,15 @@ class Shown:
 class Relabelled:
     """An audit item whose label is no longer the one that measured the model.
 
-    `after` says whether its present label was given after mistakes had been shown.
+    `annotator` and `at` (UTC seconds) say who changed it last and when; `after` whether that was
+    after mistakes had been shown; `gone` whether it has no label now, and so measures nothing.
     """
 
     item: int
     annotator: str
     at: float
     after: bool
+    gone: bool
 
 
 def note_shown(project: Project, annotator: str, model: int) -> bool:
@@ -61,18 +64,27 @@ def shown(project: Project) -> list[Shown]:
 
 
 def relabelled(project: Project, items: Sequence[int]) -> list[Relabelled]:
-    """Say by whom and when audit items got their present labels.
+    """Say by whom and when the labels of audit items were last changed, or taken away.
 
     Parameters
     ----------
     project : Project
     items : sequence of int
-        Items whose label is another one than when a model was measured.
+        Items whose label is another one than when a model was measured, or gone.
     """
     first = min((one.at for one in shown(project)), default=None)
     with project.store.read() as unit:
-        labels = [label for item in items if (label := unit.labels.current(item)) is not None]
-    return [
-        Relabelled(one.item_id, one.annotator, one.at, first is not None and one.at >= first)
-        for one in labels
-    ]
+        histories = unit.labels.histories(items)
+    return [_relabelled(histories[item], first) for item in items]
+
+
+def _relabelled(events: Sequence[EventRecord], first: float | None) -> Relabelled:
+    """Tell an item's last change: an undo may be later than the event that decides now."""
+    last = next(one for one in reversed(events) if one.current or one.kind == "undo")
+    return Relabelled(
+        last.item_id,
+        last.annotator,
+        last.at,
+        after=first is not None and last.at >= first,
+        gone=not any(one.current and one.kind == "label" for one in events),
+    )

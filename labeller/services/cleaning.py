@@ -11,6 +11,7 @@ from labeller import jobs
 from labeller.errors import CleaningError
 from labeller.project import Project
 from store.records import EventKind, EventRecord, ItemRecord, JobRecord, NewEvent
+from store.store import Unit
 
 KIND = "cleaning"
 MOST = 500  # suspects that a search keeps
@@ -21,6 +22,7 @@ Decision = Literal["keep", "relabel", "flag", "put_aside"]
 ACTS: dict[Decision, EventKind] = {"relabel": "label", "flag": "flag", "put_aside": "skip"}
 REASON = "review: "
 KEPT = f"{REASON}keep"
+CLEAR = "-clear"  # ends the key of a decision's first event, which takes the old label away
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +30,17 @@ class Suspect:
     """A label to look at again.
 
     `kinds` say why: ``label error`` (confident learning), ``near-duplicate`` (`twin` looks the same
-    and is labelled otherwise), ``high loss``. `decision` is None while nobody has decided, `by` and
-    `at` (UTC seconds) say who did when; `keys` are the events of the decision, which :func:`undo`
-    takes back.
+    and is labelled otherwise), ``high loss``. `suggested`, `confidence` and `loss` are None where
+    no model could judge the label and a near-duplicate alone speaks against it. `decision` is None
+    while nobody has decided, `by` and `at` (UTC seconds) say who did last when; `keys` are the
+    events of this last decision, which :func:`undo` takes back.
     """
 
     item: ItemRecord
     label: int
-    suggested: int
-    confidence: float
-    loss: float
+    suggested: int | None
+    confidence: float | None
+    loss: float | None
     kinds: tuple[str, ...]
     twin: int | None
     decision: str | None = None
@@ -50,12 +53,15 @@ class Suspect:
 class Review:
     """What a finished search found.
 
-    `outdated` counts labels given since, decisions about its finds aside; `confirmed` the finds
-    that somebody had kept in an earlier review, who are not asked about again.
+    `unjudged` counts those of the `checked` labels that no model could judge, which were compared
+    with near-duplicates only; `outdated` labels given since, decisions about its finds aside;
+    `confirmed` the finds that somebody had kept in an earlier review, who are not asked about
+    again.
     """
 
     at: float
     checked: int
+    unjudged: int
     suspects: tuple[Suspect, ...]
     outdated: int
     confirmed: int
@@ -66,7 +72,7 @@ class Review:
         return tuple(one for one in self.suspects if one.decision is None)
 
     def decided_by(self, annotator: str) -> tuple[Suspect, ...]:
-        """Return those that somebody has decided on, the latest last."""
+        """Return those whose last decision is somebody's own, the latest last."""
         mine = (one for one in self.suspects if one.decision is not None and one.by == annotator)
         return tuple(sorted(mine, key=lambda one: one.at or 0.0))
 
@@ -80,8 +86,8 @@ def review(project: Project) -> Review | None:
     """Return what the newest finished search found, None when there was none.
 
     A suspect is left out when its label is gone or another by other ways than the review, when
-    somebody kept it before the search, or when all that spoke against it was a near-duplicate that
-    is labelled alike by now.
+    somebody kept it before the search, or when nothing speaks against it by now: its near-duplicate
+    is labelled alike, and what the models suggested counts as its class since a merge.
     """
     with project.store.read() as unit:
         job = unit.jobs.latest(KIND)
@@ -100,6 +106,7 @@ def review(project: Project) -> Review | None:
     return Review(
         at=result["at"],
         checked=result["checked"],
+        unjudged=result.get("unjudged", 0),
         suspects=tuple(one for one in suspects if one is not None),
         outdated=given - past.labels_decided,
         confirmed=len(present) - len(asked_again),
@@ -134,19 +141,23 @@ class _Past:
     def suspect(self, one: Mapping[str, Any], item: ItemRecord) -> Suspect | None:
         """Join what was found with what became of it; None when nothing is left of it."""
         decided, label = self._decisions(item.id), self.targets[one["label"]]
+        suggested = None if one["suggested"] is None else self.targets[one["suggested"]]
         kinds = tuple(one["kinds"])
         if not decided:
             if self._label(item.id) != label:
                 return None
+            gone = {LABEL_ERROR, LOSS} if suggested == label else set()
             if TWIN in kinds and self._label(one["twin"]) in (None, label):
-                kinds = tuple(kind for kind in kinds if kind != TWIN)
+                gone.add(TWIN)
+            kinds = tuple(kind for kind in kinds if kind not in gone)
             if not kinds:
                 return None
         last = decided[-1] if decided else None
+        of_last = [] if last is None else [e for e in decided if _made(e) == _made(last)]
         return Suspect(
             item=item,
             label=label,
-            suggested=self.targets[one["suggested"]],
+            suggested=suggested,
             confidence=one["confidence"],
             loss=one["loss"],
             kinds=kinds,
@@ -154,7 +165,7 @@ class _Past:
             decision=None if last is None else (last.reason or "").removeprefix(REASON),
             by=None if last is None else last.annotator,
             at=None if last is None else last.at,
-            keys=tuple(event.key for event in decided),
+            keys=tuple(event.key for event in of_last),
         )
 
     def _decisions(self, item: int) -> list[EventRecord]:
@@ -198,7 +209,7 @@ def decide(
     session : str, optional
         The tab.
     class_id : int, optional
-        The new class; what the models suggest when not given.
+        The new class; what the models suggest, if anything, when not given.
 
     Returns
     -------
@@ -208,7 +219,8 @@ def decide(
     Raises
     ------
     CleaningError
-        When an event was refused, as by a budget that is spent; nothing is recorded then.
+        When the label or its review is not as it was shown any more, or an event was refused, as by
+        a budget that is spent; nothing is recorded then.
     """
     made = f"review-{secrets.token_hex(12)}"
     item, reason = suspect.item.id, f"{REASON}{decision.replace('_', ' ')}"
@@ -217,7 +229,7 @@ def decide(
     else:
         chosen = suspect.suggested if class_id is None else class_id
         events = [
-            NewEvent(f"{made}-clear", "clear", item, reason=reason),
+            NewEvent(f"{made}{CLEAR}", "clear", item, reason=reason),
             NewEvent(
                 made,
                 ACTS[decision],
@@ -226,26 +238,57 @@ def decide(
                 reason=reason,
             ),
         ]
-    _record(project, annotator, session, events)
+    with project.store.write() as unit:
+        unit.labels.hold()
+        _check_unchanged(unit, suspect)
+        _record(project, unit, annotator, session, events)
     return tuple(event.key for event in events)
 
 
 def undo(project: Project, keys: Sequence[str], annotator: str, session: str | None = None) -> None:
     """Take a decision back; raises `CleaningError` when it was somebody else's."""
     events = [NewEvent(f"{key}-undo", "undo", undoes=key) for key in reversed(keys)]
-    _record(project, annotator, session, events)
+    with project.store.write() as unit:
+        _record(project, unit, annotator, session, events)
+
+
+def _check_unchanged(unit: Unit, shown: Suspect) -> None:
+    """Refuse when somebody, or another tab, has labelled or decided since a suspect was shown."""
+    job = unit.jobs.latest(KIND)
+    result = {} if job is None or job.result is None else job.result
+    item = shown.item.id
+    found = next((one for one in result.get("suspects", ()) if one["item"] == item), None)
+    now = None
+    if found is not None:
+        involved = [item] if found["twin"] is None else [item, found["twin"]]
+        histories = unit.labels.histories(involved)
+        now = _Past(result["at"], histories, unit.classes.targets()).suspect(found, shown.item)
+    if now is None or _state(now) != _state(shown):
+        who = "" if now is None or now.by is None else f" by {now.by}"
+        raise CleaningError(
+            f"Image {item} was changed meanwhile{who}, so the decision was not recorded. "
+            f"Look at it as it is now, and decide again if it is still asked."
+        )
+
+
+def _state(one: Suspect) -> tuple[int, str | None, tuple[str, ...]]:
+    return one.label, one.decision, one.keys
+
+
+def _made(event: EventRecord) -> str:
+    """Return what the keys of the events of one decision have in common."""
+    return event.key.removesuffix(CLEAR)
 
 
 def _record(
-    project: Project, annotator: str, session: str | None, events: Sequence[NewEvent]
+    project: Project, unit: Unit, annotator: str, session: str | None, events: Sequence[NewEvent]
 ) -> None:
-    """Record all of the events or none."""
+    """Record the events; raising rolls back all of them."""
     settings = project.settings
-    with project.store.write() as unit:
-        results = unit.labels.record(
-            annotator, session, "page", events, settings.label_price, settings.lease_seconds
-        )
-        refused = next((one for one in results if one.status == "refused"), None)
-        if refused is not None:
-            why = "the budget is spent" if refused.reason == "budget" else refused.reason
-            raise CleaningError(f"The decision was not recorded: {why}")
+    results = unit.labels.record(
+        annotator, session, "page", events, settings.label_price, settings.lease_seconds
+    )
+    refused = next((one for one in results if one.status == "refused"), None)
+    if refused is not None:
+        why = "the budget is spent" if refused.reason == "budget" else refused.reason
+        raise CleaningError(f"The decision was not recorded: {why}")

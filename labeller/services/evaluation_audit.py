@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from labeller.project import Project
 from labeller.services import audit_files
 from labeller.services.audit_files import Kept
+from labeller.services.evaluation_calibration import untempered
 from store.records import ClassRecord, ModelRecord
 
 Ints = NDArray[np.int64]
@@ -26,12 +27,14 @@ Bools = NDArray[np.bool_]
 class AuditLabels:
     """The labels of the audit set now: `item_ids` (N,), ascending, and `class_ids` (N,).
 
-    Labels of archived classes are left out, as in training. `targets` says for every class which
-    one it counts as; `classes` are all there ever were.
+    Labels of archived classes are left out, as in training. `without` (M,) are the items of the
+    audit set that have no label at all. `targets` says for every class which one it counts as;
+    `classes` are all there ever were.
     """
 
     item_ids: Ints
     class_ids: Ints
+    without: Ints
     classes: tuple[ClassRecord, ...]
     targets: Mapping[int, int]
 
@@ -50,14 +53,17 @@ class OnAudit:
     """A model on the labelled audit items it predicted: `item_ids` (n,), ascending.
 
     `truth` (n,) are columns of `probs` (n, C); `class_ids` (C) are those of the columns, merged
-    ones added up, with those that only the labels have at probability 0. `changed` are the items
-    whose label is another one than when the model was measured.
+    ones added up, with those that only the labels have at probability 0; `raw` (n, C) are what the
+    probabilities were before temperature scaling, with its `temperature`. `changed` are the items
+    whose label is another one than when the model was measured, or gone.
     """
 
     model: ModelRecord
     item_ids: Ints
     truth: Ints
     probs: Floats
+    raw: Floats
+    temperature: float
     class_ids: tuple[int, ...]
     changed: tuple[int, ...] = ()
 
@@ -80,10 +86,11 @@ def audit_labels(project: Project) -> AuditLabels:
     """Read the labels of the audit set."""
     with project.store.read() as unit:
         ids, class_ids, _ = unit.labels.arrays("audit")
+        without = np.setdiff1d(unit.items.ids(split="audit"), ids, assume_unique=True)
         classes = tuple(unit.classes.all(archived=True))
         targets = unit.classes.targets()
     live = np.isin(class_ids, [one.id for one in classes if not one.archived])
-    return AuditLabels(ids[live], class_ids[live], classes, targets)
+    return AuditLabels(ids[live], class_ids[live], without, classes, targets)
 
 
 def on_audit(project: Project, model: ModelRecord, labels: AuditLabels) -> OnAudit:
@@ -122,15 +129,21 @@ def against_labels(model: ModelRecord, kept: Kept, labels: AuditLabels) -> OnAud
     )
     truth = labels.class_ids[of_labels]
     order = [one.id for one in labels.classes]
-    class_ids, probs = merged(
-        kept.probs[of_kept], model.class_ids, np.unique(truth).tolist(), labels.targets, order
-    )
+    needed = np.unique(truth).tolist()
+    temperature = float(model.metrics.get("temperature") or 1.0)
+    after = kept.probs[of_kept]
+    # In the columns of the model: a sum of classes has no logit that a temperature divided.
+    before = untempered(after, temperature)
+    class_ids, probs = merged(after, model.class_ids, needed, labels.targets, order)
+    _, raw = merged(before, model.class_ids, needed, labels.targets, order)
     column = {class_id: place for place, class_id in enumerate(class_ids)}
     return OnAudit(
         model=model,
         item_ids=ids,
         truth=_mapped(truth, column),
         probs=probs,
+        raw=raw,
+        temperature=temperature,
         class_ids=class_ids,
         changed=_changed(kept, labels),
     )
@@ -175,10 +188,11 @@ def merged(
 
 
 def _changed(kept: Kept, labels: AuditLabels) -> tuple[int, ...]:
-    """Return the items whose label is another one than when the model was measured."""
+    """Return the items whose label is another one than when the model was measured, or gone."""
     ids, then, now = np.intersect1d(kept.then_ids, labels.item_ids, return_indices=True)
     was = _mapped(kept.then_classes[then], labels.targets)
-    return tuple(ids[was != labels.class_ids[now]].tolist())
+    gone = np.intersect1d(kept.then_ids, labels.without)
+    return tuple(np.union1d(ids[was != labels.class_ids[now]], gone).tolist())
 
 
 def _mapped(values: Ints, becomes: Mapping[int, int]) -> Ints:

@@ -20,8 +20,9 @@ Ints = NDArray[np.int64]
 class Price:
     """What was paid between two models: `labels`, and `seconds` of looking at images.
 
-    `seconds` is None where no time is known; labels without a time (from the API) count as long as
-    the mean of the others. Imported labels count, for they teach too, but took nobody's time.
+    `seconds` is None where no time is known; labels given on a page without a time (many at once,
+    or in review) count as long as the mean of the others. Labels that were imported, came from a
+    file, or by the API without a time count, for they teach too, but took nobody's time.
     """
 
     labels: int

@@ -31,6 +31,8 @@ def as_json(facts: Evaluation, more: int) -> dict[str, Any]:
         "model": _model(facts, facts.model),
         "against": _model(facts, facts.against),
         "audit_labels": len(facts.labels),
+        "audit_waiting": facts.waiting,
+        "audit_aside": facts.aside,
         "quality": _quality(facts, facts.quality) if facts.quality else None,
         "bought": _bought(facts.bought) if facts.bought else None,
         "stopping": _stopping(facts.stopping(more)),
@@ -84,6 +86,7 @@ def _quality(facts: Evaluation, quality: Quality) -> dict[str, Any]:
         ],
         "confusion": quality.table.tolist(),
         "labels_changed": len(quality.changed),
+        "labels_gone": sum(one.gone for one in quality.changed),
         "labels_changed_after_shown": sum(one.after for one in quality.changed),
         "accuracy_in_its_round": quality.accuracy_then,
         "n_in_its_round": quality.n_then,
@@ -109,10 +112,13 @@ def _rate(rate: Rate | None) -> dict[str, Any] | None:
 
 
 def _stopping(stopping: Stopping) -> dict[str, Any]:
-    expected = stopping.expected
+    expected, judged = stopping.expected, stopping.judged
     return {
         "points": [{"labels": p.labels, "accuracy": p.accuracy, "n": p.n} for p in stopping.points],
         "verdict": stopping.verdict,
+        "verdict_labels": judged.more if judged else None,
+        "verdict_gain": judged.gain if judged else None,
+        "verdict_gain_interval": [judged.low, judged.high] if judged else None,
         "why": stopping.why,
         "labels": expected.more if expected else None,
         "gain": expected.gain if expected else None,

@@ -11,7 +11,7 @@ from labeller.project import Project
 from labeller.services.audit_seal import Relabelled, relabelled
 from labeller.services.evaluation import confusion, log_loss
 from labeller.services.evaluation_audit import OnAudit
-from labeller.services.evaluation_calibration import Calibration, calibration, untempered
+from labeller.services.evaluation_calibration import Calibration, calibration
 from labeller.services.evaluation_scores import (
     ClassScore,
     Share,
@@ -29,8 +29,8 @@ class Quality:
     """How good a model is on the labelled audit items (at least one).
 
     `table` (C, C) is the confusion matrix, rows true, in the order of `scores`; `changed` are audit
-    items that carry another label than when the model was measured, and `accuracy_then` is what the
-    round measured.
+    items that carry another label than when the model was measured, or none, and `accuracy_then` is
+    what the round measured.
     """
 
     accuracy: Share
@@ -52,15 +52,13 @@ def quality(project: Project, model: OnAudit) -> Quality:
     score, bounds = macro_f1(table), macro_f1_interval(table, project.settings.seed)
     if score is None or bounds is None:
         raise ValueError("There is no audit item to measure on.")
-    temperature = float(model.model.metrics.get("temperature") or 1.0)
-    before = untempered(model.probs, temperature)
     return Quality(
         accuracy=share(int(model.right.sum()), len(model)),
         macro_f1=score,
         macro_f1_low=bounds[0],
         macro_f1_high=bounds[1],
         log_loss=log_loss(model.probs, model.truth),
-        calibration=calibration(before, model.probs, model.truth, temperature),
+        calibration=calibration(model.raw, model.probs, model.truth, model.temperature),
         scores=class_scores(table, model.class_ids),
         table=table,
         changed=tuple(relabelled(project, model.changed)),

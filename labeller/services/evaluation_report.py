@@ -19,21 +19,25 @@ from labeller.services.evaluation_compare import Bought, bought, price, seconds_
 from labeller.services.evaluation_quality import Quality, quality
 from labeller.services.split_check import SplitTest
 from labeller.services.stopping import Curve, Forecast, Measured, Verdict
-from store.records import ModelRecord, RoundRecord
+from store.records import ItemState, ModelRecord, RoundRecord
 
 ALPHA = 0.05  # of the tests on the splits together
+_UNLABELLED: tuple[ItemState, ...] = ("unlabelled", "flagged", "skipped")
 
 
 @dataclass(frozen=True, slots=True)
 class Stopping:
     """Whether more labels pay: `points` measured, the fitted `curve` and what it expects.
 
-    `why` says what is missing where there is no curve, or no label left to ask for.
+    `expected` is about the labels that were asked for, the `verdict` about those of `judged`, which
+    are more where few were asked for. `why` says what is missing where there is no curve, or no
+    label left to ask for.
     """
 
     points: tuple[Measured, ...]
     curve: Curve | None
     expected: Forecast | None
+    judged: Forecast | None
     verdict: Verdict | None
     why: str | None
 
@@ -52,7 +56,8 @@ class Evaluation:
 
     `models` are those not deleted, oldest first, with their `rounds`; `points` are all that were
     ever measured, by labels; `failed` says of models why what they predicted cannot be read.
-    `chosen` and `other` are `model` and `against` on the audit set.
+    `chosen` and `other` are `model` and `against` on the audit set, of which `waiting` items have
+    no label yet and `aside` were flagged or put aside.
     """
 
     project: Project
@@ -73,6 +78,8 @@ class Evaluation:
     shown: tuple[Shown, ...]
     labelled: int
     unlabelled: int
+    waiting: int
+    aside: int
 
     @property
     def names(self) -> dict[int, str]:
@@ -96,13 +103,19 @@ class Evaluation:
 
     def stopping(self, more: int) -> Stopping:
         """Say what the next `more` labels bring; no more than there are unlabelled items."""
-        curve, count = self.curve, min(more, self.unlabelled)
+        curve = self.curve
         if curve is None:
-            return Stopping(self.points, None, None, None, self._too_few())
-        if not count:
-            return Stopping(self.points, curve, None, None, "No unlabelled image is left.")
-        expected = stopping.forecast(curve, self.labelled, count, self.pace)
-        return Stopping(self.points, curve, expected, stopping.verdict(expected), None)
+            return Stopping(self.points, None, None, None, None, self._too_few())
+        if not self.unlabelled:
+            return Stopping(self.points, curve, None, None, None, "No unlabelled image is left.")
+        expected, judged = (
+            stopping.forecast(curve, self.labelled, count, self.pace)
+            for count in (
+                min(more, self.unlabelled),
+                stopping.horizon(more, self.unlabelled),
+            )
+        )
+        return Stopping(self.points, curve, expected, judged, stopping.verdict(judged), None)
 
     def _too_few(self) -> str:
         sizes = len({point.labels for point in self.points})
@@ -139,6 +152,7 @@ def evaluate(
         everything = unit.models.all()
         rounds = {one.id: one for one in unit.rounds.all()}
         counts = unit.items.count()
+        of_audit = {state: unit.items.page_count(state, None, "audit") for state in _UNLABELLED}
         opinions = unit.evidence.second_opinions(seen=cleaning.REASON)
     models = tuple(one for one in everything if one.deleted_at is None)
     model, against = _choose(models, model_id, against_id)
@@ -167,6 +181,8 @@ def evaluate(
         shown=tuple(shown(project)),
         labelled=counts.labelled,
         unlabelled=counts.askable,
+        waiting=of_audit["unlabelled"],
+        aside=of_audit["flagged"] + of_audit["skipped"],
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from scipy.special import ndtri
 
 Ints = NDArray[np.int64]
@@ -180,8 +181,9 @@ def macro_f1_interval(
     Returns
     -------
     (low, high) or None
-        None without an item. Where no item is wrong a bootstrap has no width: the lower bound is
-        then Wilson's of the accuracy.
+        None without an item. Where no item is wrong, or none right, a bootstrap has no width: the
+        bound on the open side is then Wilson's of the accuracy, which is macro-F1 where the right
+        answers are spread over the classes as labels and predictions are.
 
     References
     ----------
@@ -193,24 +195,58 @@ def macro_f1_interval(
         return None
     if int(np.trace(table)) == n:
         return wilson(n, n, confidence)[0], 1.0
-    rows, columns = np.nonzero(table)
-    counts, classes = table[rows, columns], len(table)
-    rng = np.random.default_rng(seed)
-    diagonal = np.flatnonzero(rows == columns)
-    # For each cell that is not empty: in which class' row and column it counts.
-    member = np.zeros((len(counts), classes))
-    np.add.at(member, (np.arange(len(counts)), rows), 1)
-    np.add.at(member, (np.arange(len(counts)), columns), 1)
-    scores: list[Floats] = []
-    step = max(1, CELLS // len(counts))
-    for start in range(0, draws, step):
-        drawn = rng.multinomial(n, counts / n, min(step, draws - start))
-        right = np.zeros((len(drawn), classes))
-        right[:, rows[diagonal]] = drawn[:, diagonal]
-        scores.append(_mean_f1(right, drawn @ member))
+    if not np.trace(table):
+        return 0.0, wilson(0, n, confidence)[1]
+    scores = [_mean_f1(one.right, one.rows + one.columns) for one in redrawn(table, seed, draws)]
     tail = (1 - confidence) / 2
     low, high = np.quantile(np.concatenate(scores), [tail, 1 - tail])
     return float(low), float(high)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Redrawn:
+    """S tables drawn anew, as sums: the diagonal `right`, `rows` and `columns`, each (S, C)."""
+
+    right: Floats
+    rows: Floats
+    columns: Floats
+
+
+def redrawn(table: Ints, seed: int, draws: int) -> Iterator[Redrawn]:
+    """Draw the items of a table anew with replacement, slice by slice.
+
+    Only cells that are not empty are drawn, a few million numbers at once: of hundreds of classes
+    most pairs never occur.
+
+    Parameters
+    ----------
+    table : array of int, shape (C, C)
+        With at least one item.
+    seed : int
+        The same seed gives the same draws.
+    draws : int
+        How many tables in all.
+    """
+    rows, columns = np.nonzero(table)
+    counts, classes = table[rows, columns], len(table)
+    rng = np.random.default_rng(seed)
+    diagonal = rows == columns
+    step = max(1, CELLS // max(len(counts), classes))
+    for start in range(0, draws, step):
+        drawn = rng.multinomial(counts.sum(), counts / counts.sum(), min(step, draws - start))
+        yield Redrawn(
+            _summed(drawn[:, diagonal], rows[diagonal], classes),
+            _summed(drawn, rows, classes),
+            _summed(drawn, columns, classes),
+        )
+
+
+def _summed(drawn: Ints, places: Ints, classes: int) -> Floats:
+    """Add up cells (S, m) by the class (m,) that each belongs to: (S, C)."""
+    member = csr_array(
+        (np.ones(len(places)), (places, np.arange(len(places)))), (classes, len(places))
+    )
+    return np.asarray((member @ drawn.T).T, np.float64)
 
 
 def _mean_f1(right: NDArray[Any], both: NDArray[Any]) -> Floats:

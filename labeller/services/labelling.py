@@ -11,6 +11,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from labeller.project import Project
+from labeller.services import second_opinions
 from labeller.services.emptiness import why_empty
 from store.records import EventKind, EventResult, EventSource, ItemRecord, NewEvent, QueueEntry
 from store.records_budget import BudgetRecord
@@ -50,7 +51,8 @@ def claim(project: Project, annotator: str, session: str, n: int) -> dict[str, A
     Returns
     -------
     dict
-        ``items`` (audit items come ``blind``: without suggestion and strategy), ``queue``,
+        ``items`` (audit items come ``blind``: without suggestion and strategy; so do those that
+        somebody else labelled and that are asked ``again``, which are not leased), ``queue``,
         ``budget``, ``round``, ``lease_seconds``, and ``empty``: None, or why there are no items.
     """
     settings = project.settings
@@ -58,19 +60,28 @@ def claim(project: Project, annotator: str, session: str, n: int) -> dict[str, A
         unit.annotators.ensure(annotator)
         # Without a class nothing can be labelled: then nobody is to hold an item.
         wanted = n if unit.classes.all() else 0
+        again = second_opinions.due(unit, settings, annotator, wanted)
         entries = unit.queue.claim(
-            annotator, session, wanted, settings.lease_seconds, settings.label_price
+            annotator,
+            session,
+            wanted - 1 if again and wanted > 1 else wanted,
+            settings.lease_seconds,
+            settings.label_price,
         )
-        items = unit.items.many([entry.item_id for entry in entries])
+        empty = None if entries else why_empty(project, unit)
+        stopped = empty is not None and empty["reason"] in second_opinions.STOPPED
+        again = [] if stopped else again[: wanted - len(entries)]
+        items = unit.items.many([*(entry.item_id for entry in entries), *again])
         suggestions = _suggestions(unit, entries)
         return {
             "items": [
                 _item(project, items[entry.item_id], entry, suggestions.get(entry.item_id))
                 for entry in entries
-            ],
+            ]
+            + [_item(project, items[item_id], None, None) for item_id in again],
             **_meters(project, unit),
             "lease_seconds": settings.lease_seconds,
-            "empty": None if entries else why_empty(project, unit),
+            "empty": None if again else empty,
         }
 
 
@@ -203,18 +214,20 @@ def _queue_round(unit: Unit) -> int | None:
 def _item(
     project: Project,
     item: ItemRecord,
-    entry: QueueEntry,
+    entry: QueueEntry | None,
     suggestion: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """Return one claimed item; a blind one shows neither suggestion nor strategy."""
+    """Return one item; a blind one, as without a place in the queue, shows no suggestion."""
+    blind = entry is None or entry.blind
     return {
         "item": item.id,
         "name": item_name(item),
         "width": item.width,
         "height": item.height,
-        "blind": entry.blind,
-        "suggestion": None if entry.blind else suggestion,
-        "strategy": None if entry.blind else entry.strategy,
+        "blind": blind,
+        "again": entry is None,
+        "suggestion": None if blind else suggestion,
+        "strategy": None if entry is None or entry.blind else entry.strategy,
         "image": image_url(project, item),
     }
 

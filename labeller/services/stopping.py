@@ -13,7 +13,8 @@ Floats = NDArray[np.floating[Any]]
 Verdict = Literal["go_on", "stop", "unclear"]
 
 LEAST_POINTS = 4  # different numbers of labels: three would fit any such curve exactly
-WORTH = 0.005  # a batch that brings less than this share of accuracy is hardly worth its labels
+WORTH = 0.005  # as many labels as HORIZON that bring less accuracy than this are hardly worth it
+HORIZON = 200  # a verdict on fewer labels would be to stop, whatever the curve: few bring little
 EXPONENTS = np.geomspace(0.05, 3.0, 60)
 DRAWS = 400
 
@@ -182,12 +183,21 @@ def forecast(curve: Curve, labels: int, more: int, pace: float | None) -> Foreca
     return Forecast(labels, more, gain, low, high, None if pace is None else pace * more)
 
 
+def horizon(more: int, unlabelled: int) -> int:
+    """Return how many of the labels to come a verdict is about, of which `more` are asked for.
+
+    At least `HORIZON`, or all that are left to give.
+    """
+    return min(max(more, HORIZON), unlabelled)
+
+
 def verdict(expected: Forecast, worth: float = WORTH) -> Verdict:
     """Advise: go on, stop, or say that the curve cannot tell.
 
     Parameters
     ----------
     expected : Forecast
+        Of as many labels as :func:`horizon` says.
     worth : float
         The least gain that the labels are worth.
 

@@ -131,8 +131,7 @@ def _quality(facts: Evaluation, quality: Quality) -> None:
             help=explained,
             border=True,
         )
-    waiting = _waiting(facts)
-    st.caption(words.how_known(facts, quality, waiting))
+    st.caption(words.how_known(facts, quality))
     if any(check.differs for check in facts.splits):
         st.caption("The splits differ in their classes: see Splits at the end of this page.")
 
@@ -163,12 +162,6 @@ def _tiles(quality: Quality) -> tuple[tuple[str, str, str, str], ...]:
             "15 bins), after temperature scaling.",
         ),
     )
-
-
-def _waiting(facts: Evaluation) -> int:
-    """Return how many items of the audit set have no label yet."""
-    with facts.project.store.read() as unit:
-        return unit.items.page_count("unlabelled", None, "audit")
 
 
 def _bought(facts: Evaluation) -> None:
@@ -251,10 +244,9 @@ def _stopping(facts: Evaluation, dark: bool) -> None:
 
 def _advice(facts: Evaluation, advice: Stopping) -> None:
     """Say what the next labels bring, and how far annotators agree."""
-    if advice.expected is not None and advice.verdict is not None:
+    if advice.expected and advice.judged and advice.verdict:
         st.markdown(f"**{words.next_labels(advice.expected)}**")
-        title, reason = words.VERDICTS[advice.verdict]
-        st.markdown(f"**{title}** {reason}")
+        st.markdown(words.verdict(advice.judged, advice.verdict))
         st.caption(
             "From an inverse power law through all measured rounds, each weighted by its "
             "binomial error; ± is half of the 95 % band."
@@ -266,5 +258,6 @@ def _advice(facts: Evaluation, advice: Stopping) -> None:
     else:
         st.caption(
             "The agreement between annotators, a ceiling for any model, is unknown: no image "
-            "was labelled by two of them."
+            "was labelled by two of them. With `second_opinions` on the Settings page a share of "
+            "the labelled images is put to a second one, blind."
         )

@@ -13,17 +13,12 @@ from labeller.services.stopping import WORTH, Forecast, Verdict
 from labeller.ui import view
 from store.records import ModelRecord
 
-VERDICTS: dict[Verdict, tuple[str, str]] = {
-    "go_on": ("Go on.", "A batch like the next is expected to pay."),
-    "stop": (
-        "Stopping is reasonable.",
-        f"Even at best the next batch brings less than {100 * WORTH:.1f} points.",
-    ),
-    "unclear": (
-        "Not clear yet.",
-        f"Less than {100 * WORTH:.1f} points are expected, but more is possible. "
-        f"More labels in the audit set would tell.",
-    ),
+VERDICTS: dict[Verdict, str] = {
+    "go_on": "**Go on.** The next {labels} are expected to bring {worth} points or more.",
+    "stop": "**Stopping is reasonable.** Even at best the next {labels} bring less than {worth} "
+    "points.",
+    "unclear": "**Not clear yet.** The next {labels} are expected to bring less than {worth} "
+    "points, but more is possible. More labels in the audit set would tell.",
 }
 SEAL = (
     "**These are audit images.** Seeing where the model is wrong opens the seal a little: a label "
@@ -57,23 +52,17 @@ def model_title(facts: Evaluation, model: ModelRecord) -> str:
     return f"Round {record.number} · {view.count(record.labels, 'label')} · {made}{used}"
 
 
-def how_known(facts: Evaluation, quality: Quality, waiting: int) -> str:
-    """Say what the numbers were measured on.
-
-    Parameters
-    ----------
-    facts : Evaluation
-    quality : Quality
-    waiting : int
-        Items of the audit set that have no label yet.
-    """
+def how_known(facts: Evaluation, quality: Quality) -> str:
+    """Say what the numbers were measured on."""
     n = quality.accuracy.n
     text = (
         f"Measured on {view.count(n, 'labelled image')} of the audit set: drawn at random, "
         f"labelled without a suggestion, never trained on."
     )
-    if waiting:
-        text += f" {waiting:,} more of the audit set wait for a label."
+    if facts.waiting:
+        text += f" {facts.waiting:,} more of the audit set wait for a label."
+    if facts.aside:
+        text += f" {facts.aside:,} of it were flagged or put aside and do not count."
     left_out = len(facts.labels) - n
     if left_out > 0:
         text += f" {left_out:,} labelled ones were never predicted by this model and do not count."
@@ -87,20 +76,21 @@ def how_known(facts: Evaluation, quality: Quality, waiting: int) -> str:
 
 
 def changed(quality: Quality) -> str | None:
-    """Say how many audit labels changed since the model was measured; None when none did."""
+    """Say how many audit labels changed or went since the model was measured; None if none did."""
     number = len(quality.changed)
     if not number:
         return None
     after = sum(one.after for one in quality.changed)
+    gone = sum(one.gone for one in quality.changed)
     verb = "has" if number == 1 else "have"
-    text = (
-        f"{view.count(number, 'audit label')} {verb} changed since this model was measured. The "
-        f"numbers below go by the labels of now."
-    )
+    text = f"{view.count(number, 'audit label')} {verb} changed since this model was measured"
+    if gone:
+        text += f", of which {gone:,} {'was' if gone == 1 else 'were'} taken away"
+    text += ". The numbers below go by the labels of now."
     if after:
         text += (
-            f" {after:,} of them changed after its mistakes had been shown: to that extent the "
-            f"numbers may be too good."
+            f" {after:,} of them changed after mistakes of a model had been shown: to that extent "
+            f"the numbers may be too good."
         )
     return text
 
@@ -151,6 +141,12 @@ def next_labels(expected: Forecast) -> str:
         f"The next {view.count(expected.more, 'label')}{time}, "
         f"{points(expected.gain)} ± {100 * expected.half_width:.1f} points"
     )
+
+
+def verdict(judged: Forecast, found: Verdict) -> str:
+    """Say whether to go on, and about how many labels that is said, in Markdown."""
+    labels = view.count(judged.more, "label")
+    return VERDICTS[found].format(labels=labels, worth=f"{100 * WORTH:.1f}")
 
 
 def agreed(found: Agreement, quality: Quality | None) -> str:

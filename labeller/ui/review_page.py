@@ -76,6 +76,18 @@ def summary(found: Review, now: float) -> str:
     return text
 
 
+def unjudged(found: Review) -> str | None:
+    """Say how many labels no model could judge, why, and the mend; None when there are none."""
+    if not found.unjudged:
+        return None
+    return (
+        f"{view.count(found.unjudged, 'label')} could not be judged, only compared with "
+        f"near-duplicates: the models that were not to see them had no other label of their class "
+        f"to learn from, or of one class only. Label more images of rare classes, from other "
+        f"groups, and search again."
+    )
+
+
 def _search(project: Project, text: str) -> None:
     with project.store.read() as unit:
         running = bool(unit.jobs.active(cleaning.KIND))
@@ -121,6 +133,8 @@ def _deciding(root: str) -> None:
     waiting = [one for one in wanted if one.decision is None and one.item.id not in passed]
     total, left = len(found.suspects), len(found.open)
     st.progress((total - left) / total if total else 1.0, summary(found, time.time()))
+    if (note := unjudged(found)) is not None:
+        st.caption(note)
     done = _done(found)
     if waiting:
         review_suspect.show(project, waiting[0], classes, done)
@@ -150,7 +164,7 @@ def _wanted(found: Review) -> list[Suspect]:
         label_visibility="collapsed",
     )
     wanted = by_kind.get(str(kind), by_kind[ALL])
-    return sorted(wanted, key=lambda one: -one.loss) if kind == cleaning.LOSS else wanted
+    return sorted(wanted, key=lambda one: -(one.loss or 0.0)) if kind == cleaning.LOSS else wanted
 
 
 def _done(found: Review) -> list[Done]:

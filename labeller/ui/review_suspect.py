@@ -55,11 +55,13 @@ def show(
 
 def _question(one: Suspect, classes: Mapping[int, ClassRecord]) -> None:
     """Say what the label is, what the models think, and why that matters."""
-    label, suggested = (classes[i].name for i in (one.label, one.suggested))
-    st.markdown(f"#### Is this really **{escape_markdown(label)}**?")
-    if one.suggested != one.label:
-        share = view.percent(one.confidence, 0)
-        st.markdown(f"The models think **{escape_markdown(suggested)}** ({share}).")
+    label = escape_markdown(classes[one.label].name)
+    st.markdown(f"#### Is this really **{label}**?")
+    if one.suggested is None or one.confidence is None:
+        st.markdown("The models had no label of this class to compare with, or of this class only.")
+    elif one.suggested != one.label:
+        suggested = escape_markdown(classes[one.suggested].name)
+        st.markdown(f"The models think **{suggested}** ({view.percent(one.confidence, 0)}).")
     for kind in one.kinds:
         if kind != cleaning.LOSS or len(one.kinds) == 1:
             st.caption(WHY[kind])
@@ -82,7 +84,7 @@ def _classes(
         args=(project, one, "keep"),
     )
     possible = [c.id for c in classes.values() if not c.archived and c.id != one.label]
-    against = next((i for i in (one.suggested, other) if i in possible), None)
+    against = next((i for i in (one.suggested, other) if i is not None and i in possible), None)
     if against is not None:
         st.button(
             f"It is {escape_markdown(classes[against].name)}",

@@ -43,7 +43,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "seed",
     ),
     "Splits": ("audit_share", "valid_share", "leak_distance"),
-    "Labelling": ("key_interval_ms", "lease_seconds"),
+    "Labelling": ("second_opinions", "key_interval_ms", "lease_seconds"),
     "Images": ("watch_folder", "card_pixels", "thumbnail_pixels", "max_image_pixels"),
     "Machine": ("workers", "start_workers", "token_hours"),
 }

@@ -277,7 +277,9 @@ def finished_line(job: JobRecord) -> str:
     if job.kind == "export_model" and result:
         return f"Model {result['model']} is exported: {count(len(result['files']), 'file')}."
     if job.kind == "cleaning" and result:
-        return f"Search done: {count(len(result['suspects']), 'doubtful label')}."
+        unjudged = int(result.get("unjudged", 0))
+        rest = f", {count(unjudged, 'label')} could not be judged" if unjudged else ""
+        return f"Search done: {count(len(result['suspects']), 'doubtful label')}{rest}."
     return f"{job.kind.capitalize()} is done."
 
 

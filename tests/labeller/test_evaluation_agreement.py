@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
@@ -72,3 +74,42 @@ def test_kappa_at_its_ends() -> None:
     # 20 of 20 agree: Wilson's lower bound 0.8389, and chance is one half
     assert low == pytest.approx((wilson(20, 20)[0] - 0.5) / 0.5)
     assert module.kappa(np.array([[0, 5], [5, 0]])) == -1.0
+
+
+@pytest.mark.parametrize(
+    ("table", "agreed", "chance"),
+    [
+        ([[0, 1], [0, 0]], 0, 0.0),  # one item, two opinions
+        ([[0, 5], [0, 0]], 0, 0.0),  # the one says always this, the other always that
+        ([[0, 5], [5, 0]], 0, 0.5),
+        ([[9, 1], [0, 0]], 9, 0.9),  # the first says always the same
+    ],
+)
+def test_kappa_of_little_evidence_has_a_width(
+    table: list[list[int]], agreed: int, chance: float
+) -> None:
+    counts = np.array(table)
+    low, high = module.kappa_interval(counts)
+    assert low is not None
+    assert high is not None
+    least, most = ((share - chance) / (1 - chance) for share in wilson(agreed, counts.sum()))
+    assert high >= most - 1e-9
+    assert low <= max(-1.0, least) + 1e-9
+    assert low <= (module.kappa(counts) or 0.0) < high
+
+
+def test_kappa_of_many_classes_draws_the_cells_that_there_are() -> None:
+    """Of 2,000 classes all cells of all draws were 30 GiB; 3,000 items fill 3,000 of them."""
+    rng = np.random.default_rng(0)
+    first = rng.integers(0, 2_000, 3_000)
+    second = np.where(rng.random(3_000) < 0.7, first, rng.integers(0, 2_000, 3_000))
+    table = np.zeros((2_000, 2_000), np.int64)
+    np.add.at(table, (first, second), 1)
+    tracemalloc.start()
+    low, high = module.kappa_interval(table)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert low is not None
+    assert high is not None
+    assert low < (module.kappa(table) or 0.0) < high
+    assert peak < 1e9

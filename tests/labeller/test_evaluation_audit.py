@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from labeller.errors import EvaluationError
 from labeller.project import Project, create_project
 from labeller.services import audit_files, audit_seal, classes
+from labeller.services.evaluation import calibration_error
 from labeller.services.evaluation_audit import audit_labels, merged, on_audit
+from labeller.services.evaluation_quality import quality
 from store.records import NewEvent
 from tests.audits import add_items, add_model, give, probabilities
 
@@ -66,6 +69,21 @@ def test_a_merge_adds_up_and_a_rename_changes_nothing(project: Project) -> None:
     assert found.predicted.tolist() == [1, 1, 1]
     assert found.right.tolist() == [False, True, True]
     assert found.changed == (), "a merge changes no label"
+
+
+def test_before_the_temperature_classes_were_apart(project: Project) -> None:
+    """What the columns of two merged classes were before is not what their sum would have been."""
+    items, (cat, dog, owl) = ids(project), class_ids(project)
+    give(project, items, [cat, dog, owl] * 2)
+    logits = np.random.default_rng(0).normal(0, 2, (6, 3))
+    model = add_model(project, items, softmax(logits / 2, axis=1), 10, temperature=2.0)
+    classes.merge(project, owl, dog)
+    found = on_audit(project, model, audit_labels(project))
+    first, *others = softmax(logits, axis=1).T
+    np.testing.assert_allclose(found.raw, np.stack([first, sum(others)], axis=1), atol=1e-6)
+    measured = quality(project, found)
+    assert measured.calibration.temperature == 2.0
+    assert measured.calibration.ece_before == calibration_error(found.raw, found.truth)
 
 
 def test_a_class_added_since_cannot_be_predicted(project: Project) -> None:
@@ -139,13 +157,33 @@ def test_a_relabelled_item_is_noticed_and_after_what(project: Project) -> None:
     assert [one.annotator for one in audit_seal.shown(project)] == ["anna", "ben"]
 
 
+def test_a_label_taken_away_is_noticed_and_after_what(project: Project) -> None:
+    items, (cat, dog, owl) = ids(project), class_ids(project)
+    give(project, items[:5], [cat, cat, cat, cat, owl])
+    give(project, items[5:], [dog])
+    give(project, items[5:], [cat])
+    model = add_model(project, items, probabilities([1] * 6, 3), 10)
+    audit_seal.note_shown(project, "anna", model.id)
+    with project.store.write() as unit:
+        gone = [NewEvent("c", "clear", items[0]), NewEvent("f", "flag", items[1])]
+        undone = [NewEvent(f"u{i}", "undo", undoes=f"anna-{i}-{cat}") for i in (items[2], items[5])]
+        unit.labels.record("anna", "s", "page", [*gone, *undone], 1.0)
+    classes.archive(project, owl)
+    found = on_audit(project, model, audit_labels(project))
+    assert found.item_ids.tolist() == [items[3], items[5]]
+    assert found.changed == (*items[:3], items[5]), "an archived class takes no label away"
+    told = audit_seal.relabelled(project, found.changed)
+    assert [one.gone for one in told] == [True, True, True, False]
+    assert all(one.after for one in told), "an undo brings back an older label, but later"
+
+
 def test_a_label_taken_away_and_given_back_is_no_change(project: Project) -> None:
     items, (cat, *_) = ids(project), class_ids(project)
     give(project, items[:1], [cat])
     model = add_model(project, items, probabilities([1] * 6, 3), 10)
     with project.store.write() as unit:
         unit.labels.record("anna", "s", "page", [NewEvent("c", "clear", items[0])], 1.0)
-    assert on_audit(project, model, audit_labels(project)).changed == ()
+    assert on_audit(project, model, audit_labels(project)).changed == (items[0],)
     give(project, items[:1], [cat], annotator="ben")
     found = on_audit(project, model, audit_labels(project))
     assert (len(found), found.changed) == (1, ())

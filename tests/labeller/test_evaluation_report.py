@@ -156,7 +156,13 @@ def test_advice_needs_four_rounds_and_stops_with_the_images(project: Project) ->
     assert advice.expected is not None
     assert advice.expected.more == 10
     assert advice.expected.seconds == pytest.approx(20.0)
+    assert advice.judged is not None
+    assert advice.judged.more == 20, "all that are left"
     assert advice.verdict in ("go_on", "unclear")
+    assert evaluate(project).stopping(1).verdict == advice.verdict
+    told = as_json(facts, 10)["stopping"]
+    assert (told["labels"], told["verdict_labels"]) == (10, 20)
+    assert "20 labels" in run("evaluate", project.root, "--labels", 10).output
     assert facts.stopping(10_000).expected.more == 20  # type: ignore[union-attr]
     with project.store.read() as unit:
         free = [int(i) for i in unit.items.ids(state="unlabelled")]

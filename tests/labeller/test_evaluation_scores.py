@@ -104,6 +104,9 @@ def test_no_error_is_not_certainty() -> None:
     table = np.diag([5, 15])
     assert scores.macro_f1_interval(table) == (scores.wilson(20, 20)[0], 1.0)
     assert scores.macro_f1_interval(np.zeros((2, 2), np.int64)) is None
+    for wrong in ([[0, 1], [0, 0]], [[0, 5], [5, 0]]):
+        table = np.array(wrong)
+        assert scores.macro_f1_interval(table) == (0.0, scores.wilson(0, table.sum())[1])
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,18 @@ def test_the_verdict_weighs_gain_and_band(gain: float, high: float, verdict: str
     assert stopping.verdict(Forecast(600, 200, gain, -0.01, high, None)) == verdict
 
 
+def test_a_verdict_on_a_small_batch_looks_as_far_as_on_a_larger_one() -> None:
+    """One label brings next to nothing even on a steep curve: that is no reason to stop."""
+    curve = stopping.fit(points(10_000))
+    assert curve is not None
+    assert stopping.verdict(stopping.forecast(curve, 600, 1, None)) == "stop"
+    for more in (1, 20, 200):
+        judged = stopping.forecast(curve, 600, stopping.horizon(more, 5_000), None)
+        assert (judged.more, stopping.verdict(judged)) == (200, "go_on")
+    assert stopping.horizon(300, 5_000) == 300
+    assert stopping.horizon(1, 30) == stopping.horizon(300, 30) == 30
+
+
 def test_a_forecast_knows_how_long_it_takes() -> None:
     curve = stopping.fit(points(400))
     assert curve is not None

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from labeller.errors import CleaningError
 from labeller.project import Project, create_project
+from labeller.services import classes as edited
 from labeller.services import cleaning
 from labeller.services.cleaning import Review
 from labeller.services.evaluation_report import evaluate
@@ -28,7 +30,7 @@ def project(tmp_path: Path) -> Project:
 
 def classes(project: Project) -> tuple[int, int]:
     with project.store.read() as unit:
-        cat, dog = (one.id for one in unit.classes.all())
+        cat, dog, *_ = (one.id for one in unit.classes.all())
     return cat, dog
 
 
@@ -57,6 +59,7 @@ def items_of(found: Review) -> list[int]:
 
 
 def test_what_was_kept_is_not_asked_about_again(project: Project) -> None:
+    cat, dog = classes(project)
     first = search(project, {"item": 1}, {"item": 2}, {"item": 3})
     for one, decision in zip(first.suspects, ("keep", "keep", "flag"), strict=True):
         cleaning.decide(project, one, decision, "ben")  # type: ignore[arg-type]
@@ -65,9 +68,8 @@ def test_what_was_kept_is_not_asked_about_again(project: Project) -> None:
     assert items_of(again) == [2]
     assert again.confirmed == 1
     with project.store.write() as unit:  # the label that was kept gives way to another
-        dog = NewEvent("d", "label", 1, classes(project)[1])
-        unit.labels.record("anna", "s", "page", [dog], 1.0)
-    third = search(project, {"item": 1, "label": classes(project)[1]})
+        unit.labels.record("anna", "s", "page", [NewEvent("d", "label", 1, dog)], 1.0)
+    third = search(project, {"item": 1, "label": dog, "suggested": cat})
     assert (items_of(third), third.confirmed) == ([1], 0)
 
 
@@ -83,6 +85,55 @@ def test_decisions_are_listed_by_who_and_when_and_are_no_new_labels(project: Pro
     assert now.outdated == 0
     give(project, [5], [classes(project)[1]])
     assert seen(project).outdated == 1
+
+
+def test_two_reviewers_do_not_overwrite_each_other(project: Project) -> None:
+    found = search(project, {"item": 1}, {"item": 2}, {"item": 3})
+    cleaning.decide(project, found.suspects[1], "flag", "ben")
+    cleaning.decide(project, found.suspects[0], "relabel", "anna")
+    for decision in ("keep", "put_aside"):
+        with pytest.raises(CleaningError, match="Image 1 was changed meanwhile by anna"):
+            cleaning.decide(project, found.suspects[0], decision, "ben")
+    with project.store.read() as unit:
+        label = unit.labels.current(1)
+        assert label is not None
+        assert (label.class_name, label.annotator) == ("dog", "anna")
+        assert len(unit.labels.history(1)) == 3, "nothing was recorded"
+    now = seen(project)
+    (mine,) = now.decided_by("ben")
+    cleaning.undo(project, mine.keys, "ben")
+    assert [one.item.id for one in seen(project).decided_by("anna")] == [1]
+
+
+def test_what_was_labelled_elsewhere_meanwhile_is_not_decided_on(project: Project) -> None:
+    _, dog = classes(project)
+    give(project, [3], [dog])
+    alike = {"item": 2, "kinds": [cleaning.TWIN], "twin": 3}
+    found = search(project, {"item": 1}, alike, {"item": 4})
+    give(project, [1], [dog])
+    cleaning.decide(project, found.suspects[2], "keep", "ben")
+    with pytest.raises(CleaningError, match="Image 1 was changed meanwhile, so"):
+        cleaning.decide(project, found.suspects[0], "flag", "ben")
+    with project.store.write() as unit:  # the two agree by now
+        unit.labels.record("anna", "s", "page", [NewEvent("c", "clear", 3)], 1.0)
+    with pytest.raises(CleaningError, match="Image 2 was changed"):
+        cleaning.decide(project, found.suspects[1], "keep", "ben")
+
+
+def test_undo_takes_back_the_last_decision_alone(project: Project) -> None:
+    """As two tabs could leave it before: ben's word upon anna's."""
+    (one,) = search(project, {"item": 1}).suspects
+    first = cleaning.decide(project, one, "relabel", "anna")
+    kept = NewEvent("late", "label", 1, classes(project)[0], reason=cleaning.KEPT)
+    with project.store.write() as unit:
+        unit.labels.record("ben", "s", "page", [kept], 1.0)
+    (now,) = seen(project).decided_by("ben")
+    assert now.keys == ("late",)
+    cleaning.undo(project, now.keys, "ben")
+    (now,) = seen(project).decided_by("anna")
+    assert now.keys == first
+    cleaning.undo(project, now.keys, "anna")
+    assert seen(project).suspects[0].decision is None
 
 
 def test_twins_that_are_labelled_alike_by_now_are_no_suspects(project: Project) -> None:
@@ -103,6 +154,25 @@ def test_twins_that_are_labelled_alike_by_now_are_no_suspects(project: Project) 
     cleaning.undo(project, now.suspects[0].keys, "ben")
     assert items_of(seen(project)) == [1, 2, 3]
     assert seen(project).suspects[2].twin == 2
+
+
+def test_what_the_models_suggested_may_be_the_same_class_by_now(project: Project) -> None:
+    cat, dog = classes(project)
+    (owl,) = edited.add(project, ["owl"])
+    give(project, [3], [owl.id])
+    found = search(
+        project,
+        {"item": 1, "kinds": [cleaning.LABEL_ERROR, cleaning.LOSS]},
+        {"item": 2, "kinds": [cleaning.LOSS, cleaning.TWIN], "twin": 3},
+        {"item": 4, "suggested": owl.id},
+    )
+    assert items_of(found) == [1, 2, 4]
+    edited.merge(project, cat, dog)
+    now = seen(project)
+    assert items_of(now) == [2, 4]
+    assert (now.suspects[0].kinds, now.suspects[0].label) == ((cleaning.TWIN,), dog)
+    edited.undo_last_change(project)
+    assert items_of(seen(project)) == [1, 2, 4]
 
 
 def test_keeping_a_label_is_no_agreement_between_annotators(project: Project) -> None:

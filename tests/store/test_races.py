@@ -63,6 +63,25 @@ def test_processes_never_claim_the_same_item_or_overspend(store: Store, url: str
         assert unit.items.count().labelled == 50
 
 
+def test_who_holds_the_labels_reads_what_stays(store: Store) -> None:
+    ids = fill(store, items=20)
+    cat = class_id(store, "cat")
+
+    def first(number: int) -> int:
+        given = 0
+        for item_id in ids:
+            with store.write() as unit:
+                unit.labels.hold()
+                if unit.labels.current(item_id) is None:
+                    mine = [label(f"{number}-{item_id}", item_id, cat)]
+                    (result,) = unit.labels.record(f"a{number}", None, "cli", mine, 1.0)
+                    given += 1
+                    assert result.status == "accepted", "somebody came between"
+        return given
+
+    assert sum(together(first)) == len(ids)
+
+
 def test_the_budget_is_never_overspent(store: Store, url: str) -> None:
     ids = fill(store, items=120)
     cat = class_id(store, "cat")

@@ -21,7 +21,7 @@ from labeller.services.evaluation_report import evaluate
 from labeller.services.evaluation_scores import Share
 from labeller.ui import evaluation_class_plots, evaluation_details, evaluation_plots
 from labeller.ui import evaluation_words as words
-from store.records import ModelRecord
+from store.records import ModelRecord, NewEvent
 from tests import browser as browsers
 from tests.audits import add_model, give, probabilities
 from tests.browser import RunningApp
@@ -128,6 +128,8 @@ def test_a_lead_gets_all_answers_from_one_page(open_app: Run, project: Project) 
     assert "was labelled by two of them" in text
     app.number_input(key="evaluation_more").set_value(3).run()
     assert "The next 3 labels, about 6 s, " in said(app)
+    left = evaluate(project).unlabelled
+    assert f"The next {left} labels are expected to bring" in said(app), "what the advice is about"
 
 
 def test_another_model_is_compared(open_app: Run, project: Project) -> None:
@@ -170,9 +172,22 @@ def test_a_label_changed_after_that_is_told(open_app: Run, project: Project) -> 
     give(project, audit(project)[:1], [ids(project)[1]])
     text = said(open_app(project, "evaluation"))
     assert "1 audit label has changed since this model was measured." in text
-    assert "1 of them changed after its mistakes had been shown" in text
+    assert "1 of them changed after mistakes of a model had been shown" in text
     n = len(audit(project))
     assert f"Its own round measured {100 * (n - 1) / n:.1f}" in text
+
+
+def test_a_label_taken_away_after_that_is_told(open_app: Run, project: Project) -> None:
+    last = evaluated(project)
+    audit_seal.note_shown(project, "anna", last.id)
+    flag, skip = audit(project)[:2]
+    with project.store.write() as unit:
+        aside = [NewEvent("f", "flag", flag), NewEvent("s", "skip", skip)]
+        unit.labels.record("anna", "s", "page", aside, 1.0)
+    text = said(open_app(project, "evaluation"))
+    assert "2 audit labels have changed since this model was measured, of which 2 were" in text
+    assert "2 of them changed after mistakes of a model had been shown" in text
+    assert "2 of it were flagged or put aside and do not count" in text
 
 
 def test_frequent_confusions_are_offered_by_a_button(open_app: Run, project: Project) -> None:

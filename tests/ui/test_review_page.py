@@ -144,6 +144,19 @@ def test_a_decision_that_is_refused_says_why(open_app: Run, project: Project) ->
     assert label_of(project, 2) == "cat"
 
 
+def test_of_two_tabs_the_second_is_told_and_shows_what_is_there(
+    open_app: Run, project: Project
+) -> None:
+    searched(project)
+    app, other = open_app(project, "review"), open_app(project, "review")
+    other.button(key="review_relabel").click().run()
+    app.button(key="review_flag").click().run()
+    assert any("Image 2 was changed meanwhile by anna" in error.value for error in app.error)
+    assert label_of(project, 2) == "dog"
+    assert any("Looks the same" in text.value for text in app.caption), "the next one is shown"
+    assert app.button(key="review_undo").label == "Undo: relabelled"
+
+
 def test_an_undo_that_fails_stays_offered(
     open_app: Run, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +175,27 @@ def test_an_undo_that_fails_stays_offered(
     app.button(key="review_undo").click().run()
     assert label_of(project, 2) == "cat"
     assert app.button(key="review_undo").disabled
+
+
+def test_labels_that_could_not_be_judged_are_told(open_app: Run, project: Project) -> None:
+    searched(project)
+    app = open_app(project, "review")
+    assert not any("could not be judged" in text.value for text in app.caption)
+    with project.store.write() as unit:
+        cat, _ = (one.id for one in unit.classes.all())
+        alike = {"item": 3, "label": cat, "kinds": [cleaning.TWIN], "twin": 4}
+        blank = dict.fromkeys(("suggested", "confidence", "loss"))
+        unit.jobs.add(cleaning.KIND, {}, exclusive=True)
+        job = unit.jobs.claim("here", 1)
+        assert job is not None
+        result = {"suspects": [alike | blank], "checked": 8, "unjudged": 2, "at": time.time()}
+        unit.jobs.finish(job.id, "done", result)
+    app = open_app(project, "review")
+    assert any("2 labels could not be judged" in text.value for text in app.caption)
+    assert any("no label of this class to compare" in text.value for text in app.markdown)
+    app.button(key="review_relabel").click().run()
+    assert not app.exception
+    assert label_of(project, 3) == "dog", "what the other image is labelled"
 
 
 @pytest.fixture

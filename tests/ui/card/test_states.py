@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import expect
 
 from labeller.project import Project, create_project
-from labeller.services import budget
+from labeller.services import budget, labelling
+from labeller.services.labelling import Act
 from store.records import NewQueueEntry
 from tests.cards import CLASSES, Card, events_of, labels_of, until
 
@@ -128,6 +129,23 @@ def test_what_others_hold_is_said_and_comes_back(project_of: Make, card_of: Open
     with project.store.write() as unit:
         unit.queue.release("elsewhere")
     card.ready()
+
+
+def test_what_another_labelled_comes_blind_and_without_a_word(
+    project_of: Make, card_of: Open
+) -> None:
+    project = project_of(items=3, suggest=True, second_opinions=1.0)
+    labelling.record(project, "eve", "elsewhere", "page", [Act("e", "label", 1, "dog")])
+    card = card_of(project).ready()
+    seen = card.press("1", "1")
+    assert seen == ["0001.jpg", "0002.jpg"]
+    card.ready()
+    assert card.name == "0000.jpg"
+    card.page.keyboard.press("1")
+    until(lambda: events_of(project)["label"] == 4, "the second opinion")
+    expect(card.part("emptyTitle")).to_be_visible()
+    assert "second opinion" not in (card.part("noteText").text_content() or "")
+    assert labels_of(project)["0000.jpg"] == "dog", "the first label counts"
 
 
 @pytest.mark.slow

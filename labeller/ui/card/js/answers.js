@@ -35,7 +35,7 @@ export class Answers {
   acknowledged({ about, event, session }, result) {
     const { card } = this;
     card.supply.acknowledged(about.item.item);
-    if (result.status === "second_opinion") {
+    if (result.status === "second_opinion" && !about.item.again) {
       card.say(`${about.item.name} had a label already; yours is kept as a second opinion.`);
     }
     if (result.status !== "refused") return;

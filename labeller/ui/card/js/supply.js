@@ -170,7 +170,7 @@ export class Supply {
       return;
     }
     this.sureAt = Date.now();
-    const leased = this.queue.filter(({ item }) => !this.kept.has(item)).length;
+    const leased = this.queue.filter(({ item, again }) => !again && !this.kept.has(item)).length;
     if (answer.renewed < leased) this.claimNow(); // some were lost while the page slept
     this.changed(answer);
   }
