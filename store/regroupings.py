@@ -260,12 +260,20 @@ class Regroupings(Repository):
         )
         return [as_record(RegroupedItemRecord, row) for row in self._connection.execute(query)]
 
-    def declined(self) -> list[tuple[int, int, int]]:
-        """Return what was taken back: regrouping, item, and the oldest item of the group."""
-        query = select(
-            RegroupedItem.regrouping_id, RegroupedItem.item_id, RegroupedItem.anchor_id
-        ).where(RegroupedItem.undone_at.is_not(None))
-        return [(run, item, anchor) for run, item, anchor in self._connection.execute(query)]
+    def partings(self) -> list[frozenset[str]]:
+        """Return the groups that a person took apart: no two of one set may come together.
+
+        Each time something was taken back, these are the groups of now of the items that were
+        together: of those taken out, and of the oldest.
+        """
+        found: dict[tuple[int, int], set[str]] = {}
+        run, anchor = RegroupedItem.regrouping_id, RegroupedItem.anchor_id
+        for end in (RegroupedItem.item_id, anchor):
+            query = select(run, anchor, Item.group_key).join(Item, Item.id == end).distinct()
+            rows = self._connection.execute(query.where(RegroupedItem.undone_at.is_not(None)))
+            for number, oldest, group in rows:
+                found.setdefault((number, oldest), set()).add(group)
+        return [frozenset(groups) for groups in found.values() if len(groups) > 1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labeller.perceptual_hash import mirrored
-from labeller.services.near_duplicates import close_hashes, most_together
+from labeller.services.mergers import most_together
+from labeller.services.near_duplicates import close_hashes
 from store.records import Split
 from store.records_leaks import GroupFacts, Joined, LinkMethod, LinkRecord
 from store.store import Unit

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from labeller.errors import JobLost, LeakError
 from labeller.project import Project
-from labeller.services.near_duplicates import Merger, Mergers, merged, most_together
+from labeller.services.mergers import Merger, Mergers, merged, most_together
 from store.errors import Conflict, NotFound
 from store.records import ItemRecord
 from store.records_leaks import LinkMethod, LinkRecord, RegroupedItemRecord, RegroupingRecord
@@ -55,8 +55,8 @@ def regroup(
 
     The group with the oldest item decides, whatever is labelled. Labelled items of the audit set
     that leave it become training labels. Items that would join the audit set become ``unused``:
-    they neither train nor measure. Pairs whose group would be too large stay apart, and are looked
-    at again the next time.
+    they neither train nor measure. Pairs stay apart whose group would be too large, or would bring
+    together what a person took apart; they are looked at again the next time.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def regroup(
     """
     with project.store.read() as unit:
         waiting = unit.leaks.unchecked()
-        plan = _plan(unit, _wanted(unit, [*waiting, *links]))
+        plan = _plan(unit, [*waiting, *links])
     known = {(one.item_id, one.other_id) for one in waiting}
     new_apart = [one for one in plan.apart if (one.item_id, one.other_id) not in known]
     if not plan.mergers and not new_apart:
@@ -123,30 +123,8 @@ def _plan(unit: Unit, links: Sequence[LinkRecord]) -> Mergers:
     """Decide which groups become one."""
     groups = unit.leaks.groups({i for one in links for i in (one.item_id, one.other_id)})
     ordered = sorted(links, key=lambda one: (one.method == "embedding", one.distance))
-    return merged(ordered, groups, most_together(unit.items.count().items))
-
-
-def _wanted(unit: Unit, links: Sequence[LinkRecord]) -> list[LinkRecord]:
-    """Leave out what a person said are no near-duplicates, by taking a regrouping back."""
-    parted: dict[int, set[tuple[int, int]]] = {}
-    for run, item, anchor in unit.regroupings.declined():
-        parted.setdefault(item, set()).add((run, anchor))
-    if not parted:
-        return list(links)
-    anchors = {anchor for pairs in parted.values() for _, anchor in pairs}
-    now = unit.leaks.groups({i for one in links for i in (one.item_id, one.other_id)} | anchors)
-
-    def declined(one: int, other: int) -> bool:
-        return any(
-            now[other].key == now[anchor].key or (run, anchor) in parted.get(other, ())
-            for run, anchor in parted.get(one, ())
-        )
-
-    return [
-        one
-        for one in links
-        if not (declined(one.item_id, one.other_id) or declined(one.other_id, one.item_id))
-    ]
+    most = most_together(unit.items.count().items)
+    return merged(ordered, groups, most, unit.regroupings.partings())
 
 
 def told(run: RegroupingRecord | None) -> str:
@@ -167,7 +145,8 @@ def told(run: RegroupingRecord | None) -> str:
     if run.apart:
         parts.append(
             f"{run.apart:,} pair{'s' if run.apart > 1 else ''} of near-duplicates stayed apart: "
-            f"their groups would be too large. See the Evaluation page."
+            f"together their groups would be too large, or hold what was taken apart. See the "
+            f"Evaluation page."
         )
     return " ".join(["Leak guard:", *parts])
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from labeller.project import Project, create_project
-from labeller.services import leak_guard, near_duplicates, old_looks
+from labeller.services import leak_guard, mergers, old_looks
 from labeller.services.import_twins import Newcomer, Twins
 from labeller.services.importing import import_sources
 from labeller.services.splits import split_of
@@ -109,7 +109,7 @@ def test_a_group_that_was_named_stays_and_is_linked(
 def test_a_group_takes_no_more_than_it_may_hold(
     project: Project, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(near_duplicates, "LARGE", 3)
+    monkeypatch.setattr(mergers, "LARGE", 3)
     for number in range(7):
         scene(1).resize((40 + number, 40 + number)).save(source / f"1-{number}.jpg")
     import_sources(project, [source])

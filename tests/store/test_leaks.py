@@ -186,8 +186,9 @@ def test_taking_back(store: Store, clock: Clock) -> None:
             unit.regroupings.undo(number, ids[4])
         assert unit.regroupings.undo(number) == 0, "all of it was put elsewhere since"
         assert unit.regroupings.run(number).undone == 4
-        declined = {(item, anchor) for _, item, anchor in unit.regroupings.declined()}
-        assert declined == {(ids[5], ids[4]), (ids[6], ids[4]), (ids[1], ids[0]), (ids[9], ids[0])}
+        groups = {item: facts_of(unit, item).key for item in ids}
+        parted = set(unit.regroupings.partings())
+        assert parted == {frozenset(groups[item] for item in ids[4:7])}
         with pytest.raises(Conflict, match="taken back already"):
             unit.regroupings.undo(number)
         with pytest.raises(NotFound, match="no regrouping with number 99"):

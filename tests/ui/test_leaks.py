@@ -70,8 +70,8 @@ def test_the_words() -> None:
     assert leak_guard.told(replace(RUN, moved=0, unused=0)) == ""
     assert leak_guard.told(replace(RUN, moved=1, apart=2)) == (
         "Leak guard: 1 near-duplicate moved to the split of its twin. 1 near-duplicate of audit "
-        "images is in no split any more. 2 pairs of near-duplicates stayed apart: their groups "
-        "would be too large. See the Evaluation page."
+        "images is in no split any more. 2 pairs of near-duplicates stayed apart: together their "
+        "groups would be too large, or hold what was taken apart. See the Evaluation page."
     )
 
 

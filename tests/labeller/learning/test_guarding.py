@@ -17,8 +17,8 @@ from labeller.learning.extraction import compute_missing
 from labeller.learning.features import open_features
 from labeller.progress import Silent
 from labeller.project import Project, change_settings
-from labeller.services import leak_guard, near_duplicates
-from labeller.services.near_duplicates import Mergers
+from labeller.services import leak_guard, mergers, near_duplicates
+from labeller.services.mergers import Mergers
 from store.records import ItemRecord, NewItem, Split
 from store.records_leaks import LinkRecord
 from store.regroupings import Regroupings
@@ -244,7 +244,7 @@ def test_a_job_that_lost_its_row_moves_nothing(tmp_path: Path) -> None:
 def test_groups_too_large_together_stay_apart_until_they_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(near_duplicates, "LARGE", 3)
+    monkeypatch.setattr(mergers, "LARGE", 3)
     project = guarded(tmp_path / "p", 30)
     links = [LinkRecord(i + 1, i, "embedding", 0.01 * i) for i in range(1, 6)]
     run_ = leak_guard.regroup(project, links)
@@ -252,7 +252,7 @@ def test_groups_too_large_together_stay_apart_until_they_are_not(
     assert (run_.joined, run_.apart) == (4, 1)
     assert leak_guard.overview(project).apart == 1
     assert leak_guard.regroup(project, []) is None, "nothing is new"
-    monkeypatch.setattr(near_duplicates, "LARGE", 9)
+    monkeypatch.setattr(mergers, "LARGE", 9)
     assert leak_guard.regroup(project, []) is not None
     assert len({item.group for item in of(project, *range(1, 7))}) == 1
     assert leak_guard.overview(project).apart == 0
@@ -270,6 +270,23 @@ def test_what_was_parted_stays_parted_whoever_its_group_joins(tmp_path: Path) ->
     assert leak_guard.regroup(project, [LinkRecord(20, 5, "embedding", 0.02)]) is None
     joined = leak_guard.regroup(project, [LinkRecord(20, 8, "embedding", 0.02)])
     assert joined is not None, "another twin is another matter"
+
+
+def test_what_was_parted_is_brought_together_by_no_third(tmp_path: Path) -> None:
+    project = guarded(tmp_path / "p", 30)
+    before = of(project, 10, 21)
+    first = leak_guard.regroup(project, [LinkRecord(21, 10, "embedding", 0.01)])
+    assert first is not None
+    leak_guard.undo(project, first.id)
+    near = [LinkRecord(25, 10, "embedding", 0.01), LinkRecord(25, 21, "embedding", 0.02)]
+    second = leak_guard.regroup(project, near)
+    assert second is not None
+    assert (second.joined, second.apart) == (1, 1)
+    trained, measured, third = of(project, 10, 21, 25)
+    assert [trained, measured] == before
+    assert third.group == trained.group
+    assert leak_guard.overview(project).apart == 2, "the pair taken back, and what hangs on it"
+    assert leak_guard.regroup(project, near) is None, "nothing is new"
 
 
 def test_no_image_of_different_shapes_is_joined(tmp_path: Path) -> None:
