@@ -125,9 +125,17 @@ class Leaks(Repository):
         return sorted(found, key=lambda one: (one.method, one.distance, one.item_id, one.other_id))
 
     def count_links(self) -> tuple[dict[LinkMethod, int], int]:
-        """Count links whose items share a group, by method, and those whose items do not."""
+        """Count links that leak nothing, by method, and those whose items lie in two splits.
+
+        Items leak nothing that share a group or a split, or of which one is ``unused``.
+        """
         item, other = aliased(Item), aliased(Item)
-        together = item.group_key == other.group_key
+        together = or_(
+            item.group_key == other.group_key,
+            item.split == other.split,
+            item.split == "unused",
+            other.split == "unused",
+        )
         query = (
             select(NearDuplicate.method, together, func.count())
             .join(item, item.id == NearDuplicate.item_id)

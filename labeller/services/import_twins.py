@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labeller.perceptual_hash import mirrored
-from labeller.services.mergers import most_together
+from labeller.services.mergers import most_together, split_beside
 from labeller.services.near_duplicates import close_hashes
 from store.records import Split
 from store.records_leaks import GroupFacts, Joined, LinkMethod, LinkRecord
@@ -68,6 +68,8 @@ class Twins:
         self._ids: NDArray[np.int64] = np.empty(0, np.int64)
         self._words: NDArray[np.uint64] = np.empty((0, WORDS), np.uint64)
         self._run: int | None = None
+        self._beside: dict[str, str] = {}  # the last group that was begun beside a full one
+        self._anchors: dict[str, int] = {}  # by group, what newcomers joined it for
 
     def compare(self, unit: Unit, newcomers: Sequence[Newcomer]) -> None:
         """Find what newcomers look like, among the items so far and among themselves.
@@ -99,7 +101,8 @@ class Twins:
         )
         known = {one.key: one for one in groups.values()}
         fresh = [one for one in newcomers if not one.item]
-        known |= unit.leaks.facts([one.group for one in newcomers if one.group not in known])
+        others = {*(one.group for one in newcomers), *self._beside.values()} - known.keys()
+        known |= unit.leaks.facts(sorted(others))
         most = most_together(unit.items.count().items)
         for newcomer in fresh:
             keys = {
@@ -127,19 +130,38 @@ class Twins:
         known: dict[str, GroupFacts],
         most: int,
     ) -> None:
-        """Join the closest group that has room, and link with one item of every group."""
-        linked: set[str] = set()
+        """Join the closest group, or one beside it, and link with one item of every group."""
+        closest: dict[str, Match] = {}
         for one in newcomer.matches:
-            key = keys[one.other]
-            if key in linked:
-                continue
-            linked.add(key)
-            newcomer.links.append(one)
-            if self._join and newcomer.free and known[key].size < most:
-                newcomer.group, newcomer.split, newcomer.free = key, known[key].split, False
-                newcomer.anchor = one.other if known[key].oldest == 0 else known[key].oldest
+            closest.setdefault(keys[one.other], one)
+        newcomer.links = list(closest.values())
+        if self._join and newcomer.free and closest:
+            self._join_closest(newcomer, closest, known, most)
         before = known.get(newcomer.group, GroupFacts(newcomer.group, 0, 0, newcomer.split))
         known[newcomer.group] = GroupFacts(before.key, before.oldest, before.size + 1, before.split)
+
+    def _join_closest(
+        self,
+        newcomer: Newcomer,
+        closest: dict[str, Match],
+        known: dict[str, GroupFacts],
+        most: int,
+    ) -> None:
+        """Share the split of the closest group, and the group itself while there is room."""
+        first, match = next(iter(closest.items()))
+        key, split = first, known[first].split
+        if known[first].size >= most:
+            split = split_beside(split)
+            for key in (*closest, self._beside.get(first, "")):
+                if key in known and known[key].size < most and known[key].split == split:
+                    break
+            else:
+                # Not its own name: that stays free for the day when this is taken back.
+                key = self._beside[first] = f"{newcomer.group}+"
+        newcomer.group, newcomer.split, newcomer.free = key, split, False
+        newcomer.anchor = self._anchors.setdefault(
+            key, self._anchors.get(first, known[first].oldest or match.other)
+        )
 
     def added(self, unit: Unit, newcomers: Sequence[Newcomer], placed: Sequence[Newcomer]) -> None:
         """Keep hashes, links and new groups of those that were `placed` and are items now."""
@@ -149,6 +171,7 @@ class Twins:
         def item_of(number: int) -> int:
             return number if number > 0 else newcomers[-1 - number].item
 
+        self._anchors = {key: item_of(number) for key, number in self._anchors.items()}
         unit.leaks.link(
             [
                 LinkRecord(*_ordered(item, item_of(one.other)), one.method, one.bits)

@@ -9,14 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labeller.errors import JobLost, LeakError
 from labeller.project import Project
 from labeller.services.mergers import Merger, Mergers, merged, most_together
 from store.errors import Conflict, NotFound
 from store.records import ItemRecord
-from store.records_leaks import LinkMethod, LinkRecord, RegroupedItemRecord, RegroupingRecord
+from store.records_leaks import (
+    GroupFacts,
+    LinkMethod,
+    LinkRecord,
+    RegroupedItemRecord,
+    RegroupingRecord,
+)
 from store.store import Unit
 
 KEY = "leak_guard"
@@ -56,7 +62,8 @@ def regroup(
     The group with the oldest item decides, whatever is labelled. Labelled items of the audit set
     that leave it become training labels. Items that would join the audit set become ``unused``:
     they neither train nor measure. Pairs stay apart whose group would be too large, or would bring
-    together what a person took apart; they are looked at again the next time.
+    together what a person took apart; they are looked at again the next time. Where such pairs look
+    the same, the younger group takes the split of the older, or is ``unused`` beside the audit set.
 
     Parameters
     ----------
@@ -80,18 +87,18 @@ def regroup(
         waiting = unit.leaks.unchecked()
         plan = _plan(unit, [*waiting, *links])
     known = {(one.item_id, one.other_id) for one in waiting}
-    new_apart = [one for one in plan.apart if (one.item_id, one.other_id) not in known]
-    if not plan.mergers and not new_apart:
+    new_left = [one for one in plan.left if (one.item_id, one.other_id) not in known]
+    if not plan.mergers and not new_left:
         return None
     with _ours(project, job_id) as unit:
-        unit.leaks.link(new_apart, checked=False)
-        number = unit.regroupings.start(project.settings.leak_distance, len(plan.apart), job_id)
+        unit.leaks.link(new_left, checked=False)
+        number = unit.regroupings.start(project.settings.leak_distance, plan.apart, job_id)
     for some in _batches(plan.mergers):
         with _ours(project, job_id) as unit:
             for merger in some:
                 unit.leaks.link(merger.links, checked=True)
                 unit.leaks.settle(merger.links)
-                unit.regroupings.join(number, merger.into, [one.key for one in merger.others])
+                unit.regroupings.join(number, *_move(merger, number))
     with project.store.read() as unit:
         return unit.regroupings.run(number)
 
@@ -111,12 +118,21 @@ def _batches(mergers: Sequence[Merger]) -> Iterator[list[Merger]]:
     items = 0
     for merger in mergers:
         held.append(merger)
-        items += sum(one.size for one in merger.others)
+        items += sum(one.size for one in (merger.into, *merger.others))
         if items >= BATCH:
             yield held
             held, items = [], 0
     if held:
         yield held
+
+
+def _move(merger: Merger, number: int) -> tuple[GroupFacts, list[str]]:
+    """Return where groups go, and which."""
+    keys = [one.key for one in merger.others]
+    if merger.follows is None:
+        return merger.into, keys
+    into = merger.into.key
+    return replace(merger.follows, key=f"{into}+{number}"), [into, *keys]
 
 
 def _plan(unit: Unit, links: Sequence[LinkRecord]) -> Mergers:
@@ -165,8 +181,9 @@ class Twin:
 class Guarded:
     """What the guard has done.
 
-    `links` counts by method those whose images share a group, `apart` those whose do not: their
-    group would be too large, or a person took it back. `runs` are the regroupings, newest first.
+    `links` counts by method those whose images share a split or of which one is ``unused``, `apart`
+    those in two splits: together their group would be too large, or a person took it back. `runs`
+    are the regroupings, newest first.
     """
 
     links: Mapping[LinkMethod, int]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from store.records import Split
 from store.records_leaks import GroupFacts, LinkRecord
 
 LARGE = 50  # items that a joined group may hold in any project
@@ -18,23 +20,29 @@ def most_together(items: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Merger:
-    """Groups that become one: `into` takes up the others. `links` are why."""
+    """Groups that become one: `into` takes up the others. `links` are why.
+
+    Where it looks the same as a group that has no room for it, it takes the split of that, which
+    it `follows`, and needs a new name: what was in it is in another split from then on.
+    """
 
     into: GroupFacts
     others: tuple[GroupFacts, ...]
     links: tuple[LinkRecord, ...]
+    follows: GroupFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Mergers:
     """What links do to groups.
 
-    `apart` links were left: their group would have become too large, or would have brought
-    together what a person took apart.
+    `left` are links between two groups still: together they would have become too large, or would
+    have brought together what a person took apart. `apart` of these lie in two splits.
     """
 
     mergers: tuple[Merger, ...]
-    apart: tuple[LinkRecord, ...]
+    left: tuple[LinkRecord, ...]
+    apart: int
 
 
 def merged(
@@ -45,9 +53,10 @@ def merged(
 ) -> Mergers:
     """Join the groups of items that look alike, closest first, as long as they stay small.
 
-    A chain of links may join images that look nothing alike; with `most` no chain swallows a
-    split. The group with the oldest item gives name and split: which that is depends on no label
-    and no strategy, so the audit set stays a random sample of groups.
+    A chain of links may join images that look nothing alike; with `most` no chain of embeddings
+    swallows a split. Groups that look the same and have no room for each other, as those of a long
+    burst, follow one in its split. The group with the oldest item gives name and split: which that
+    is depends on no label and no strategy, so the audit set stays a random sample of groups.
 
     Parameters
     ----------
@@ -66,19 +75,36 @@ def merged(
         Links between two groups of one parting are nowhere in it.
     """
     parted = _parted(partings)
-    union = _Union({one.key: one for one in groups.values()}, parted)
-    apart: list[LinkRecord] = []
+    facts = {one.key: one for one in groups.values()}
+    union = _Union(facts, parted, most)
+    left: list[LinkRecord] = []
     for link in links:
         one, other = groups[link.item_id].key, groups[link.other_id].key
         if one != other and parted.get(one, _NONE) & parted.get(other, _NONE):
             continue
-        if not union.join(one, other, link, most):
-            apart.append(link)
-    left: dict[tuple[str, str], LinkRecord] = {}
-    for link in apart:  # one for two groups says it all
+        if not union.join(one, other, link):
+            left.append(link)
+    pairs: dict[tuple[str, str], LinkRecord] = {}
+    for link in left:  # one for two groups says it all
         ends = union.find(groups[link.item_id].key), union.find(groups[link.other_id].key)
-        left.setdefault((min(ends), max(ends)), link)
-    return Mergers(union.mergers(), tuple(left.values()))
+        pairs.setdefault((min(ends), max(ends)), link)
+    follows = union.follows(pairs)
+    splits = {key: one.split for key, one in facts.items()}
+    splits |= {key: split_beside(one.split) for key, one in follows.items()}
+    apart = sum(_straddle(splits[one], splits[other]) for one, other in pairs)
+    return Mergers(union.mergers(follows), tuple(pairs.values()), apart)
+
+
+def split_beside(split: Split) -> Split:
+    """Return the split of what looks the same as a group and has no room in it.
+
+    Beside the audit set that is none: else a burst could fill it.
+    """
+    return "unused" if split == "audit" else split
+
+
+def _straddle(one: Split, other: Split) -> bool:
+    return one != other and "unused" not in (one, other)
 
 
 _NONE: frozenset[int] = frozenset()
@@ -97,9 +123,9 @@ class _Union:
     """Groups that become one, under the name of the one with the oldest item."""
 
     def __init__(
-        self, facts: Mapping[str, GroupFacts], parted: Mapping[str, frozenset[int]]
+        self, facts: Mapping[str, GroupFacts], parted: Mapping[str, frozenset[int]], most: float
     ) -> None:
-        self._facts = facts
+        self._facts, self._most = facts, most
         self._parted = dict(parted)
         self._above: dict[str, str] = {}
         self._size = {key: one.size for key, one in facts.items()}
@@ -112,12 +138,12 @@ class _Union:
             key = above
         return key
 
-    def join(self, one: str, other: str, link: LinkRecord, most: int) -> bool:
+    def join(self, one: str, other: str, link: LinkRecord) -> bool:
         """Make two groups one unless it may not be; say whether they are one now."""
         one, other = self.find(one), self.find(other)
         if one == other:
             return True
-        if self._size[one] + self._size[other] > most:
+        if self._size[one] + self._size[other] > self._most:
             return False
         ours, theirs = self._parted.get(one, _NONE), self._parted.get(other, _NONE)
         if ours & theirs:
@@ -131,9 +157,24 @@ class _Union:
         kept += [*self._links.pop(gone, []), link]
         return True
 
-    def mergers(self) -> tuple[Merger, ...]:
-        """Return the groups that take up others, oldest first."""
+    def follows(self, left: Mapping[tuple[str, str], LinkRecord]) -> dict[str, GroupFacts]:
+        """Return the groups that take the split of another: they look the same, without room."""
+        bursts = _Union(self._facts, self._parted, math.inf)
+        for (one, other), link in left.items():
+            if link.method != "embedding":
+                bursts.join(one, other, link)
         members: dict[str, list[GroupFacts]] = {}
+        for key in dict.fromkeys(key for ends in left for key in ends):
+            members.setdefault(bursts.find(key), []).append(self._facts[key])
+        found: dict[str, GroupFacts] = {}
+        for burst in members.values():
+            first = min(burst, key=lambda one: (one.split == "unused", one.oldest))
+            found |= {one.key: first for one in burst if one.split not in (first.split, "unused")}
+        return found
+
+    def mergers(self, follows: Mapping[str, GroupFacts]) -> tuple[Merger, ...]:
+        """Return the groups that take up others or follow one, oldest first."""
+        members: dict[str, list[GroupFacts]] = {key: [] for key in follows}
         for key, one in self._facts.items():
             if (into := self.find(key)) != key:
                 members.setdefault(into, []).append(one)
@@ -145,7 +186,8 @@ class _Union:
             Merger(
                 self._facts[key],
                 tuple(sorted(members[key], key=lambda one: one.oldest)),
-                tuple(self._links[key]),
+                tuple(self._links.get(key, ())),
+                follows.get(key),
             )
             for key in sorted(members, key=age)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,11 +11,11 @@ import pytest
 from PIL import Image
 
 from labeller.project import Project, create_project
-from labeller.services import leak_guard, mergers, old_looks
+from labeller.services import import_writer, leak_guard, mergers, old_looks
 from labeller.services.import_twins import Newcomer, Twins
 from labeller.services.importing import import_sources
 from labeller.services.splits import split_of
-from store.records import ItemRecord
+from store.records import ItemRecord, Split
 from store.records_leaks import LinkRecord
 from store.store import Unit
 from tests.labeller.imports import Recording, items, table
@@ -106,20 +107,76 @@ def test_a_group_that_was_named_stays_and_is_linked(
         assert unit.leaks.unchecked() == [link]
 
 
-def test_a_group_takes_no_more_than_it_may_hold(
-    project: Project, source: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("batch", [2, 300])
+@pytest.mark.parametrize(("split", "beside"), [("train", "train"), ("audit", "unused")])
+def test_a_burst_that_one_group_cannot_hold_stays_in_its_split(
+    tmp_path: Path,
+    source: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    split: Split,
+    beside: Split,
+    batch: int,
 ) -> None:
     monkeypatch.setattr(mergers, "LARGE", 3)
-    for number in range(7):
+    monkeypatch.setattr(import_writer, "BATCH", batch)
+    project = create_project(
+        tmp_path / "project", ["cat"], workers=1, audit_share=0.5, valid_share=0.5
+    )
+    rows = [["path", "split"], [str(source / "1.png"), split]]
+    import_sources(project, [table(tmp_path / "list.csv", rows)])
+    for number in range(12):
         scene(1).resize((40 + number, 40 + number)).save(source / f"1-{number}.jpg")
     import_sources(project, [source])
-    groups: dict[str, int] = {}
-    for name, item in by_name(project).items():
-        if name.startswith("1"):
-            groups[item.group] = groups.get(item.group, 0) + 1
-    assert sorted(groups.values()) == [2, 3, 3]
+    burst = [item for name, item in by_name(project).items() if name.startswith("1")]
+    first = by_name(project)["1.png"]
+    assert first.split == split
+    assert {item.split for item in burst if item.group != first.group} == {beside}
+    groups = Counter(item.group for item in burst)
+    assert sorted(groups.values()) == [1, 3, 3, 3, 3]
+    assert groups[first.group] == 3
+    assert leak_guard.overview(project).apart == 0
     with project.store.read() as unit:
-        assert unit.leaks.unchecked(), "what was left apart is noted"
+        assert unit.leaks.unchecked(), "what is in two groups is noted"
+
+    (run,) = leak_guard.overview(project).runs
+    assert run.joined == 12
+    assert leak_guard.undo(project, run.id) == 12
+    for item in by_name(project).values():
+        assert item.group == item.sha256
+    assert leak_guard.regroup(project, []) is None, "what was taken back stays apart"
+
+
+@pytest.mark.parametrize("first", ["train", "audit"])
+def test_groups_of_one_burst_come_into_one_split(
+    project: Project,
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    first: Split,
+) -> None:
+    """They were imported before bursts stayed together, or were named."""
+    monkeypatch.setattr(mergers, "LARGE", 1)
+    for number in range(3):
+        scene(1).resize((60 + number, 60 + number)).save(source / f"1-{number}.png")
+    names = ["1.png", "1-0.png", "1-1.png", "1-2.png"]
+    before = dict(zip(names, (first, "valid", "train", "valid"), strict=True))
+    rows = [["path", "group", "split"]]
+    rows += [[str(source / name), f"burst {name}", split] for name, split in before.items()]
+    import_sources(project, [table(tmp_path / "list.csv", rows)])
+    run = leak_guard.regroup(project, [])
+    assert run is not None
+    found = by_name(project)
+    after = "train" if first == "train" else "unused"
+    assert [found[name].split for name in names] == [first, after, after, after]
+    assert len({found[name].group for name in names}) == 4
+    assert (run.apart, leak_guard.overview(project).apart) == (0, 0)
+    assert leak_guard.regroup(project, []) is None, "nothing is new"
+    more = [["path", "group"], [str(source / "5.png"), "burst 1-0.png"]]
+    import_sources(project, [table(tmp_path / "more.csv", more)])
+    assert by_name(project)["5.png"].split == after, "a group takes its newcomers along"
+    assert leak_guard.undo(project, run.id) == run.joined
+    assert [by_name(project)[name].split for name in names] == list(before.values())
+    assert leak_guard.regroup(project, []) is None, "what was taken back stays apart"
 
 
 def test_switched_off_links_are_noted_and_nobody_joins(tmp_path: Path, source: Path) -> None:

@@ -5,12 +5,18 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labeller.services.mergers import LARGE, merged, most_together
-from store.records_leaks import GroupFacts, LinkRecord
+from labeller.services.mergers import LARGE, merged, most_together, split_beside
+from store.records import Split
+from store.records_leaks import GroupFacts, LinkMethod, LinkRecord
 
 
-def link(item: int, other: int, distance: float = 0.1) -> LinkRecord:
-    return LinkRecord(max(item, other), min(item, other), "embedding", distance)
+def link(item: int, other: int, method: LinkMethod = "embedding") -> LinkRecord:
+    return LinkRecord(max(item, other), min(item, other), method, 0.1)
+
+
+def of(*splits: Split, size: int = 30) -> dict[int, GroupFacts]:
+    """Return groups of these splits, the oldest first."""
+    return {i: GroupFacts(f"g{i}", i, size, split) for i, split in enumerate(splits, 1)}
 
 
 def test_the_oldest_group_takes_up_the_others() -> None:
@@ -24,7 +30,7 @@ def test_the_oldest_group_takes_up_the_others() -> None:
     assert merger.into == b
     assert merger.others == (a, c)
     assert merger.links == (link(6, 9), link(5, 3))
-    assert found.apart == ()
+    assert found.left == ()
 
 
 def test_a_group_that_would_grow_too_large_is_left_apart() -> None:
@@ -34,7 +40,7 @@ def test_a_group_that_would_grow_too_large_is_left_apart() -> None:
         ("g1", ["g2"]),
         ("g3", ["g4"]),
     ]
-    assert found.apart == (link(3, 2),)
+    assert found.left == (link(3, 2),)
 
 
 def test_what_a_person_took_apart_is_brought_together_by_no_chain() -> None:
@@ -45,9 +51,50 @@ def test_what_a_person_took_apart_is_brought_together_by_no_chain() -> None:
         ("g1", ["g3"]),
         ("g2", ["g4"]),
     ]
-    assert found.apart == (link(3, 2),), "the person's own pair is no news"
+    assert found.left == (link(3, 2),), "the person's own pair is no news"
     (merger,) = merged([*chain, link(4, 1)], groups, 50, [{"g1", "g5"}]).mergers
     assert len(merger.others) == 3, "a parting of others says nothing"
+
+
+def test_what_looks_the_same_without_room_follows_in_the_split() -> None:
+    groups = of("valid", "audit", "train", "valid", "unused")
+    chain = [link(i + 1, i, "hash") for i in range(1, 5)]
+    found = merged(chain, groups, 50)
+    assert [(m.into.key, m.others, m.follows) for m in found.mergers] == [
+        ("g2", (), groups[1]),
+        ("g3", (), groups[1]),
+    ]
+    assert found.left == tuple(chain), "to be looked at again"
+    assert found.apart == 0
+    for some in ([link(2, 1)], [link(3, 2, "mirror"), link(2, 1)]):
+        assert merged(some, groups, 50).apart == 1, "chains of embeddings swallow no split"
+
+
+def test_beside_the_audit_set_there_is_no_split() -> None:
+    groups = of("audit", "train")
+    found = merged([link(2, 1, "mirror")], groups, 50)
+    (merger,) = found.mergers
+    assert (merger.into, merger.follows) == (groups[2], groups[1])
+    assert found.apart == 0
+    assert split_beside("audit") == "unused"
+    assert split_beside("valid") == "valid"
+
+
+def test_groups_become_one_and_follow_at_once() -> None:
+    groups = of("train", "valid", "audit", size=20)
+    groups[4] = GroupFacts("g4", 4, 5, "valid")
+    links = [link(3, 2, "hash"), link(4, 3), link(2, 1, "hash")]
+    (merger,) = merged(links, groups, 45).mergers
+    assert (merger.into.key, [one.key for one in merger.others]) == ("g2", ["g3", "g4"])
+    assert merger.follows == groups[1]
+    assert merger.links == tuple(links[:2]), "a link to what it follows is not settled"
+
+
+def test_what_a_person_took_apart_does_not_follow() -> None:
+    groups = of("train", "valid", "valid")
+    found = merged([link(3, 1, "hash"), link(3, 2, "hash")], groups, 50, [{"g1", "g2"}])
+    assert [(m.into.key, m.follows) for m in found.mergers] == [("g3", groups[1])]
+    assert found.apart == 1
 
 
 @settings(max_examples=60, deadline=None)
@@ -76,7 +123,7 @@ def test_mergers_hold_their_promises(
     for parting in keys:
         homes = [home[key] for key in parting if key in home]
         assert len(homes) == len(set(homes)), "nobody brings together what a person took apart"
-    apart = set(found.apart)
+    apart = set(found.left)
     left = {frozenset(home[groups[i].key] for i in (one.item_id, one.other_id)) for one in apart}
     assert len(left) == len(apart), "two groups are left apart once"
     for one in links:

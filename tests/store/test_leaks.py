@@ -74,7 +74,7 @@ def test_hashes(store: Store) -> None:
 
 
 def test_links_between_groups_wait_until_they_are_settled(store: Store) -> None:
-    ids = fill(store, items=4)
+    ids = fill(store, items=4)  # three of train, one of valid
     first = LinkRecord(ids[1], ids[0], "hash", 3.0)
     second = LinkRecord(ids[3], ids[2], "embedding", 0.1)
     third = LinkRecord(ids[2], ids[0], "mirror", 9.0)
@@ -85,12 +85,24 @@ def test_links_between_groups_wait_until_they_are_settled(store: Store) -> None:
         # a pair that is known stays as it is
         unit.leaks.link([replace(first, distance=1.0)], checked=True)
         assert unit.leaks.unchecked() == [first, third]
-        assert unit.leaks.count_links() == ({}, 3)
+        assert unit.leaks.count_links() == ({"hash": 1, "mirror": 1}, 1)
         assert unit.leaks.links_of([ids[0], ids[3]]) == [second, first, third]
         unit.leaks.settle([first])
         assert unit.leaks.unchecked() == [third]
-        join(unit, ids[0], ids[1])
-        assert unit.leaks.count_links() == ({"hash": 1}, 2)
+        join(unit, ids[0], ids[3])
+        wanted = {"hash": 1, "mirror": 1, "embedding": 1}
+        assert unit.leaks.count_links() == (wanted, 0)
+
+
+def test_what_is_in_no_split_leaks_nothing(store: Store) -> None:
+    ids = fill(store, items=6)  # train train train valid audit train
+    links = [LinkRecord(ids[4], ids[0], "hash", 1.0), LinkRecord(ids[5], ids[4], "hash", 1.0)]
+    with store.write() as unit:
+        unit.leaks.link(links, checked=False)
+        assert unit.leaks.count_links() == ({}, 2)
+        join(unit, ids[4], ids[5])
+        assert splits(unit, [ids[5]]) == ["unused"]
+        assert unit.leaks.count_links() == ({"hash": 1}, 1)
 
 
 def test_links_within_a_group_need_no_look(store: Store) -> None:

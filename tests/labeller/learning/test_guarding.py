@@ -274,15 +274,15 @@ def test_what_was_parted_stays_parted_whoever_its_group_joins(tmp_path: Path) ->
 
 def test_what_was_parted_is_brought_together_by_no_third(tmp_path: Path) -> None:
     project = guarded(tmp_path / "p", 30)
-    before = of(project, 10, 21)
-    first = leak_guard.regroup(project, [LinkRecord(21, 10, "embedding", 0.01)])
+    before = of(project, 10, 16)
+    first = leak_guard.regroup(project, [LinkRecord(16, 10, "embedding", 0.01)])
     assert first is not None
     leak_guard.undo(project, first.id)
-    near = [LinkRecord(25, 10, "embedding", 0.01), LinkRecord(25, 21, "embedding", 0.02)]
+    near = [LinkRecord(25, 10, "embedding", 0.01), LinkRecord(25, 16, "embedding", 0.02)]
     second = leak_guard.regroup(project, near)
     assert second is not None
     assert (second.joined, second.apart) == (1, 1)
-    trained, measured, third = of(project, 10, 21, 25)
+    trained, measured, third = of(project, 10, 16, 25)
     assert [trained, measured] == before
     assert third.group == trained.group
     assert leak_guard.overview(project).apart == 2, "the pair taken back, and what hangs on it"
