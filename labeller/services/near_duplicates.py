@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 
 Ints = NDArray[np.int64]
 Words = NDArray[np.uint64]
+Bits = NDArray[np.uint8]
 Floats = NDArray[np.floating[Any]]
 
 BITS = 24  # of 256 that hashes of the same picture may differ in
@@ -36,8 +37,8 @@ class Pairs:
         return len(self.first)
 
 
-def close_hashes(words: Words, queries: Words, most: int = BITS) -> list[tuple[int, int, int]]:
-    """Return which hashes differ in few bits from each query.
+def close_hashes(words: Words, queries: Words, most: int = BITS) -> Iterator[tuple[Ints, Bits]]:
+    """Yield which hashes differ in few bits from each query.
 
     Parameters
     ----------
@@ -46,21 +47,22 @@ def close_hashes(words: Words, queries: Words, most: int = BITS) -> list[tuple[i
     most : int
         Bits that may differ.
 
-    Returns
-    -------
-    list of (int, int, int)
-        Row of the query, row of the hash, and bits, by query and then closest first.
+    Yields
+    ------
+    array of int64, shape (m,)
+        Rows of the hashes close to the next query, closest first.
+    array of uint8, shape (m,)
+        Their bits.
     """
-    found: list[tuple[int, int, int]] = []
     columns = np.ascontiguousarray(words.T)
-    for row, query in enumerate(queries):
+    for query in queries:
         # A first word alone rules nearly all out, and is a quarter of the memory to look through.
         near = np.flatnonzero(np.bitwise_count(columns[0] ^ query[0]) <= most)
-        bits = np.bitwise_count(words[near] ^ query).sum(axis=1, dtype=np.int64)
+        bits = np.bitwise_count(words[near] ^ query).sum(axis=1, dtype=np.uint16)
         kept = np.flatnonzero(bits <= most)
-        order = kept[np.argsort(bits[kept], kind="stable")]
-        found += [(row, int(near[i]), int(bits[i])) for i in order]
-    return found
+        few = bits[kept].astype(np.uint8)
+        order = np.argsort(few, kind="stable")
+        yield near[kept[order]], few[order]
 
 
 def close_pairs(

@@ -12,10 +12,10 @@ from PIL import Image
 
 from labeller.project import Project, create_project
 from labeller.services import import_writer, leak_guard, mergers, old_looks
-from labeller.services.import_twins import Newcomer, Twins
+from labeller.services.import_twins import LINKS, Newcomer, Twins, as_words, look_alikes
 from labeller.services.importing import import_sources
 from labeller.services.splits import split_of
-from store.records import ItemRecord, Split
+from store.records import ItemRecord, NewItem, Split
 from store.records_leaks import LinkRecord
 from store.store import Unit
 from tests.labeller.imports import Recording, items, table
@@ -177,6 +177,59 @@ def test_groups_of_one_burst_come_into_one_split(
     assert leak_guard.undo(project, run.id) == run.joined
     assert [by_name(project)[name].split for name in names] == list(before.values())
     assert leak_guard.regroup(project, []) is None, "what was taken back stays apart"
+
+
+def flipped(bits: int) -> bytes:
+    """Return a hash that differs in so many bits from that of no bits, mirrored or not."""
+    return ((1 << bits) - 1).to_bytes(32, "big")
+
+
+def test_of_a_crowd_the_closest_of_each_group_counts() -> None:
+    looks = [flipped(bits) for bits in (0, 1, 1, 2, 3, 5, 90)]
+    ids, words = np.arange(11, 18), as_words(looks)
+
+    def found(most: int | None = None, groups: list[int] | None = None) -> list[list[int]]:
+        numbers = None if groups is None else np.array(groups).__getitem__
+        some = look_alikes([flipped(0)], ids, words, most, numbers)
+        return [[one.other, one.bits] for one in some[0] if one.method == "hash"]
+
+    everything = [[11, 0], [12, 1], [13, 1], [14, 2], [15, 3], [16, 5]]
+    assert found() == everything
+    assert found(99, [7] * 7) == everything, "where there is no crowd, all count"
+    assert found(3, [7, 7, 7, 8, 7, 9, 9]) == [[11, 0], [14, 2], [16, 5]]
+    assert found(2, [7, 7, 7, 8, 7, 9, 9]) == [[11, 0], [14, 2]]
+    assert len(look_alikes([flipped(0)], ids, words, 3)[0]) == 3
+    assert look_alikes([flipped(0)], ids[:0], words[:0], 3) == [[]]
+
+
+def test_a_group_behind_a_crowd_is_found(project: Project) -> None:
+    """One further away, but of another group than the hundred nearest."""
+    with project.store.write() as unit:
+        made = [
+            NewItem(
+                f"{n:064}", f"{n}.png", True, 9, 9, "PNG", 9, "far" if n == 77 else "g", "train"
+            )
+            for n in range(101)
+        ]
+        ids = unit.items.add(made)
+        unit.leaks.add_hashes([(one, flipped(9 * (n == 77))) for n, one in enumerate(ids)])
+    newcomer = Newcomer(flipped(1))
+    with project.store.read() as unit:
+        Twins(join=True, distance=0.3).compare(unit, [newcomer])
+    assert [one.other for one in newcomer.matches] == [ids[0], ids[77]]
+
+
+def test_each_image_of_a_crowd_has_few_links(
+    project: Project, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mergers, "LARGE", 1)
+    for number in range(15):
+        scene(1).resize((60 + number, 60 + number)).save(source / f"1-{number}.png")
+    import_sources(project, [source])
+    each = Counter(one.item_id for one in links(project))
+    assert len(each) == 15
+    assert max(each.values()) == LINKS
+    assert len({item.split for name, item in by_name(project).items() if name[0] == "1"}) == 1
 
 
 def test_switched_off_links_are_noted_and_nobody_joins(tmp_path: Path, source: Path) -> None:

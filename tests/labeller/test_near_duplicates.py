@@ -124,9 +124,13 @@ def test_close_hashes_against_brute_force() -> None:
     queries[1, 3] ^= np.uint64(2**25 - 1)
     words[7] = words[3]
     words[7, 1] ^= np.uint64(1)
-    found = close_hashes(words, queries)
+    found = [
+        (query, row, bits)
+        for query, close in enumerate(close_hashes(words, queries))
+        for row, bits in zip(*(one.tolist() for one in close), strict=True)
+    ]
     bits = np.bitwise_count(queries[:, None] ^ words[None]).sum(axis=2, dtype=int)
     wanted = sorted((q, int(bits[q, r]), r) for q, r in zip(*np.nonzero(bits <= 24), strict=True))
     assert [(q, b, r) for q, r, b in found] == wanted
     assert found == [(0, 3, 3), (0, 7, 4), (2, 199, 0)]
-    assert close_hashes(words[:0], queries) == []
+    assert [len(rows) for rows, _ in close_hashes(words[:0], queries)] == [0, 0, 0]

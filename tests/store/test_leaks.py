@@ -128,6 +128,17 @@ def test_facts_of_groups(store: Store) -> None:
         assert unit.items.group_splits(["burst"]) == {"burst": "audit"}
 
 
+def test_numbers_of_groups(store: Store) -> None:
+    ids = fill(store, items=5)
+    with store.write() as unit:
+        join(unit, ids[0], ids[3])
+        numbers = unit.leaks.group_numbers([ids[3], *ids]).tolist()
+        assert numbers[0] == numbers[1] == numbers[4]
+        assert len(set(numbers)) == 4
+        assert min(numbers) >= 0
+        assert unit.leaks.group_numbers([]).tolist() == []
+
+
 def test_joining_moves_items_and_counts_what_it_did(store: Store, clock: Clock) -> None:
     ids = fill(store, items=10)  # splits by turn: 0-2 train, 3 valid, 4 audit, 5-7 train ...
     cat = class_id(store, "cat")
