@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from labeller.errors import JobLost, LeakError
 from labeller.project import Project
 from labeller.services.mergers import Merger, Mergers, merged, most_together
-from store.errors import Conflict, NotFound
+from store.errors import NotFound
 from store.records import ItemRecord
 from store.records_leaks import (
     GroupFacts,
@@ -26,7 +26,7 @@ from store.records_leaks import (
 from store.store import Unit
 
 KEY = "leak_guard"
-BATCH = 500  # items in one transaction, unless a single group is larger
+BATCH = 200  # items in one transaction, a tenth of a second, unless a single group is larger
 MOST_LEFT = 10_000  # items without features that are kept to be compared later
 
 
@@ -95,10 +95,10 @@ def regroup(
         number = unit.regroupings.start(project.settings.leak_distance, plan.apart, job_id)
     for some in _batches(plan.mergers):
         with _ours(project, job_id) as unit:
-            for merger in some:
-                unit.leaks.link(merger.links, checked=True)
-                unit.leaks.settle(merger.links)
-                unit.regroupings.join(number, *_move(merger, number))
+            links = [link for merger in some for link in merger.links]
+            unit.leaks.link(links, checked=True)
+            unit.leaks.settle(links)
+            unit.regroupings.join(number, [_move(merger, number) for merger in some])
     with project.store.read() as unit:
         return unit.regroupings.run(number)
 
@@ -118,7 +118,8 @@ def _batches(mergers: Sequence[Merger]) -> Iterator[list[Merger]]:
     items = 0
     for merger in mergers:
         held.append(merger)
-        items += sum(one.size for one in (merger.into, *merger.others))
+        items += sum(one.size for one in merger.others)
+        items += merger.into.size if merger.follows else 0
         if items >= BATCH:
             yield held
             held, items = [], 0
@@ -245,7 +246,8 @@ def undo(project: Project, number: int, anchor: int | None = None) -> int:
     """Take a regrouping back; its images are not brought together again.
 
     What left the audit set and was seen since stays where it is: a model may have learned from it,
-    or a suggestion was shown.
+    or a suggestion was shown. So does what a later regrouping has put elsewhere, until that is
+    taken back. Killed halfway, the next call does the rest.
 
     Parameters
     ----------
@@ -262,10 +264,39 @@ def undo(project: Project, number: int, anchor: int | None = None) -> int:
     Raises
     ------
     LeakError
-        When there is none of this number, or it was taken back already.
+        When there is none of this number, it was taken back already, or a later regrouping has put
+        all of it elsewhere.
     """
     try:
-        with project.store.write() as unit:
-            return unit.regroupings.undo(number, anchor)
-    except (NotFound, Conflict) as error:
+        with project.store.read() as unit:
+            standing = unit.regroupings.standing(number, anchor)
+    except NotFound as error:
         raise LeakError(str(error)) from error
+    done = 0
+    for anchors in _whole(standing):
+        with project.store.write() as unit:
+            done += unit.regroupings.undo(number, anchors)
+    if not done:
+        with project.store.read() as unit:
+            holder = unit.regroupings.holder(number, anchor)
+        if holder is None:
+            raise LeakError(f"Regrouping {number} was taken back already.")
+        raise LeakError(
+            f"Regrouping {number} cannot be taken back: regrouping {holder} has put its images "
+            f"elsewhere since. Take regrouping {holder} back first."
+        )
+    return done
+
+
+def _whole(standing: Mapping[int, int]) -> Iterator[list[int]]:
+    """Yield the oldest items of some groups at a time, by how many each is to give back."""
+    held: list[int] = []
+    items = 0
+    for anchor, number in standing.items():
+        held.append(anchor)
+        items += number
+        if items >= BATCH:
+            yield held
+            held, items = [], 0
+    if held:
+        yield held

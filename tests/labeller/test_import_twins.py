@@ -259,7 +259,7 @@ def test_a_group_that_was_put_into_another_takes_newcomers_there(
         first, second = unit.items.page(order="oldest")
         number = unit.regroupings.start(0.25)
         into = unit.leaks.groups([first.id])[first.id]
-        unit.regroupings.join(number, into, [second.group])
+        unit.regroupings.join(number, [(into, [second.group])])
     more = [["path", "group"], [str(source / "4.png"), "burst 1"]]
     import_sources(project, [table(tmp_path / "more.csv", more)])
     newcomer = by_name(project)["4.png"]
