@@ -134,6 +134,28 @@ def test_somebody_else_was_quicker(page: Callable[[], AppTest], project: Project
     ]
 
 
+def test_what_a_newer_regrouping_holds_waits_for_that(
+    page: Callable[[], AppTest], project: Project
+) -> None:
+    with project.store.read() as unit:
+        ids = unit.items.ids().tolist()
+    first = leak_guard.regroup(project, [LinkRecord(ids[2], ids[1], "hash", 7.0)])
+    second = leak_guard.regroup(project, [LinkRecord(ids[1], ids[0], "hash", 7.0)])
+    assert first is not None
+    assert second is not None
+    said = (
+        f"Regrouping {first.id} cannot be taken back: regrouping {second.id} has put its images "
+        f"elsewhere since. Take regrouping {second.id} back first."
+    )
+    app = page()
+    app.selectbox(key="leaks_run_2").select(first.id).run()
+    app.button(key=f"leaks_undo_now_{first.id}").click().run()
+    assert [plain(error.value) for error in app.main.error] == [said]
+    refused = CliRunner().invoke(cli, ["leaks", str(project.root), "--undo", str(first.id)])
+    assert (refused.exit_code, refused.stderr) == (1, f"Error: {said}\n")
+    assert [run.undone for run in leak_guard.overview(project).runs] == [0, 0]
+
+
 def test_the_command(project: Project) -> None:
     def said(*words: str) -> str:
         result = CliRunner().invoke(cli, ["leaks", str(project.root), *words])
