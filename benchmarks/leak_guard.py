@@ -181,10 +181,36 @@ def cost(vectors: Floats, sizes: list[int], distance: float) -> list[str]:
     return told
 
 
+def crowd(number: int, folder: Path) -> str:
+    """Return a sentence on what it takes to import as many views of one fixed camera."""
+    rng = np.random.default_rng(0)
+    seconds = []
+    for name, scenes in (("different", number), ("alike", 1)):
+        source = folder / name
+        source.mkdir()
+        for place in range(number):
+            if place < scenes:
+                coarse = rng.integers(0, 256, (12, 12, 3), np.uint8)
+                scene = Image.fromarray(coarse).resize((64, 64), Image.Resampling.BICUBIC)
+            noise = rng.normal(0, 2, (64, 64, 3))
+            pixels = (np.asarray(scene, float) + noise).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(source / f"{place:05}.png")
+        project = create_project(folder / f"{name}-project", ["a", "b"])
+        began = time.perf_counter()
+        import_sources(project, [source])
+        seconds.append(time.perf_counter() - began)
+    different, alike = seconds
+    return (
+        f"An import of {number:,} images that look alike takes {alike / different:.1f} times as "
+        f"long as one of {number:,} different ones ({different:.1f} s)."
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fashion", type=int, default=1_000)
     parser.add_argument("--sizes", type=int, nargs="*", default=[10_000, 100_000])
+    parser.add_argument("--crowd", type=int, default=3_000)
     options = parser.parse_args()
     distance = Settings().leak_distance
     with tempfile.TemporaryDirectory() as folder:
@@ -192,6 +218,7 @@ def main() -> None:
         small = fashion(options.fashion)
         rows += recall(small, "Fashion-MNIST", Path(folder) / "fashion", distance)
         vectors = embedded(fashion(5_000), Path(folder) / "many")
+        alike = crowd(options.crowd, Path(folder))
     told = cost(vectors, options.sizes, distance)
     update_section(
         "leak_guard",
@@ -201,7 +228,7 @@ def main() -> None:
         f"Limits: {BITS} of 256 bits, embeddings {distance:g} apart. Photos are squares of "
         f"{SIDE} pixels cut out of {len(PHOTOS)} photos of scikit-image, side by side, so that "
         f"some look alike. The last row of each: pairs of different images within the limits. "
-        f"To find all pairs, each vector made of two of Fashion-MNIST: {'; '.join(told)}.",
+        f"To find all pairs, each vector made of two of Fashion-MNIST: {'; '.join(told)}. {alike}",
     )
 
 

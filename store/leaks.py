@@ -15,6 +15,7 @@ from store.records_leaks import GroupFacts, LinkMethod, LinkRecord
 from store.repository import Repository, as_record, chunks
 
 WORDS = 4  # of 64 bits in a hash
+_POSITIVE = 2**63 - 1
 LINK = tuple(getattr(NearDuplicate, name) for name in LinkRecord.__dataclass_fields__)
 
 
@@ -125,9 +126,17 @@ class Leaks(Repository):
         return sorted(found, key=lambda one: (one.method, one.distance, one.item_id, one.other_id))
 
     def count_links(self) -> tuple[dict[LinkMethod, int], int]:
-        """Count links whose items share a group, by method, and those whose items do not."""
+        """Count links that leak nothing, by method, and those whose items lie in two splits.
+
+        Items leak nothing that share a group or a split, or of which one is ``unused``.
+        """
         item, other = aliased(Item), aliased(Item)
-        together = item.group_key == other.group_key
+        together = or_(
+            item.group_key == other.group_key,
+            item.split == other.split,
+            item.split == "unused",
+            other.split == "unused",
+        )
         query = (
             select(NearDuplicate.method, together, func.count())
             .join(item, item.id == NearDuplicate.item_id)
@@ -143,14 +152,23 @@ class Leaks(Repository):
                 apart += int(number)
         return found, apart
 
+    def group_numbers(self, item_ids: Sequence[int]) -> NDArray[np.int64]:
+        """Return a number (n,) of each item's group: 0 or more, the same within this process."""
+        keys = self._keys(item_ids)
+        return np.fromiter((hash(keys[item]) & _POSITIVE for item in item_ids), np.int64)
+
     def groups(self, item_ids: Iterable[int]) -> dict[int, GroupFacts]:
         """Return the group of each item as it stands."""
-        keys: dict[int, str] = {}
-        for part in chunks(sorted(set(item_ids))):
-            query = select(Item.id, Item.group_key).where(Item.id.in_(part))
-            keys.update(self._connection.execute(query).all())
+        keys = self._keys(sorted(set(item_ids)))
         facts = self.facts(sorted(set(keys.values())))
         return {item_id: facts[key] for item_id, key in keys.items()}
+
+    def _keys(self, item_ids: Sequence[int]) -> dict[int, str]:
+        found: dict[int, str] = {}
+        for part in chunks(item_ids):
+            query = select(Item.id, Item.group_key).where(Item.id.in_(part))
+            found.update(self._connection.execute(query).all())
+        return found
 
     def facts(self, keys: Sequence[str]) -> dict[str, GroupFacts]:
         """Return what there is of groups; the oldest item with a split in use gives the split."""

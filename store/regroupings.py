@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Select, and_, delete, insert, not_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    not_,
+    select,
+    update,
+)
+from sqlalchemy.orm import aliased
 
-from store.errors import Conflict, NotFound
+from store.errors import NotFound
 from store.generated_labels import generated_items
 from store.models import Event, Item, Label, Queue
 from store.models_leaks import RegroupedItem, Regrouping
@@ -41,8 +54,8 @@ class Regroupings(Repository):
         made = self._connection.execute(insert(Regrouping).values(values).returning(Regrouping.id))
         return made.scalar_one()
 
-    def join(self, regrouping_id: int, into: GroupFacts, groups: Sequence[str]) -> None:
-        """Put all that is in some groups now into another, and into its split.
+    def join(self, regrouping_id: int, moves: Sequence[tuple[GroupFacts, Sequence[str]]]) -> None:
+        """Put all that is in some groups now into others, and into their splits.
 
         What joins the audit set from elsewhere becomes ``unused``: an audit set that took in what
         lies near it would take in what a strategy passed over, and be easier than the rest.
@@ -50,17 +63,18 @@ class Regroupings(Repository):
         Parameters
         ----------
         regrouping_id : int
-        into : GroupFacts
-        groups : sequence of str
-            Others.
+        moves : sequence of (GroupFacts, sequence of str)
+            Each a group and those that go into it. No group is named twice.
         """
         self._gate()
+        target = {group: into for into, groups in moves for group in groups}
         done = []
-        for part in chunks(groups):
+        for part in chunks(list(target)):
             query = select(Item.id, Item.state, Item.group_key, Item.split)
             for item_id, state, group, split in self._connection.execute(
                 query.where(Item.group_key.in_(part)).order_by(Item.id)
             ).all():
+                into = target[group]
                 after = _split_after(split, into.split)
                 done.append(_Change(item_id, into.oldest, state, group, into.key, split, after))
         self._apply(done)
@@ -122,18 +136,13 @@ class Regroupings(Repository):
         """Write groups and splits, and bring the tallies up to date."""
         items: Counter[tuple[ItemState, Split]] = Counter()
         labels: Counter[tuple[int, Split]] = Counter()
-        targets: dict[tuple[str, Split], list[int]] = {}
         moved = {}
         for one in changes:
-            targets.setdefault((one.group_after, one.split_after), []).append(one.item_id)
             if one.split_before != one.split_after:
                 moved[one.item_id] = one
                 items[one.state, one.split_before] -= 1
                 items[one.state, one.split_after] += 1
-        for (group, split), ids in targets.items():
-            for part in chunks(ids):
-                query = update(Item).where(Item.id.in_(part))
-                self._connection.execute(query.values(group_key=group, split=split))
+        self._move(changes)
         for part in chunks(list(moved)):
             query_labels = select(Label.item_id, Label.class_id).where(Label.item_id.in_(part))
             for item_id, class_id in self._connection.execute(query_labels):
@@ -142,77 +151,133 @@ class Regroupings(Repository):
         add_items(self._connection, items)
         add_labels(self._connection, labels)
 
-    def undo(self, regrouping_id: int, anchor_id: int | None = None) -> int:
-        """Take a regrouping back, or what joined one group: these are no near-duplicates.
+    def _move(self, changes: Sequence[_Change]) -> None:
+        """Write groups and splits: one prepared statement, run for each item by the driver."""
+        rows = [
+            {"item": one.item_id, "into": one.group_after, "wanted": one.split_after}
+            for one in changes
+        ]
+        if rows:
+            chosen = update(Item).where(Item.id == bindparam("item"))
+            query = chosen.values(group_key=bindparam("into"), split=bindparam("wanted"))
+            self._connection.execute(query, rows)
 
-        Items that were changed again since stay as they are. What left the audit set and was seen
-        since, with a suggestion maybe, cannot measure any more: it keeps its present split, and
-        the rest of its old group is ``unused``, so that no group lies in two splits.
+    def standing(self, regrouping_id: int, anchor_id: int | None = None) -> dict[int, int]:
+        """Return how many items each group still holds that a regrouping brought into it.
 
         Parameters
         ----------
         regrouping_id : int
         anchor_id : int, optional
-            Oldest item of the one group.
+            Oldest item of the one group that is asked about.
 
         Returns
         -------
-        int
-            How many items have their old group again.
+        dict of int to int
+            By the oldest item of the group; without what was taken back.
 
         Raises
         ------
         NotFound
             When there is none of this number.
-        Conflict
-            When it was taken back already.
         """
-        self._gate()
         self.run(regrouping_id)
-        chosen = and_(
-            RegroupedItem.regrouping_id == regrouping_id, RegroupedItem.undone_at.is_(None)
+        query = (
+            select(RegroupedItem.anchor_id, func.count())
+            .where(_standing(regrouping_id))
+            .group_by(RegroupedItem.anchor_id)
+            .order_by(RegroupedItem.anchor_id)
         )
         if anchor_id is not None:
-            chosen = and_(chosen, RegroupedItem.anchor_id == anchor_id)
-        query = select(*CHANGED, Item.state, Item.group_key, Item.split)
-        rows = self._connection.execute(
-            query.join(Item, Item.id == RegroupedItem.item_id).where(chosen)
-        ).all()
-        if not rows:
-            raise Conflict(f"Regrouping {regrouping_id} was taken back already.")
-        back = [
-            (as_record(RegroupedItemRecord, row[:-3]), row[-3])
-            for row in rows
-            if (row.group_key, row.split) == (row.group_after, row.split_after)
-        ]
-        changes = self._back(back)
-        self._apply(changes)
-        self._connection.execute(
-            update(RegroupedItem).where(chosen).values(undone_at=self._clock())
+            query = query.where(RegroupedItem.anchor_id == anchor_id)
+        return {anchor: int(number) for anchor, number in self._connection.execute(query)}
+
+    def undo(self, regrouping_id: int, anchor_ids: Sequence[int]) -> int:
+        """Take back what a regrouping brought into some groups: these are no near-duplicates.
+
+        Items that are in another group by now stay there, and can be taken back when they are not.
+        What left the audit set and was seen since, with a suggestion maybe, cannot measure any
+        more: it keeps its present split, and the rest of its old group is ``unused``, so that no
+        group lies in two splits.
+
+        Parameters
+        ----------
+        regrouping_id : int
+        anchor_ids : sequence of int
+            Oldest items of the groups.
+
+        Returns
+        -------
+        int
+            How many items have their old group again.
+        """
+        self._gate()
+        rows: list[Any] = []
+        for part in chunks(anchor_ids):
+            query = select(*CHANGED, Item.state, Item.split).join(
+                Item, Item.id == RegroupedItem.item_id
+            )
+            query = query.where(
+                _standing(regrouping_id),
+                RegroupedItem.anchor_id.in_(part),
+                Item.group_key == RegroupedItem.group_after,
+            )
+            rows += self._connection.execute(query).all()
+        changes = self._back(
+            [(as_record(RegroupedItemRecord, row[:-2]), *row[-2:]) for row in rows]
         )
+        self._apply(changes)
+        now = self._clock()
+        for some in chunks([one.item_id for one in changes]):
+            taken = and_(_standing(regrouping_id), RegroupedItem.item_id.in_(some))
+            self._connection.execute(update(RegroupedItem).where(taken).values(undone_at=now))
         self._connection.execute(
             update(Regrouping)
             .where(Regrouping.id == regrouping_id)
-            .values(undone=Regrouping.undone + len(rows))
+            .values(undone=Regrouping.undone + len(changes))
         )
         return len(changes)
 
-    def _back(self, rows: Sequence[tuple[RegroupedItemRecord, ItemState]]) -> list[_Change]:
-        """Return what taking back does to items."""
-        left = [was.item_id for was, _ in rows if was.split_before == "audit" != was.split_after]
-        seen = self._seen(left)
-        spoilt = {was.group_before for was, _ in rows if was.item_id in seen}
+    def holder(self, regrouping_id: int, anchor_id: int | None = None) -> int | None:
+        """Return the last regrouping that has put elsewhere what another brought together.
+
+        Parameters
+        ----------
+        regrouping_id : int
+        anchor_id : int, optional
+            Oldest item of the one group that is asked about.
+        """
+        later = aliased(RegroupedItem)
+        query = (
+            select(func.max(later.regrouping_id))
+            .join(RegroupedItem, RegroupedItem.item_id == later.item_id)
+            .join(Item, Item.id == later.item_id)
+            .where(
+                _standing(regrouping_id),
+                later.regrouping_id != regrouping_id,
+                later.undone_at.is_(None),
+                later.group_after == Item.group_key,
+            )
+        )
+        if anchor_id is not None:
+            query = query.where(RegroupedItem.anchor_id == anchor_id)
+        return self._connection.execute(query).scalar()
+
+    def _back(self, rows: Sequence[tuple[RegroupedItemRecord, ItemState, Split]]) -> list[_Change]:
+        """Return what taking back does to items of these states and present splits."""
+        left = [was.item_id for was, _, _ in rows if was.split_before == "audit" != was.split_after]
+        # Where the split is another by now, a later regrouping was taken back too late.
+        fixed = {was.item_id for was, _, now in rows if now != was.split_after} | self._seen(left)
+        spoilt = {was.group_before for was, _, _ in rows if was.item_id in fixed}
         changes = []
-        for was, state in rows:
+        for was, state, now in rows:
             split = was.split_before
-            if was.item_id in seen:
-                split = was.split_after
+            if was.item_id in fixed:
+                split = now
             elif split == "audit" and was.group_before in spoilt:
                 split = "unused"
             groups = was.group_after, was.group_before
-            changes.append(
-                _Change(was.item_id, was.anchor_id, state, *groups, was.split_after, split)
-            )
+            changes.append(_Change(was.item_id, was.anchor_id, state, *groups, now, split))
         return changes
 
     def _seen(self, item_ids: Sequence[int]) -> set[int]:
@@ -260,12 +325,20 @@ class Regroupings(Repository):
         )
         return [as_record(RegroupedItemRecord, row) for row in self._connection.execute(query)]
 
-    def declined(self) -> list[tuple[int, int, int]]:
-        """Return what was taken back: regrouping, item, and the oldest item of the group."""
-        query = select(
-            RegroupedItem.regrouping_id, RegroupedItem.item_id, RegroupedItem.anchor_id
-        ).where(RegroupedItem.undone_at.is_not(None))
-        return [(run, item, anchor) for run, item, anchor in self._connection.execute(query)]
+    def partings(self) -> list[frozenset[str]]:
+        """Return the groups that a person took apart: no two of one set may come together.
+
+        Each time something was taken back, these are the groups of now of the items that were
+        together: of those taken out, and of the oldest.
+        """
+        found: dict[tuple[int, int], set[str]] = {}
+        run, anchor = RegroupedItem.regrouping_id, RegroupedItem.anchor_id
+        for end in (RegroupedItem.item_id, anchor):
+            query = select(run, anchor, Item.group_key).join(Item, Item.id == end).distinct()
+            rows = self._connection.execute(query.where(RegroupedItem.undone_at.is_not(None)))
+            for number, oldest, group in rows:
+                found.setdefault((number, oldest), set()).add(group)
+        return [frozenset(groups) for groups in found.values() if len(groups) > 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +352,11 @@ class _Change:
     group_after: str
     split_before: Split
     split_after: Split
+
+
+def _standing(regrouping_id: int) -> ColumnElement[bool]:
+    """Return the condition that a row is of a regrouping, and not taken back."""
+    return and_(RegroupedItem.regrouping_id == regrouping_id, RegroupedItem.undone_at.is_(None))
 
 
 def _split_after(now: Split, wanted: Split) -> Split:

@@ -110,7 +110,7 @@ def _leak_lines(leaks: dict[str, Any]) -> list[str]:
     """Say whether near-duplicates may flatter the model."""
     if not leaks["apart"]:
         return []
-    return [f"leaks      {leaks['apart']:,} pairs of near-duplicates may lie in two splits"]
+    return [f"leaks      {leaks['apart']:,} pairs of near-duplicates lie in two splits"]
 
 
 _HEADER = ("class", "audit items", "precision", "recall")

@@ -65,7 +65,7 @@ def _text(found: Guarded, distance: float) -> str:
         f"found      {found.links.get('hash', 0):,} by looks, "
         f"{found.links.get('mirror', 0):,} mirrored, "
         f"{found.links.get('embedding', 0):,} by embeddings",
-        f"apart      {found.apart:,} pairs in two groups: too large together, or taken back",
+        f"apart      {found.apart:,} pairs in two splits: too large together, or taken back",
         f"unused     {found.unused:,} items",
     ]
     if not found.runs:

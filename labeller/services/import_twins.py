@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labeller.perceptual_hash import mirrored
-from labeller.services.near_duplicates import close_hashes, most_together
+from labeller.services.mergers import most_together, split_beside
+from labeller.services.near_duplicates import close_hashes
 from store.records import Split
 from store.records_leaks import GroupFacts, Joined, LinkMethod, LinkRecord
 from store.store import Unit
 
 WORDS = 4
+LINKS = 4  # closest ones, of different groups, that an image is linked with
+UNKNOWN = -1
 
 
 class Match(NamedTuple):
@@ -30,13 +33,14 @@ class Match(NamedTuple):
 class Newcomer:
     """An image that was found: `looks` are the 32 bytes of its perceptual hash, if it has one.
 
-    `matches`, closest first, are filled in by :meth:`Twins.compare`. Then either it is an `item`
-    already, or it is :meth:`named` and gets its group, split and `links` by :meth:`Twins.place`;
-    `anchor` is what it joined a group for.
+    `matches` with items and `peers`, newcomers before it, are found by :meth:`Twins.compare`. Then
+    either it is an `item` already, or it is :meth:`named` and gets its group, split and `links` by
+    :meth:`Twins.place`; `anchor` is what it joined a group for.
     """
 
     looks: bytes | None
     matches: list[Match] = field(default_factory=list)
+    peers: _Alike | None = None
     item: int = 0
     group: str = ""
     split: Split = "train"
@@ -66,7 +70,11 @@ class Twins:
         self._join, self._distance = join, distance
         self._ids: NDArray[np.int64] = np.empty(0, np.int64)
         self._words: NDArray[np.uint64] = np.empty((0, WORDS), np.uint64)
+        # Only thin out crowds: a round beside this import may give other groups at any time.
+        self._groups: NDArray[np.int64] = np.empty(0, np.int64)
         self._run: int | None = None
+        self._beside: dict[str, str] = {}  # the last group that was begun beside a full one
+        self._anchors: dict[str, int] = {}  # by group, what newcomers joined it for
 
     def compare(self, unit: Unit, newcomers: Sequence[Newcomer]) -> None:
         """Find what newcomers look like, among the items so far and among themselves.
@@ -74,10 +82,8 @@ class Twins:
         This takes seconds where there are a million: call it before the transaction that adds them.
         """
         self._refresh(unit)
-        self._match(newcomers, self._ids, self._words)
-        places = [place for place, one in enumerate(newcomers) if one.looks is not None]
-        hashes = as_words([one.looks for one in newcomers if one.looks is not None])
-        self._match(newcomers, np.array([-1 - place for place in places], np.int64), hashes)
+        self._match_items(unit, newcomers)
+        self._match_peers(newcomers)
 
     def place(self, unit: Unit, newcomers: Sequence[Newcomer]) -> None:
         """Give newcomers the group of what they look like, and note what they look like.
@@ -92,15 +98,17 @@ class Twins:
         """
         before = len(self._ids)
         self._refresh(unit)
-        self._match(newcomers, self._ids[before:], self._words[before:])
+        self._match_items(unit, newcomers, before)
         groups = unit.leaks.groups(
             {one.other for new in newcomers for one in new.matches if one.other > 0}
         )
         known = {one.key: one for one in groups.values()}
         fresh = [one for one in newcomers if not one.item]
-        known |= unit.leaks.facts([one.group for one in newcomers if one.group not in known])
+        others = {*(one.group for one in newcomers), *self._beside.values()} - known.keys()
+        known |= unit.leaks.facts(sorted(others))
         most = most_together(unit.items.count().items)
         for newcomer in fresh:
+            newcomer.matches = sorted([*newcomer.matches, *_peers(newcomer, newcomers)])
             keys = {
                 one.other: groups[one.other].key
                 if one.other > 0
@@ -109,15 +117,29 @@ class Twins:
             }
             self._place(newcomer, keys, known, most)
 
-    def _match(
-        self, newcomers: Sequence[Newcomer], ids: NDArray[np.int64], words: NDArray[np.uint64]
-    ) -> None:
-        """Compare newcomers with hashes of items, or of those before them."""
-        rows = [row for row, one in enumerate(newcomers) if one.looks is not None]
+    def _match_items(self, unit: Unit, newcomers: Sequence[Newcomer], start: int = 0) -> None:
+        """Compare newcomers with the items from the row `start` on."""
+
+        def groups(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+            rows = rows + start
+            asked = np.unique(rows[self._groups[rows] == UNKNOWN])
+            if len(asked):
+                self._groups[asked] = unit.leaks.group_numbers(self._ids[asked].tolist())
+            return self._groups[rows]
+
+        with_looks = [one for one in newcomers if one.looks is not None]
         looks = [one.looks for one in newcomers if one.looks is not None]
-        for row, found in zip(rows, look_alikes(looks, ids, words), strict=True):
-            earlier = [one for one in found if one.other > 0 or -1 - one.other < row]
-            newcomers[row].matches = sorted([*newcomers[row].matches, *earlier])
+        found = look_alikes(looks, self._ids[start:], self._words[start:], LINKS, groups)
+        for newcomer, matches in zip(with_looks, found, strict=True):
+            newcomer.matches += matches
+
+    def _match_peers(self, newcomers: Sequence[Newcomer]) -> None:
+        """Compare newcomers with those before them, whose groups are not known yet."""
+        rows = np.array([row for row, one in enumerate(newcomers) if one.looks is not None], int)
+        looks = [one.looks for one in newcomers if one.looks is not None]
+        for row, found in zip(rows.tolist(), _alike(looks, as_words(looks)), strict=True):
+            earlier = found.of(rows[found.rows] < row)
+            newcomers[row].peers = replace(earlier, rows=rows[earlier.rows])
 
     def _place(
         self,
@@ -126,19 +148,38 @@ class Twins:
         known: dict[str, GroupFacts],
         most: int,
     ) -> None:
-        """Join the closest group that has room, and link with one item of every group."""
-        linked: set[str] = set()
+        """Join the closest group, or one beside it, and link with an item of the closest few."""
+        closest: dict[str, Match] = {}
         for one in newcomer.matches:
-            key = keys[one.other]
-            if key in linked:
-                continue
-            linked.add(key)
-            newcomer.links.append(one)
-            if self._join and newcomer.free and known[key].size < most:
-                newcomer.group, newcomer.split, newcomer.free = key, known[key].split, False
-                newcomer.anchor = one.other if known[key].oldest == 0 else known[key].oldest
+            closest.setdefault(keys[one.other], one)
+        newcomer.links = list(closest.values())[:LINKS]
+        if self._join and newcomer.free and closest:
+            self._join_closest(newcomer, closest, known, most)
         before = known.get(newcomer.group, GroupFacts(newcomer.group, 0, 0, newcomer.split))
         known[newcomer.group] = GroupFacts(before.key, before.oldest, before.size + 1, before.split)
+
+    def _join_closest(
+        self,
+        newcomer: Newcomer,
+        closest: dict[str, Match],
+        known: dict[str, GroupFacts],
+        most: int,
+    ) -> None:
+        """Share the split of the closest group, and the group itself while there is room."""
+        first, match = next(iter(closest.items()))
+        key, split = first, known[first].split
+        if known[first].size >= most:
+            split = split_beside(split)
+            for key in (*closest, self._beside.get(first, "")):
+                if key in known and known[key].size < most and known[key].split == split:
+                    break
+            else:
+                # Not its own name: that stays free for the day when this is taken back.
+                key = self._beside[first] = f"{newcomer.group}+"
+        newcomer.group, newcomer.split, newcomer.free = key, split, False
+        newcomer.anchor = self._anchors.setdefault(
+            key, self._anchors.get(first, known[first].oldest or match.other)
+        )
 
     def added(self, unit: Unit, newcomers: Sequence[Newcomer], placed: Sequence[Newcomer]) -> None:
         """Keep hashes, links and new groups of those that were `placed` and are items now."""
@@ -148,6 +189,7 @@ class Twins:
         def item_of(number: int) -> int:
             return number if number > 0 else newcomers[-1 - number].item
 
+        self._anchors = {key: item_of(number) for key, number in self._anchors.items()}
         unit.leaks.link(
             [
                 LinkRecord(*_ordered(item, item_of(one.other)), one.method, one.bits)
@@ -172,10 +214,24 @@ class Twins:
         if len(ids):
             self._ids = np.concatenate([self._ids, ids])
             self._words = np.concatenate([self._words, words])
+            self._groups = np.concatenate([self._groups, np.full(len(ids), UNKNOWN)])
+
+
+def _peers(newcomer: Newcomer, newcomers: Sequence[Newcomer]) -> list[Match]:
+    """Return the closest few of the newcomers before one, which have their groups."""
+    if newcomer.peers is None:
+        return []
+    rows = newcomer.peers.rows.tolist()
+    groups = np.array([hash(newcomers[row].group) for row in rows], np.int64)
+    return newcomer.peers.apart(groups, LINKS).matches(-1 - np.arange(len(newcomers)))
 
 
 def look_alikes(
-    looks: Sequence[bytes], ids: NDArray[np.int64], words: NDArray[np.uint64]
+    looks: Sequence[bytes],
+    ids: NDArray[np.int64],
+    words: NDArray[np.uint64],
+    most: int | None = None,
+    groups: Callable[[NDArray[np.int64]], NDArray[np.int64]] | None = None,
 ) -> list[list[Match]]:
     """Return what each hash looks like, mirrored or not, closest first.
 
@@ -185,18 +241,59 @@ def look_alikes(
     ids : array of int, shape (n,)
     words : array of uint64, shape (n, 4)
         Hashes of these ids.
+    most : int, optional
+        How many to return of each, in a crowd of look-alikes; all when not given.
+    groups : callable, optional
+        Returns a number (m,) for each of the rows (m,) of `ids`: of rows of one number only the
+        closest counts. Asked where there are more than `most`.
     """
-    found: list[list[Match]] = [[] for _ in looks]
-    if not looks or not len(ids):
-        return found
-    sides: dict[LinkMethod, NDArray[np.uint64]] = {
-        "hash": as_words(looks),
-        "mirror": as_words(map(mirrored, looks)),
-    }
-    for method, queries in sides.items():
-        for query, place, bits in close_hashes(words, queries):
-            found[query].append(Match(bits, int(ids[place]), method))
-    return [sorted(one) for one in found]
+    found: list[list[Match]] = []
+    for one in _alike(looks, words):
+        if most is not None and len(one.rows) > most:
+            one = one.first(most) if groups is None else one.apart(groups(one.rows), most)
+        found.append(one.matches(ids))
+    return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Alike:
+    """What one hash looks like, closest first: rows, their bits, and whether it is mirrored."""
+
+    rows: NDArray[np.int64]
+    bits: NDArray[np.uint8]
+    turned: NDArray[np.bool_]
+
+    def of(self, places: NDArray[Any]) -> _Alike:
+        return _Alike(self.rows[places], self.bits[places], self.turned[places])
+
+    def first(self, most: int) -> _Alike:
+        return self.of(np.arange(min(most, len(self.rows))))
+
+    def apart(self, groups: NDArray[np.int64], most: int) -> _Alike:
+        """Return the closest few of different groups, given by a number for each row."""
+        kept: list[int] = []
+        places = np.arange(len(groups))
+        while len(places) and len(kept) < most:
+            kept.append(int(places[0]))
+            places = places[groups[places] != groups[places[0]]]
+        return self.of(np.array(kept, np.int64))
+
+    def matches(self, ids: NDArray[np.int64]) -> list[Match]:
+        """Return these rows as items, by their `ids`."""
+        facts = zip(self.bits.tolist(), ids[self.rows].tolist(), self.turned.tolist(), strict=True)
+        return [Match(bits, other, "mirror" if turned else "hash") for bits, other, turned in facts]
+
+
+def _alike(looks: Sequence[bytes], words: NDArray[np.uint64]) -> Iterator[_Alike]:
+    """Yield what each hash looks like among others."""
+    direct = close_hashes(words, as_words(looks))
+    turned = close_hashes(words, as_words(map(mirrored, looks)))
+    for (rows, bits), (others, more) in zip(direct, turned, strict=True):
+        both = np.concatenate([bits, more])
+        mirror = np.arange(len(both)) >= len(bits)
+        yield _Alike(np.concatenate([rows, others]), both, mirror).of(
+            np.argsort(both, kind="stable")
+        )
 
 
 def as_words(looks: Iterable[bytes]) -> NDArray[np.uint64]:

@@ -173,6 +173,8 @@ class Writer:
         self._renamed = unit.leaks.renamed(list(named))
         names = {self._renamed.get(name, name) for name in named}
         self._splits.update(unit.items.group_splits(list(names - set(self._splits))))
+        for name in self._renamed.values():  # all of it lies beside the audit set
+            self._splits.setdefault(name, "unused")
 
     def _name(self, newcomer: Newcomer, one: _Found) -> None:
         """Give a new image its group and split, as far as names decide."""

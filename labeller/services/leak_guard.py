@@ -9,18 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labeller.errors import JobLost, LeakError
 from labeller.project import Project
-from labeller.services.near_duplicates import Merger, Mergers, merged, most_together
-from store.errors import Conflict, NotFound
+from labeller.services.mergers import Merger, Mergers, merged, most_together
+from store.errors import NotFound
 from store.records import ItemRecord
-from store.records_leaks import LinkMethod, LinkRecord, RegroupedItemRecord, RegroupingRecord
+from store.records_leaks import (
+    GroupFacts,
+    LinkMethod,
+    LinkRecord,
+    RegroupedItemRecord,
+    RegroupingRecord,
+)
 from store.store import Unit
 
 KEY = "leak_guard"
-BATCH = 500  # items in one transaction, unless a single group is larger
+BATCH = 200  # items in one transaction, a tenth of a second, unless a single group is larger
 MOST_LEFT = 10_000  # items without features that are kept to be compared later
 
 
@@ -55,8 +61,9 @@ def regroup(
 
     The group with the oldest item decides, whatever is labelled. Labelled items of the audit set
     that leave it become training labels. Items that would join the audit set become ``unused``:
-    they neither train nor measure. Pairs whose group would be too large stay apart, and are looked
-    at again the next time.
+    they neither train nor measure. Pairs stay apart whose group would be too large, or would bring
+    together what a person took apart; they are looked at again the next time. Where such pairs look
+    the same, the younger group takes the split of the older, or is ``unused`` beside the audit set.
 
     Parameters
     ----------
@@ -78,20 +85,20 @@ def regroup(
     """
     with project.store.read() as unit:
         waiting = unit.leaks.unchecked()
-        plan = _plan(unit, _wanted(unit, [*waiting, *links]))
+        plan = _plan(unit, [*waiting, *links])
     known = {(one.item_id, one.other_id) for one in waiting}
-    new_apart = [one for one in plan.apart if (one.item_id, one.other_id) not in known]
-    if not plan.mergers and not new_apart:
+    new_left = [one for one in plan.left if (one.item_id, one.other_id) not in known]
+    if not plan.mergers and not new_left:
         return None
     with _ours(project, job_id) as unit:
-        unit.leaks.link(new_apart, checked=False)
-        number = unit.regroupings.start(project.settings.leak_distance, len(plan.apart), job_id)
+        unit.leaks.link(new_left, checked=False)
+        number = unit.regroupings.start(project.settings.leak_distance, plan.apart, job_id)
     for some in _batches(plan.mergers):
         with _ours(project, job_id) as unit:
-            for merger in some:
-                unit.leaks.link(merger.links, checked=True)
-                unit.leaks.settle(merger.links)
-                unit.regroupings.join(number, merger.into, [one.key for one in merger.others])
+            links = [link for merger in some for link in merger.links]
+            unit.leaks.link(links, checked=True)
+            unit.leaks.settle(links)
+            unit.regroupings.join(number, [_move(merger, number) for merger in some])
     with project.store.read() as unit:
         return unit.regroupings.run(number)
 
@@ -112,6 +119,7 @@ def _batches(mergers: Sequence[Merger]) -> Iterator[list[Merger]]:
     for merger in mergers:
         held.append(merger)
         items += sum(one.size for one in merger.others)
+        items += merger.into.size if merger.follows else 0
         if items >= BATCH:
             yield held
             held, items = [], 0
@@ -119,34 +127,21 @@ def _batches(mergers: Sequence[Merger]) -> Iterator[list[Merger]]:
         yield held
 
 
+def _move(merger: Merger, number: int) -> tuple[GroupFacts, list[str]]:
+    """Return where groups go, and which."""
+    keys = [one.key for one in merger.others]
+    if merger.follows is None:
+        return merger.into, keys
+    into = merger.into.key
+    return replace(merger.follows, key=f"{into}+{number}"), [into, *keys]
+
+
 def _plan(unit: Unit, links: Sequence[LinkRecord]) -> Mergers:
     """Decide which groups become one."""
     groups = unit.leaks.groups({i for one in links for i in (one.item_id, one.other_id)})
     ordered = sorted(links, key=lambda one: (one.method == "embedding", one.distance))
-    return merged(ordered, groups, most_together(unit.items.count().items))
-
-
-def _wanted(unit: Unit, links: Sequence[LinkRecord]) -> list[LinkRecord]:
-    """Leave out what a person said are no near-duplicates, by taking a regrouping back."""
-    parted: dict[int, set[tuple[int, int]]] = {}
-    for run, item, anchor in unit.regroupings.declined():
-        parted.setdefault(item, set()).add((run, anchor))
-    if not parted:
-        return list(links)
-    anchors = {anchor for pairs in parted.values() for _, anchor in pairs}
-    now = unit.leaks.groups({i for one in links for i in (one.item_id, one.other_id)} | anchors)
-
-    def declined(one: int, other: int) -> bool:
-        return any(
-            now[other].key == now[anchor].key or (run, anchor) in parted.get(other, ())
-            for run, anchor in parted.get(one, ())
-        )
-
-    return [
-        one
-        for one in links
-        if not (declined(one.item_id, one.other_id) or declined(one.other_id, one.item_id))
-    ]
+    most = most_together(unit.items.count().items)
+    return merged(ordered, groups, most, unit.regroupings.partings())
 
 
 def told(run: RegroupingRecord | None) -> str:
@@ -167,7 +162,8 @@ def told(run: RegroupingRecord | None) -> str:
     if run.apart:
         parts.append(
             f"{run.apart:,} pair{'s' if run.apart > 1 else ''} of near-duplicates stayed apart: "
-            f"their groups would be too large. See the Evaluation page."
+            f"together their groups would be too large, or hold what was taken apart. See the "
+            f"Evaluation page."
         )
     return " ".join(["Leak guard:", *parts])
 
@@ -186,8 +182,9 @@ class Twin:
 class Guarded:
     """What the guard has done.
 
-    `links` counts by method those whose images share a group, `apart` those whose do not: their
-    group would be too large, or a person took it back. `runs` are the regroupings, newest first.
+    `links` counts by method those whose images share a split or of which one is ``unused``, `apart`
+    those in two splits: together their group would be too large, or a person took it back. `runs`
+    are the regroupings, newest first.
     """
 
     links: Mapping[LinkMethod, int]
@@ -249,7 +246,8 @@ def undo(project: Project, number: int, anchor: int | None = None) -> int:
     """Take a regrouping back; its images are not brought together again.
 
     What left the audit set and was seen since stays where it is: a model may have learned from it,
-    or a suggestion was shown.
+    or a suggestion was shown. So does what a later regrouping has put elsewhere, until that is
+    taken back. Killed halfway, the next call does the rest.
 
     Parameters
     ----------
@@ -266,10 +264,39 @@ def undo(project: Project, number: int, anchor: int | None = None) -> int:
     Raises
     ------
     LeakError
-        When there is none of this number, or it was taken back already.
+        When there is none of this number, it was taken back already, or a later regrouping has put
+        all of it elsewhere.
     """
     try:
-        with project.store.write() as unit:
-            return unit.regroupings.undo(number, anchor)
-    except (NotFound, Conflict) as error:
+        with project.store.read() as unit:
+            standing = unit.regroupings.standing(number, anchor)
+    except NotFound as error:
         raise LeakError(str(error)) from error
+    done = 0
+    for anchors in _whole(standing):
+        with project.store.write() as unit:
+            done += unit.regroupings.undo(number, anchors)
+    if not done:
+        with project.store.read() as unit:
+            holder = unit.regroupings.holder(number, anchor)
+        if holder is None:
+            raise LeakError(f"Regrouping {number} was taken back already.")
+        raise LeakError(
+            f"Regrouping {number} cannot be taken back: regrouping {holder} has put its images "
+            f"elsewhere since. Take regrouping {holder} back first."
+        )
+    return done
+
+
+def _whole(standing: Mapping[int, int]) -> Iterator[list[int]]:
+    """Yield the oldest items of some groups at a time, by how many each is to give back."""
+    held: list[int] = []
+    items = 0
+    for anchor, number in standing.items():
+        held.append(anchor)
+        items += number
+        if items >= BATCH:
+            yield held
+            held, items = [], 0
+    if held:
+        yield held

@@ -1,8 +1,8 @@
-"""Find images that look alike among very many, and join them to groups. Pure arithmetic."""
+"""Find images that look alike among very many. Pure arithmetic."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import minimum_spanning_tree
 
-from store.records_leaks import GroupFacts, LinkRecord
-
 Ints = NDArray[np.int64]
 Words = NDArray[np.uint64]
+Bits = NDArray[np.uint8]
 Floats = NDArray[np.floating[Any]]
 
 BITS = 24  # of 256 that hashes of the same picture may differ in
@@ -23,8 +22,6 @@ SAMPLE = 10_000  # vectors that the axes are computed from
 BLOCK = 2_048  # vectors compared at once with as many others
 MEASURED = 65_536  # pairs measured at once
 ROUNDING = 1e-3  # added to a distance wherever pairs are only looked for
-LARGE = 50  # items that a joined group may hold in any project
-SHARE = 0.02  # of all items that it may hold in a large one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,8 +37,8 @@ class Pairs:
         return len(self.first)
 
 
-def close_hashes(words: Words, queries: Words, most: int = BITS) -> list[tuple[int, int, int]]:
-    """Return which hashes differ in few bits from each query.
+def close_hashes(words: Words, queries: Words, most: int = BITS) -> Iterator[tuple[Ints, Bits]]:
+    """Yield which hashes differ in few bits from each query.
 
     Parameters
     ----------
@@ -50,21 +47,22 @@ def close_hashes(words: Words, queries: Words, most: int = BITS) -> list[tuple[i
     most : int
         Bits that may differ.
 
-    Returns
-    -------
-    list of (int, int, int)
-        Row of the query, row of the hash, and bits, by query and then closest first.
+    Yields
+    ------
+    array of int64, shape (m,)
+        Rows of the hashes close to the next query, closest first.
+    array of uint8, shape (m,)
+        Their bits.
     """
-    found: list[tuple[int, int, int]] = []
     columns = np.ascontiguousarray(words.T)
-    for row, query in enumerate(queries):
+    for query in queries:
         # A first word alone rules nearly all out, and is a quarter of the memory to look through.
         near = np.flatnonzero(np.bitwise_count(columns[0] ^ query[0]) <= most)
-        bits = np.bitwise_count(words[near] ^ query).sum(axis=1, dtype=np.int64)
+        bits = np.bitwise_count(words[near] ^ query).sum(axis=1, dtype=np.uint16)
         kept = np.flatnonzero(bits <= most)
-        order = kept[np.argsort(bits[kept], kind="stable")]
-        found += [(row, int(near[i]), int(bits[i])) for i in order]
-    return found
+        few = bits[kept].astype(np.uint8)
+        order = np.argsort(few, kind="stable")
+        yield near[kept[order]], few[order]
 
 
 def close_pairs(
@@ -212,109 +210,3 @@ def _candidates(
             else:
                 yield near(new, others)
                 yield near(old, others[fresh[others]])
-
-
-def most_together(items: int) -> int:
-    """Return how many of a project's items a joined group may hold."""
-    return max(LARGE, int(SHARE * items))
-
-
-@dataclass(frozen=True, slots=True)
-class Merger:
-    """Groups that become one: `into` takes up the others. `links` are why."""
-
-    into: GroupFacts
-    others: tuple[GroupFacts, ...]
-    links: tuple[LinkRecord, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Mergers:
-    """What links do to groups; `apart` links were left, whose group would have become too large."""
-
-    mergers: tuple[Merger, ...]
-    apart: tuple[LinkRecord, ...]
-
-
-def merged(links: Sequence[LinkRecord], groups: Mapping[int, GroupFacts], most: int) -> Mergers:
-    """Join the groups of items that look alike, closest first, as long as they stay small.
-
-    A chain of links may join images that look nothing alike; with `most` no chain swallows a
-    split. The group with the oldest item gives name and split: which that is depends on no label
-    and no strategy, so the audit set stays a random sample of groups.
-
-    Parameters
-    ----------
-    links : sequence of LinkRecord
-        In the order in which they are to count.
-    groups : mapping of int to GroupFacts
-        By item.
-    most : int
-        Items that a joined group may hold.
-
-    Returns
-    -------
-    Mergers
-    """
-    facts = {one.key: one for one in groups.values()}
-    union = _Union(facts)
-    apart: list[LinkRecord] = []
-    for link in links:
-        ends = groups[link.item_id].key, groups[link.other_id].key
-        if not union.join(*ends, link, most):
-            apart.append(link)
-    left: dict[tuple[str, str], LinkRecord] = {}
-    for link in apart:  # one for two groups says it all
-        ends = union.find(groups[link.item_id].key), union.find(groups[link.other_id].key)
-        left.setdefault((min(ends), max(ends)), link)
-    return Mergers(union.mergers(), tuple(left.values()))
-
-
-class _Union:
-    """Groups that become one, under the name of the one with the oldest item."""
-
-    def __init__(self, facts: Mapping[str, GroupFacts]) -> None:
-        self._facts = facts
-        self._above: dict[str, str] = {}
-        self._size = {key: one.size for key, one in facts.items()}
-        self._links: dict[str, list[LinkRecord]] = {}
-
-    def find(self, key: str) -> str:
-        """Return the group that a group is part of."""
-        while (above := self._above.get(key, key)) != key:
-            self._above[key] = self._above.get(above, above)
-            key = above
-        return key
-
-    def join(self, one: str, other: str, link: LinkRecord, most: int) -> bool:
-        """Make two groups one unless it would be too large; say whether they are one now."""
-        one, other = self.find(one), self.find(other)
-        if one == other:
-            return True
-        if self._size[one] + self._size[other] > most:
-            return False
-        into, gone = sorted((one, other), key=lambda key: self._facts[key].oldest)
-        self._above[gone] = into
-        self._size[into] += self._size[gone]
-        kept = self._links.setdefault(into, [])
-        kept += [*self._links.pop(gone, []), link]
-        return True
-
-    def mergers(self) -> tuple[Merger, ...]:
-        """Return the groups that take up others, oldest first."""
-        members: dict[str, list[GroupFacts]] = {}
-        for key, one in self._facts.items():
-            if (into := self.find(key)) != key:
-                members.setdefault(into, []).append(one)
-
-        def age(key: str) -> int:
-            return self._facts[key].oldest
-
-        return tuple(
-            Merger(
-                self._facts[key],
-                tuple(sorted(members[key], key=lambda one: one.oldest)),
-                tuple(self._links[key]),
-            )
-            for key in sorted(members, key=age)
-        )

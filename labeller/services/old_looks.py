@@ -15,12 +15,11 @@ from labeller.perceptual_hash import perceptual_hash
 from labeller.progress import Progress
 from labeller.project import Project
 from labeller.services import thumbnails
-from labeller.services.import_twins import Match, as_words, look_alikes
+from labeller.services.import_twins import LINKS, Match, as_words, look_alikes
 from store.records import ItemRecord
 from store.records_leaks import LinkRecord
 
 BATCH = 256
-LINKS = 4  # closest ones that an image is linked with
 
 
 def take_down(project: Project, stage: str, progress: Progress) -> int:
@@ -58,7 +57,7 @@ def take_down(project: Project, stage: str, progress: Progress) -> int:
             hashed = [(item.id, bits) for item, bits in looks if bits is not None]
             ids = np.concatenate([ids, np.array([item for item, _ in hashed], np.int64)])
             words = np.concatenate([words, as_words([bits for _, bits in hashed])])
-            matches = look_alikes([bits for _, bits in hashed], ids, words)
+            matches = look_alikes([bits for _, bits in hashed], ids, words, LINKS + 1)
             with project.store.write() as unit:
                 unit.leaks.add_hashes([(item.id, bits) for item, bits in looks])
                 unit.leaks.link(_links([item for item, _ in hashed], matches), checked=False)

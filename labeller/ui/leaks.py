@@ -68,7 +68,7 @@ def summary(found: Guarded, distance: float) -> str:
 def warning(apart: int) -> str:
     """Say what it means that pairs stayed apart, in plain text."""
     return (
-        f"{view.count(apart, 'pair')} of near-duplicates may lie in two splits: together their "
+        f"{view.count(apart, 'pair')} of near-duplicates lie in two splits: together their "
         f"groups would hold too many of the images, or they were taken back. Where there are many, "
         f"the accuracy is too good: give bursts and videos a group of their own when you import."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,11 +11,11 @@ import pytest
 from PIL import Image
 
 from labeller.project import Project, create_project
-from labeller.services import leak_guard, near_duplicates, old_looks
-from labeller.services.import_twins import Newcomer, Twins
+from labeller.services import import_writer, leak_guard, mergers, old_looks
+from labeller.services.import_twins import LINKS, Newcomer, Twins, as_words, look_alikes
 from labeller.services.importing import import_sources
 from labeller.services.splits import split_of
-from store.records import ItemRecord
+from store.records import ItemRecord, NewItem, Split
 from store.records_leaks import LinkRecord
 from store.store import Unit
 from tests.labeller.imports import Recording, items, table
@@ -106,20 +107,129 @@ def test_a_group_that_was_named_stays_and_is_linked(
         assert unit.leaks.unchecked() == [link]
 
 
-def test_a_group_takes_no_more_than_it_may_hold(
-    project: Project, source: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("batch", [2, 300])
+@pytest.mark.parametrize(("split", "beside"), [("train", "train"), ("audit", "unused")])
+def test_a_burst_that_one_group_cannot_hold_stays_in_its_split(
+    tmp_path: Path,
+    source: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    split: Split,
+    beside: Split,
+    batch: int,
 ) -> None:
-    monkeypatch.setattr(near_duplicates, "LARGE", 3)
-    for number in range(7):
+    monkeypatch.setattr(mergers, "LARGE", 3)
+    monkeypatch.setattr(import_writer, "BATCH", batch)
+    project = create_project(
+        tmp_path / "project", ["cat"], workers=1, audit_share=0.5, valid_share=0.5
+    )
+    rows = [["path", "split"], [str(source / "1.png"), split]]
+    import_sources(project, [table(tmp_path / "list.csv", rows)])
+    for number in range(12):
         scene(1).resize((40 + number, 40 + number)).save(source / f"1-{number}.jpg")
     import_sources(project, [source])
-    groups: dict[str, int] = {}
-    for name, item in by_name(project).items():
-        if name.startswith("1"):
-            groups[item.group] = groups.get(item.group, 0) + 1
-    assert sorted(groups.values()) == [2, 3, 3]
+    burst = [item for name, item in by_name(project).items() if name.startswith("1")]
+    first = by_name(project)["1.png"]
+    assert first.split == split
+    assert {item.split for item in burst if item.group != first.group} == {beside}
+    groups = Counter(item.group for item in burst)
+    assert sorted(groups.values()) == [1, 3, 3, 3, 3]
+    assert groups[first.group] == 3
+    assert leak_guard.overview(project).apart == 0
     with project.store.read() as unit:
-        assert unit.leaks.unchecked(), "what was left apart is noted"
+        assert unit.leaks.unchecked(), "what is in two groups is noted"
+
+    (run,) = leak_guard.overview(project).runs
+    assert run.joined == 12
+    assert leak_guard.undo(project, run.id) == 12
+    for item in by_name(project).values():
+        assert item.group == item.sha256
+    assert leak_guard.regroup(project, []) is None, "what was taken back stays apart"
+
+
+@pytest.mark.parametrize("first", ["train", "audit"])
+def test_groups_of_one_burst_come_into_one_split(
+    project: Project,
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    first: Split,
+) -> None:
+    """They were imported before bursts stayed together, or were named."""
+    monkeypatch.setattr(mergers, "LARGE", 1)
+    for number in range(3):
+        scene(1).resize((60 + number, 60 + number)).save(source / f"1-{number}.png")
+    names = ["1.png", "1-0.png", "1-1.png", "1-2.png"]
+    before = dict(zip(names, (first, "valid", "train", "valid"), strict=True))
+    rows = [["path", "group", "split"]]
+    rows += [[str(source / name), f"burst {name}", split] for name, split in before.items()]
+    import_sources(project, [table(tmp_path / "list.csv", rows)])
+    run = leak_guard.regroup(project, [])
+    assert run is not None
+    found = by_name(project)
+    after = "train" if first == "train" else "unused"
+    assert [found[name].split for name in names] == [first, after, after, after]
+    assert len({found[name].group for name in names}) == 4
+    assert (run.apart, leak_guard.overview(project).apart) == (0, 0)
+    assert leak_guard.regroup(project, []) is None, "nothing is new"
+    more = [["path", "group"], [str(source / "5.png"), "burst 1-0.png"]]
+    import_sources(project, [table(tmp_path / "more.csv", more)])
+    assert by_name(project)["5.png"].split == after, "a group takes its newcomers along"
+    assert leak_guard.undo(project, run.id) == run.joined
+    assert [by_name(project)[name].split for name in names] == list(before.values())
+    assert leak_guard.regroup(project, []) is None, "what was taken back stays apart"
+
+
+def flipped(bits: int) -> bytes:
+    """Return a hash that differs in so many bits from that of no bits, mirrored or not."""
+    return ((1 << bits) - 1).to_bytes(32, "big")
+
+
+def test_of_a_crowd_the_closest_of_each_group_counts() -> None:
+    looks = [flipped(bits) for bits in (0, 1, 1, 2, 3, 5, 90)]
+    ids, words = np.arange(11, 18), as_words(looks)
+
+    def found(most: int | None = None, groups: list[int] | None = None) -> list[list[int]]:
+        numbers = None if groups is None else np.array(groups).__getitem__
+        some = look_alikes([flipped(0)], ids, words, most, numbers)
+        return [[one.other, one.bits] for one in some[0] if one.method == "hash"]
+
+    everything = [[11, 0], [12, 1], [13, 1], [14, 2], [15, 3], [16, 5]]
+    assert found() == everything
+    assert found(99, [7] * 7) == everything, "where there is no crowd, all count"
+    assert found(3, [7, 7, 7, 8, 7, 9, 9]) == [[11, 0], [14, 2], [16, 5]]
+    assert found(2, [7, 7, 7, 8, 7, 9, 9]) == [[11, 0], [14, 2]]
+    assert len(look_alikes([flipped(0)], ids, words, 3)[0]) == 3
+    assert look_alikes([flipped(0)], ids[:0], words[:0], 3) == [[]]
+
+
+def test_a_group_behind_a_crowd_is_found(project: Project) -> None:
+    """One further away, but of another group than the hundred nearest."""
+    with project.store.write() as unit:
+        made = [
+            NewItem(
+                f"{n:064}", f"{n}.png", True, 9, 9, "PNG", 9, "far" if n == 77 else "g", "train"
+            )
+            for n in range(101)
+        ]
+        ids = unit.items.add(made)
+        unit.leaks.add_hashes([(one, flipped(9 * (n == 77))) for n, one in enumerate(ids)])
+    newcomer = Newcomer(flipped(1))
+    with project.store.read() as unit:
+        Twins(join=True, distance=0.3).compare(unit, [newcomer])
+    assert [one.other for one in newcomer.matches] == [ids[0], ids[77]]
+
+
+def test_each_image_of_a_crowd_has_few_links(
+    project: Project, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mergers, "LARGE", 1)
+    for number in range(15):
+        scene(1).resize((60 + number, 60 + number)).save(source / f"1-{number}.png")
+    import_sources(project, [source])
+    each = Counter(one.item_id for one in links(project))
+    assert len(each) == 15
+    assert max(each.values()) == LINKS
+    assert len({item.split for name, item in by_name(project).items() if name[0] == "1"}) == 1
 
 
 def test_switched_off_links_are_noted_and_nobody_joins(tmp_path: Path, source: Path) -> None:
@@ -149,7 +259,7 @@ def test_a_group_that_was_put_into_another_takes_newcomers_there(
         first, second = unit.items.page(order="oldest")
         number = unit.regroupings.start(0.25)
         into = unit.leaks.groups([first.id])[first.id]
-        unit.regroupings.join(number, into, [second.group])
+        unit.regroupings.join(number, [(into, [second.group])])
     more = [["path", "group"], [str(source / "4.png"), "burst 1"]]
     import_sources(project, [table(tmp_path / "more.csv", more)])
     newcomer = by_name(project)["4.png"]

@@ -2,21 +2,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
 from labeller.services import near_duplicates
 from labeller.services.near_duplicates import (
-    LARGE,
     close_hashes,
     close_pairs,
-    merged,
-    most_together,
 )
-from store.records_leaks import GroupFacts, LinkRecord
 
 
 def units(rng: np.random.Generator, n: int, d: int) -> NDArray[np.float32]:
@@ -130,71 +124,13 @@ def test_close_hashes_against_brute_force() -> None:
     queries[1, 3] ^= np.uint64(2**25 - 1)
     words[7] = words[3]
     words[7, 1] ^= np.uint64(1)
-    found = close_hashes(words, queries)
+    found = [
+        (query, row, bits)
+        for query, close in enumerate(close_hashes(words, queries))
+        for row, bits in zip(*(one.tolist() for one in close), strict=True)
+    ]
     bits = np.bitwise_count(queries[:, None] ^ words[None]).sum(axis=2, dtype=int)
     wanted = sorted((q, int(bits[q, r]), r) for q, r in zip(*np.nonzero(bits <= 24), strict=True))
     assert [(q, b, r) for q, r, b in found] == wanted
     assert found == [(0, 3, 3), (0, 7, 4), (2, 199, 0)]
-    assert close_hashes(words[:0], queries) == []
-
-
-def link(item: int, other: int, distance: float = 0.1) -> LinkRecord:
-    return LinkRecord(max(item, other), min(item, other), "embedding", distance)
-
-
-def test_the_oldest_group_takes_up_the_others() -> None:
-    a = GroupFacts("a", 5, 2, "audit")
-    b = GroupFacts("b", 3, 1, "train")
-    c = GroupFacts("c", 9, 4, "valid")
-    d = GroupFacts("d", 1, 1, "train")
-    groups = {5: a, 6: a, 3: b, 9: c, 1: d}
-    found = merged([link(6, 9), link(5, 3), link(9, 3)], groups, 50)
-    (merger,) = found.mergers
-    assert merger.into == b
-    assert merger.others == (a, c)
-    assert merger.links == (link(6, 9), link(5, 3))
-    assert found.apart == ()
-
-
-def test_a_group_that_would_grow_too_large_is_left_apart() -> None:
-    groups = {i: GroupFacts(f"g{i}", i, 4, "train") for i in range(1, 5)}
-    found = merged([link(2, 1), link(3, 2), link(4, 3)], groups, 8)
-    assert [(m.into.key, [o.key for o in m.others]) for m in found.mergers] == [
-        ("g1", ["g2"]),
-        ("g3", ["g4"]),
-    ]
-    assert found.apart == (link(3, 2),)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    sizes=st.lists(st.integers(1, 6), min_size=2, max_size=12),
-    pairs=st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=30),
-    most=st.integers(1, 20),
-)
-def test_mergers_hold_their_promises(
-    sizes: list[int], pairs: list[tuple[int, int]], most: int
-) -> None:
-    n = len(sizes)
-    groups = {i + 1: GroupFacts(f"g{i}", i + 1, size, "train") for i, size in enumerate(sizes)}
-    links = [link(i % n + 1, j % n + 1) for i, j in pairs if i % n != j % n]
-    found = merged(links, groups, most)
-    home = {key: key for key in (g.key for g in groups.values())}
-    for merger in found.mergers:
-        assert merger.into.size + sum(o.size for o in merger.others) <= most
-        assert merger.into.oldest < min(o.oldest for o in merger.others)
-        assert len(merger.links) == len(merger.others)
-        for other in merger.others:
-            assert home[other.key] == other.key, "a group goes into one other"
-            home[other.key] = merger.into.key
-    apart = set(found.apart)
-    left = {frozenset(home[groups[i].key] for i in (one.item_id, one.other_id)) for one in apart}
-    assert len(left) == len(apart), "two groups are left apart once"
-    for one in links:
-        homes = frozenset(home[groups[i].key] for i in (one.item_id, one.other_id))
-        assert len(homes) == 1 or homes in left
-
-
-def test_most_together() -> None:
-    assert most_together(100) == LARGE
-    assert most_together(1_000_000) == 20_000
+    assert [len(rows) for rows, _ in close_hashes(words[:0], queries)] == [0, 0, 0]

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from store.errors import Conflict, NotFound
+from store.errors import NotFound
 from store.records import Counts, NewEvent, NewQueueEntry, Split
 from store.records_leaks import GroupFacts, Joined, LinkRecord
 from store.store import Store, Unit
@@ -50,8 +50,13 @@ def join(unit: Unit, into: int, *others: int, run: int | None = None) -> int:
     """Put the groups of items into that of another; returns the regrouping."""
     number = unit.regroupings.start(0.25) if run is None else run
     keys = [facts_of(unit, other).key for other in others]
-    unit.regroupings.join(number, facts_of(unit, into), keys)
+    unit.regroupings.join(number, [(facts_of(unit, into), keys)])
     return number
+
+
+def undo(unit: Unit, run: int) -> int:
+    """Take all of a regrouping back that can be; returns how many items."""
+    return unit.regroupings.undo(run, list(unit.regroupings.standing(run)))
 
 
 def test_hashes(store: Store) -> None:
@@ -74,7 +79,7 @@ def test_hashes(store: Store) -> None:
 
 
 def test_links_between_groups_wait_until_they_are_settled(store: Store) -> None:
-    ids = fill(store, items=4)
+    ids = fill(store, items=4)  # three of train, one of valid
     first = LinkRecord(ids[1], ids[0], "hash", 3.0)
     second = LinkRecord(ids[3], ids[2], "embedding", 0.1)
     third = LinkRecord(ids[2], ids[0], "mirror", 9.0)
@@ -85,12 +90,24 @@ def test_links_between_groups_wait_until_they_are_settled(store: Store) -> None:
         # a pair that is known stays as it is
         unit.leaks.link([replace(first, distance=1.0)], checked=True)
         assert unit.leaks.unchecked() == [first, third]
-        assert unit.leaks.count_links() == ({}, 3)
+        assert unit.leaks.count_links() == ({"hash": 1, "mirror": 1}, 1)
         assert unit.leaks.links_of([ids[0], ids[3]]) == [second, first, third]
         unit.leaks.settle([first])
         assert unit.leaks.unchecked() == [third]
-        join(unit, ids[0], ids[1])
-        assert unit.leaks.count_links() == ({"hash": 1}, 2)
+        join(unit, ids[0], ids[3])
+        wanted = {"hash": 1, "mirror": 1, "embedding": 1}
+        assert unit.leaks.count_links() == (wanted, 0)
+
+
+def test_what_is_in_no_split_leaks_nothing(store: Store) -> None:
+    ids = fill(store, items=6)  # train train train valid audit train
+    links = [LinkRecord(ids[4], ids[0], "hash", 1.0), LinkRecord(ids[5], ids[4], "hash", 1.0)]
+    with store.write() as unit:
+        unit.leaks.link(links, checked=False)
+        assert unit.leaks.count_links() == ({}, 2)
+        join(unit, ids[4], ids[5])
+        assert splits(unit, [ids[5]]) == ["unused"]
+        assert unit.leaks.count_links() == ({"hash": 1}, 1)
 
 
 def test_links_within_a_group_need_no_look(store: Store) -> None:
@@ -114,6 +131,17 @@ def test_facts_of_groups(store: Store) -> None:
         assert found[ids[2]] == GroupFacts("burst", ids[0], 3, "audit")
         assert found[ids[4]].size == 1
         assert unit.items.group_splits(["burst"]) == {"burst": "audit"}
+
+
+def test_numbers_of_groups(store: Store) -> None:
+    ids = fill(store, items=5)
+    with store.write() as unit:
+        join(unit, ids[0], ids[3])
+        numbers = unit.leaks.group_numbers([ids[3], *ids]).tolist()
+        assert numbers[0] == numbers[1] == numbers[4]
+        assert len(set(numbers)) == 4
+        assert min(numbers) >= 0
+        assert unit.leaks.group_numbers([]).tolist() == []
 
 
 def test_joining_moves_items_and_counts_what_it_did(store: Store, clock: Clock) -> None:
@@ -174,24 +202,60 @@ def test_taking_back(store: Store, clock: Clock) -> None:
         before = unit.items.many(ids)
         number = join(unit, ids[4], ids[5], ids[6])
         join(unit, ids[0], ids[1], ids[9], run=number)
-        # somebody regroups one of them again
-        join(unit, ids[3], ids[0])
         clock.now += 5
-        assert unit.regroupings.undo(number, ids[4]) == 2
+        assert unit.regroupings.standing(number) == {ids[0]: 2, ids[4]: 2}
+        assert unit.regroupings.undo(number, [ids[4]]) == 2
         after = unit.items.many(ids)
         assert after[ids[5]] == before[ids[5]]
         assert after[ids[6]] == before[ids[6]]
         assert unit.regroupings.run(number).undone == 2
-        with pytest.raises(Conflict, match="taken back already"):
-            unit.regroupings.undo(number, ids[4])
-        assert unit.regroupings.undo(number) == 0, "all of it was put elsewhere since"
-        assert unit.regroupings.run(number).undone == 4
-        declined = {(item, anchor) for _, item, anchor in unit.regroupings.declined()}
-        assert declined == {(ids[5], ids[4]), (ids[6], ids[4]), (ids[1], ids[0]), (ids[9], ids[0])}
-        with pytest.raises(Conflict, match="taken back already"):
-            unit.regroupings.undo(number)
+        assert unit.regroupings.undo(number, [ids[4]]) == 0
+        assert unit.regroupings.standing(number) == {ids[0]: 2}
+        groups = {item: facts_of(unit, item).key for item in ids}
+        parted = set(unit.regroupings.partings())
+        assert parted == {frozenset(groups[item] for item in ids[4:7])}
         with pytest.raises(NotFound, match="no regrouping with number 99"):
-            unit.regroupings.undo(99)
+            unit.regroupings.standing(99)
+    check_tallies(store)
+
+
+def test_what_was_put_elsewhere_since_is_taken_back_when_that_is(store: Store) -> None:
+    ids = fill(store, items=10)
+    with store.write() as unit:
+        unit.queue.replace([])
+        before = unit.items.many(ids)
+        first = join(unit, ids[3], ids[4], ids[9])
+        join(unit, ids[2], ids[8], run=first)
+        assert unit.regroupings.holder(first) is None
+        second = join(unit, ids[0], ids[3])
+        together = unit.items.many(ids)
+        assert unit.regroupings.undo(first, [ids[3]]) == 0
+        assert unit.items.many(ids) == together
+        assert unit.regroupings.holder(first) == second
+        assert unit.regroupings.holder(first, ids[2]) is None
+        assert undo(unit, first) == 1, "the other group is in nobody's hands"
+        assert unit.regroupings.run(first).undone == 1
+        assert unit.regroupings.standing(first, ids[3]) == {ids[3]: 2}
+        assert undo(unit, second) == 3
+        assert unit.regroupings.holder(first) is None
+        assert undo(unit, first) == 2
+        assert unit.items.many(ids) == before
+    check_tallies(store)
+
+
+def test_an_audit_item_seen_in_training_in_between_never_measures_again(store: Store) -> None:
+    ids = fill(store, items=10)
+    with store.write() as unit:
+        unit.queue.replace([])
+        first = join(unit, ids[4], ids[9])  # of audit both
+        second = join(unit, ids[0], ids[4])
+    record(store, label("a", ids[9], class_id(store, "cat")))
+    with store.write() as unit:
+        assert undo(unit, second) == 2
+        assert splits(unit, [ids[4], ids[9]]) == ["unused", "train"]
+        assert undo(unit, first) == 1
+        assert splits(unit, [ids[4], ids[9]]) == ["unused", "train"]
+        assert facts_of(unit, ids[9]).size == 1
     check_tallies(store)
 
 
@@ -214,7 +278,7 @@ def test_what_left_the_audit_set_and_was_seen_never_measures_again(store: Store,
     if how == "skipped":
         record(store, NewEvent("s", "skip", ids[2]))
     with store.write() as unit:
-        assert unit.regroupings.undo(number) == 2
+        assert undo(unit, number) == 2
         found = unit.items.many(ids)
         assert {found[i].group for i in ids[2:]} == {"patient"}
         # the other of its patient measures no more either: no group lies in two splits
@@ -233,7 +297,7 @@ def test_what_an_import_joined_can_be_taken_back(store: Store) -> None:
         )
         run = unit.regroupings.run(number)
         assert (run.job_id, run.joined, run.moved, run.unused) == (None, 1, 1, 0)
-        assert unit.regroupings.undo(number) == 1
+        assert undo(unit, number) == 1
         found = unit.items.many(ids)[ids[1]]
         assert (found.group, found.split) == (other.group, "audit")
     check_tallies(store)
@@ -246,7 +310,7 @@ def test_names_of_groups_are_followed(store: Store) -> None:
         join(unit, ids[1], ids[2])
         two = join(unit, ids[0], ids[1])
         assert unit.leaks.renamed(names) == {names[1]: names[0], names[2]: names[0]}
-        unit.regroupings.undo(two)
+        undo(unit, two)
         assert unit.leaks.renamed(names) == {names[2]: names[1]}
         assert len(unit.regroupings.runs()) == 2
 
@@ -264,7 +328,7 @@ def test_many_items_at_once(store: Store) -> None:
         assert len(unit.leaks.links_of(ids)) == 1_299
         unit.leaks.settle(links)
         assert len(unit.regroupings.changes(number, offset=1_290)) == 6
-        assert unit.regroupings.undo(number) == 1_296
+        assert undo(unit, number) == 1_296
     check_tallies(store)
     with store.read() as unit:
         assert unit.items.count() == Counts(1_300, 1_300, 0, 0, 0, 0, 0, 0)

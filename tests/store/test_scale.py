@@ -144,6 +144,28 @@ def test_labelling_one_item_takes_few_statements(store: Store) -> None:
     assert len(many) <= len(sent) + 12
 
 
+def test_joining_many_groups_takes_few_statements(store: Store) -> None:
+    ids = fill(store, items=240)
+    with store.write() as unit:
+        unit.queue.replace([])
+        facts = unit.leaks.groups(ids)
+        run = unit.regroupings.start(0.25)
+
+    def spent(pairs: list[int]) -> tuple[int, int]:
+        moves = [(facts[one], [facts[one + 1].key]) for one in pairs]
+        with statements(store) as joining, store.write() as unit:
+            unit.regroupings.join(run, moves)
+        with statements(store) as parting, store.write() as unit:
+            assert unit.regroupings.undo(run, pairs) == len(pairs)
+        return len(joining), len(parting)
+
+    few = spent(ids[:20:2])
+    many = spent(ids[20::2])
+    assert max(few) <= 25
+    assert many[0] <= few[0] + 2
+    assert many[1] <= few[1] + 2
+
+
 def test_text_that_looks_like_sql_is_text(store: Store) -> None:
     fill(store)
     with store.read() as unit:

@@ -31,7 +31,7 @@ def joined(project: Project) -> RegroupingRecord:
         splits = {i: item.split for i, item in unit.items.many(ids).items()}
         cat = unit.classes.all()[0].id
     oldest = next(i for i in ids if splits[i] != "train" or i == ids[0])
-    others = [i for i in ids if i > oldest][:2]
+    others = [i for i in ids if i > oldest and splits[i] != splits[oldest]][:2]
     give(project, others[:1], [cat])
     links = [LinkRecord(i, oldest, "hash", 7.0) for i in others]
     run = leak_guard.regroup(project, links)
@@ -62,7 +62,7 @@ def test_the_words() -> None:
         "1 have embeddings closer than 0.25. 1 image near the audit set is in no split: to train "
         "on it would flatter the model."
     )
-    assert "1 pair of near-duplicates may lie in two splits" in leaks.warning(1)
+    assert "1 pair of near-duplicates lie in two splits" in leaks.warning(1)
     assert leaks.title(RUN).endswith("import · 3 joined, 2 moved, 1 unused")
     later = replace(RUN, undone=3, job_id=5)
     assert leaks.title(later).endswith("round · 3 joined, 2 moved, 1 unused, 3 taken back")
@@ -70,8 +70,8 @@ def test_the_words() -> None:
     assert leak_guard.told(replace(RUN, moved=0, unused=0)) == ""
     assert leak_guard.told(replace(RUN, moved=1, apart=2)) == (
         "Leak guard: 1 near-duplicate moved to the split of its twin. 1 near-duplicate of audit "
-        "images is in no split any more. 2 pairs of near-duplicates stayed apart: their groups "
-        "would be too large. See the Evaluation page."
+        "images is in no split any more. 2 pairs of near-duplicates stayed apart: together their "
+        "groups would be too large, or hold what was taken apart. See the Evaluation page."
     )
 
 
@@ -106,7 +106,7 @@ def test_a_regrouping_is_shown_and_taken_back(
     app.button(key=f"leaks_undo_now_{run.id}").click().run()
     assert text_of(app).count("Taken back") == 2
     assert leak_guard.overview(project).runs[0].undone == 2
-    assert "may lie in two splits" in plain(" ".join(one.value for one in app.main.warning))
+    assert "lie in two splits" in plain(" ".join(one.value for one in app.main.warning))
 
 
 def test_one_group_is_taken_apart_and_the_others_stay(
@@ -132,6 +132,28 @@ def test_somebody_else_was_quicker(page: Callable[[], AppTest], project: Project
     assert [plain(error.value) for error in app.main.error] == [
         f"Regrouping {run.id} was taken back already."
     ]
+
+
+def test_what_a_newer_regrouping_holds_waits_for_that(
+    page: Callable[[], AppTest], project: Project
+) -> None:
+    with project.store.read() as unit:
+        ids = unit.items.ids().tolist()
+    first = leak_guard.regroup(project, [LinkRecord(ids[2], ids[1], "hash", 7.0)])
+    second = leak_guard.regroup(project, [LinkRecord(ids[1], ids[0], "hash", 7.0)])
+    assert first is not None
+    assert second is not None
+    said = (
+        f"Regrouping {first.id} cannot be taken back: regrouping {second.id} has put its images "
+        f"elsewhere since. Take regrouping {second.id} back first."
+    )
+    app = page()
+    app.selectbox(key="leaks_run_2").select(first.id).run()
+    app.button(key=f"leaks_undo_now_{first.id}").click().run()
+    assert [plain(error.value) for error in app.main.error] == [said]
+    refused = CliRunner().invoke(cli, ["leaks", str(project.root), "--undo", str(first.id)])
+    assert (refused.exit_code, refused.stderr) == (1, f"Error: {said}\n")
+    assert [run.undone for run in leak_guard.overview(project).runs] == [0, 0]
 
 
 def test_the_command(project: Project) -> None:

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from labeller.errors import JobLost
+from labeller.errors import JobLost, LeakError
 from labeller.learning import guarding
 from labeller.learning.extraction import compute_missing
 from labeller.learning.features import open_features
 from labeller.progress import Silent
 from labeller.project import Project, change_settings
-from labeller.services import leak_guard, near_duplicates
-from labeller.services.near_duplicates import Mergers
+from labeller.services import leak_guard, mergers, near_duplicates
+from labeller.services.mergers import Mergers
 from store.records import ItemRecord, NewItem, Split
 from store.records_leaks import LinkRecord
 from store.regroupings import Regroupings
@@ -179,13 +179,13 @@ def test_a_guard_that_was_killed_halfway_is_finished_by_the_next(
         for first in range(1, 31, 3):
             facts = unit.leaks.groups(range(first, first + 3))
             others = [facts[i].key for i in range(first + 1, first + 3)]
-            unit.regroupings.join(number, facts[first], others)
+            unit.regroupings.join(number, [(facts[first], others)])
     links = [LinkRecord(i + 5, i, "embedding", 0.01) for i in (1, 7, 13, 19, 25)]
     real, calls = Regroupings.join, []
 
     def killed(self: Regroupings, *given: Any) -> None:
         calls.append(given)
-        if len(calls) == 4:
+        if len(calls) == 2:
             raise KeyboardInterrupt
         real(self, *given)
 
@@ -216,9 +216,8 @@ def test_what_comes_in_meanwhile_is_not_forgotten(
         (number,) = add_shapes(project, [300], TURN)
         with project.store.write() as other:
             run = other.regroupings.start(0.1)
-            other.regroupings.join(
-                run, other.leaks.groups([21])[21], [other.leaks.groups([number])[number].key]
-            )
+            facts = other.leaks.groups([21, number])
+            other.regroupings.join(run, [(facts[21], [facts[number].key])])
             other.leaks.link([LinkRecord(25, 24, "hash", 3.0)], checked=False)
         return found
 
@@ -244,7 +243,7 @@ def test_a_job_that_lost_its_row_moves_nothing(tmp_path: Path) -> None:
 def test_groups_too_large_together_stay_apart_until_they_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(near_duplicates, "LARGE", 3)
+    monkeypatch.setattr(mergers, "LARGE", 3)
     project = guarded(tmp_path / "p", 30)
     links = [LinkRecord(i + 1, i, "embedding", 0.01 * i) for i in range(1, 6)]
     run_ = leak_guard.regroup(project, links)
@@ -252,7 +251,7 @@ def test_groups_too_large_together_stay_apart_until_they_are_not(
     assert (run_.joined, run_.apart) == (4, 1)
     assert leak_guard.overview(project).apart == 1
     assert leak_guard.regroup(project, []) is None, "nothing is new"
-    monkeypatch.setattr(near_duplicates, "LARGE", 9)
+    monkeypatch.setattr(mergers, "LARGE", 9)
     assert leak_guard.regroup(project, []) is not None
     assert len({item.group for item in of(project, *range(1, 7))}) == 1
     assert leak_guard.overview(project).apart == 0
@@ -270,6 +269,68 @@ def test_what_was_parted_stays_parted_whoever_its_group_joins(tmp_path: Path) ->
     assert leak_guard.regroup(project, [LinkRecord(20, 5, "embedding", 0.02)]) is None
     joined = leak_guard.regroup(project, [LinkRecord(20, 8, "embedding", 0.02)])
     assert joined is not None, "another twin is another matter"
+
+
+def test_an_older_regrouping_is_taken_back_after_the_newer_one(tmp_path: Path) -> None:
+    project = guarded(tmp_path / "p", 30)
+    before = of(project, *range(1, 31))
+    first = leak_guard.regroup(project, [LinkRecord(16, 10, "embedding", 0.01)])
+    second = leak_guard.regroup(project, [LinkRecord(10, 5, "embedding", 0.01)])
+    assert first is not None
+    assert second is not None
+    for anchor in (None, 10):
+        with pytest.raises(LeakError, match="Take regrouping 2 back first"):
+            leak_guard.undo(project, first.id, anchor)
+    assert [run.undone for run in leak_guard.overview(project).runs] == [0, 0]
+    assert leak_guard.undo(project, second.id) == 2
+    assert leak_guard.undo(project, first.id) == 1
+    assert of(project, *range(1, 31)) == before
+    with pytest.raises(LeakError, match="Regrouping 1 was taken back already"):
+        leak_guard.undo(project, first.id)
+
+
+def test_taking_back_goes_on_where_it_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leak_guard, "BATCH", 2)
+    project = guarded(tmp_path / "p", 30)
+    before = of(project, *range(1, 31))
+    links = [LinkRecord(i + 3, i, "embedding", 0.01) for i in (1, 2, 3, 7, 8, 9)]
+    found = leak_guard.regroup(project, [*links, LinkRecord(13, 1, "embedding", 0.02)])
+    assert found is not None
+    real, calls = Regroupings.undo, []
+
+    def killed(self: Regroupings, number: int, anchors: Sequence[int]) -> int:
+        calls.append(list(anchors))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(self, number, anchors)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Regroupings, "undo", killed)
+        with pytest.raises(KeyboardInterrupt):
+            leak_guard.undo(project, found.id)
+    assert calls == [[1], [2, 3], [7, 8]], "each group whole"
+    assert leak_guard.overview(project).runs[0].undone == 4
+    assert leak_guard.undo(project, found.id) == 3
+    assert of(project, *range(1, 31)) == before
+
+
+def test_what_was_parted_is_brought_together_by_no_third(tmp_path: Path) -> None:
+    project = guarded(tmp_path / "p", 30)
+    before = of(project, 10, 16)
+    first = leak_guard.regroup(project, [LinkRecord(16, 10, "embedding", 0.01)])
+    assert first is not None
+    leak_guard.undo(project, first.id)
+    near = [LinkRecord(25, 10, "embedding", 0.01), LinkRecord(25, 16, "embedding", 0.02)]
+    second = leak_guard.regroup(project, near)
+    assert second is not None
+    assert (second.joined, second.apart) == (1, 1)
+    trained, measured, third = of(project, 10, 16, 25)
+    assert [trained, measured] == before
+    assert third.group == trained.group
+    assert leak_guard.overview(project).apart == 2, "the pair taken back, and what hangs on it"
+    assert leak_guard.regroup(project, near) is None, "nothing is new"
 
 
 def test_no_image_of_different_shapes_is_joined(tmp_path: Path) -> None:
