@@ -160,6 +160,11 @@ class Items(Repository):
             unused=splits["left"],
         )
 
+    def splits(self) -> dict[Split, int]:
+        """Count items by split, from the tallies."""
+        query = select(ItemTally.split, func.sum(ItemTally.items)).group_by(ItemTally.split)
+        return {split: int(number) for split, number in self._connection.execute(query)}
+
     def page(
         self,
         state: ItemState | None = None,

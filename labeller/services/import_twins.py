@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from labeller.config import Settings
 from labeller.perceptual_hash import mirrored
 from labeller.services.mergers import most_together, split_beside
 from labeller.services.near_duplicates import close_hashes
+from labeller.services.splits import room_for_looks
 from store.records import Split
 from store.records_leaks import GroupFacts, Joined, LinkMethod, LinkRecord
 from store.store import Unit
@@ -60,18 +62,17 @@ class Twins:
 
     Parameters
     ----------
-    join : bool
-        Whether newcomers join the groups of their twins; links are noted in any case.
-    distance : float
-        The setting at which they do.
+    settings : Settings
+        Say whether newcomers join the groups of their twins; links are noted in any case.
     """
 
-    def __init__(self, join: bool, distance: float) -> None:
-        self._join, self._distance = join, distance
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._ids: NDArray[np.int64] = np.empty(0, np.int64)
         self._words: NDArray[np.uint64] = np.empty((0, WORDS), np.uint64)
         # Only thin out crowds: a round beside this import may give other groups at any time.
         self._groups: NDArray[np.int64] = np.empty(0, np.int64)
+        self._room: dict[Split, int] = {}  # of each split, for what finds none in a group
         self._run: int | None = None
         self._beside: dict[str, str] = {}  # the last group that was begun beside a full one
         self._anchors: dict[str, int] = {}  # by group, what newcomers joined it for
@@ -106,7 +107,9 @@ class Twins:
         fresh = [one for one in newcomers if not one.item]
         others = {*(one.group for one in newcomers), *self._beside.values()} - known.keys()
         known |= unit.leaks.facts(sorted(others))
-        most = most_together(unit.items.count().items)
+        held = unit.items.splits()
+        self._room = room_for_looks(held, self._settings.audit_share, self._settings.valid_share)
+        most = most_together(sum(held.values()))
         for newcomer in fresh:
             newcomer.matches = sorted([*newcomer.matches, *_peers(newcomer, newcomers)])
             keys = {
@@ -153,7 +156,7 @@ class Twins:
         for one in newcomer.matches:
             closest.setdefault(keys[one.other], one)
         newcomer.links = list(closest.values())[:LINKS]
-        if self._join and newcomer.free and closest:
+        if self._settings.leak_distance and newcomer.free and closest:
             self._join_closest(newcomer, closest, known, most)
         before = known.get(newcomer.group, GroupFacts(newcomer.group, 0, 0, newcomer.split))
         known[newcomer.group] = GroupFacts(before.key, before.oldest, before.size + 1, before.split)
@@ -165,11 +168,14 @@ class Twins:
         known: dict[str, GroupFacts],
         most: int,
     ) -> None:
-        """Share the split of the closest group, and the group itself while there is room."""
+        """Share the split of the closest group while that has room, and the group while it has."""
         first, match = next(iter(closest.items()))
         key, split = first, known[first].split
         if known[first].size >= most:
             split = split_beside(split)
+            if self._room[split] <= 0:
+                return
+            self._room[split] -= 1
             for key in (*closest, self._beside.get(first, "")):
                 if key in known and known[key].size < most and known[key].split == split:
                     break
@@ -205,7 +211,7 @@ class Twins:
         ]
         if joined:
             if self._run is None:
-                self._run = unit.regroupings.start(self._distance)
+                self._run = unit.regroupings.start(self._settings.leak_distance)
             unit.regroupings.joined(self._run, joined)
 
     def _refresh(self, unit: Unit) -> None:
@@ -230,7 +236,7 @@ def look_alikes(
     looks: Sequence[bytes],
     ids: NDArray[np.int64],
     words: NDArray[np.uint64],
-    most: int | None = None,
+    most: int,
     groups: Callable[[NDArray[np.int64]], NDArray[np.int64]] | None = None,
 ) -> list[list[Match]]:
     """Return what each hash looks like, mirrored or not, closest first.
@@ -241,15 +247,15 @@ def look_alikes(
     ids : array of int, shape (n,)
     words : array of uint64, shape (n, 4)
         Hashes of these ids.
-    most : int, optional
-        How many to return of each, in a crowd of look-alikes; all when not given.
+    most : int
+        How many to return of each, in a crowd of look-alikes.
     groups : callable, optional
         Returns a number (m,) for each of the rows (m,) of `ids`: of rows of one number only the
         closest counts. Asked where there are more than `most`.
     """
     found: list[list[Match]] = []
     for one in _alike(looks, words):
-        if most is not None and len(one.rows) > most:
+        if len(one.rows) > most:
             one = one.first(most) if groups is None else one.apart(groups(one.rows), most)
         found.append(one.matches(ids))
     return found

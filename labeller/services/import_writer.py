@@ -68,8 +68,7 @@ class Writer:
         self._classes: dict[str, int] = {}
         self._splits: dict[str, Split] = {}  # of groups that have a name
         self._renamed: dict[str, str] = {}  # groups that the leak guard put into others
-        distance = project.settings.leak_distance
-        self._twins = Twins(join=distance > 0, distance=distance)
+        self._twins = Twins(project.settings)
         self._told: list[ImportProblem] = []
         self.added = self.known = self.labelled = self.failed = self.moved = 0
         self.problems: list[ImportProblem] = []

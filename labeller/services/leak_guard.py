@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from labeller.config import Settings
 from labeller.errors import JobLost, LeakError
 from labeller.project import Project
 from labeller.services.mergers import Merger, Mergers, merged, most_together
+from labeller.services.splits import room_for_looks
 from store.errors import NotFound
 from store.records import ItemRecord
 from store.records_leaks import (
@@ -63,7 +65,8 @@ def regroup(
     that leave it become training labels. Items that would join the audit set become ``unused``:
     they neither train nor measure. Pairs stay apart whose group would be too large, or would bring
     together what a person took apart; they are looked at again the next time. Where such pairs look
-    the same, the younger group takes the split of the older, or is ``unused`` beside the audit set.
+    the same, the younger group takes the split of the older, or is ``unused`` beside the audit set,
+    while that has room.
 
     Parameters
     ----------
@@ -85,7 +88,7 @@ def regroup(
     """
     with project.store.read() as unit:
         waiting = unit.leaks.unchecked()
-        plan = _plan(unit, [*waiting, *links])
+        plan = _plan(unit, project.settings, [*waiting, *links])
     known = {(one.item_id, one.other_id) for one in waiting}
     new_left = [one for one in plan.left if (one.item_id, one.other_id) not in known]
     if not plan.mergers and not new_left:
@@ -136,12 +139,14 @@ def _move(merger: Merger, number: int) -> tuple[GroupFacts, list[str]]:
     return replace(merger.follows, key=f"{into}+{number}"), [into, *keys]
 
 
-def _plan(unit: Unit, links: Sequence[LinkRecord]) -> Mergers:
+def _plan(unit: Unit, settings: Settings, links: Sequence[LinkRecord]) -> Mergers:
     """Decide which groups become one."""
     groups = unit.leaks.groups({i for one in links for i in (one.item_id, one.other_id)})
     ordered = sorted(links, key=lambda one: (one.method == "embedding", one.distance))
-    most = most_together(unit.items.count().items)
-    return merged(ordered, groups, most, unit.regroupings.partings())
+    held = unit.items.splits()
+    room = room_for_looks(held, settings.audit_share, settings.valid_share)
+    most = most_together(sum(held.values()))
+    return merged(ordered, groups, most, room, unit.regroupings.partings())
 
 
 def told(run: RegroupingRecord | None) -> str:

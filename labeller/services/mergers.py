@@ -49,14 +49,16 @@ def merged(
     links: Sequence[LinkRecord],
     groups: Mapping[int, GroupFacts],
     most: int,
+    room: Mapping[Split, int],
     partings: Iterable[Collection[str]] = (),
 ) -> Mergers:
     """Join the groups of items that look alike, closest first, as long as they stay small.
 
     A chain of links may join images that look nothing alike; with `most` no chain of embeddings
     swallows a split. Groups that look the same and have no room for each other, as those of a long
-    burst, follow one in its split. The group with the oldest item gives name and split: which that
-    is depends on no label and no strategy, so the audit set stays a random sample of groups.
+    burst, follow one in its split while that has room. The group with the oldest item gives name
+    and split: which that is depends on no label and no strategy, so the audit set stays a random
+    sample of groups.
 
     Parameters
     ----------
@@ -66,6 +68,8 @@ def merged(
         By item.
     most : int
         Items that a joined group may hold.
+    room : mapping of Split to int
+        Items that each split may take up of groups that follow.
     partings : iterable of collection of str
         Groups that a person took apart: no two of a parting come together, through others neither.
 
@@ -88,7 +92,7 @@ def merged(
     for link in left:  # one for two groups says it all
         ends = union.find(groups[link.item_id].key), union.find(groups[link.other_id].key)
         pairs.setdefault((min(ends), max(ends)), link)
-    follows = union.follows(pairs)
+    follows = union.follows(pairs, room)
     splits = {key: one.split for key, one in facts.items()}
     splits |= {key: split_beside(one.split) for key, one in follows.items()}
     apart = sum(_straddle(splits[one], splits[other]) for one, other in pairs)
@@ -157,7 +161,9 @@ class _Union:
         kept += [*self._links.pop(gone, []), link]
         return True
 
-    def follows(self, left: Mapping[tuple[str, str], LinkRecord]) -> dict[str, GroupFacts]:
+    def follows(
+        self, left: Mapping[tuple[str, str], LinkRecord], room: Mapping[Split, int]
+    ) -> dict[str, GroupFacts]:
         """Return the groups that take the split of another: they look the same, without room."""
         bursts = _Union(self._facts, self._parted, math.inf)
         for (one, other), link in left.items():
@@ -167,9 +173,15 @@ class _Union:
         for key in dict.fromkeys(key for ends in left for key in ends):
             members.setdefault(bursts.find(key), []).append(self._facts[key])
         found: dict[str, GroupFacts] = {}
+        free = dict(room)
         for burst in members.values():
             first = min(burst, key=lambda one: (one.split == "unused", one.oldest))
-            found |= {one.key: first for one in burst if one.split not in (first.split, "unused")}
+            split = split_beside(first.split)
+            for group in sorted(burst, key=lambda one: one.oldest):
+                size = self._size[group.key]
+                if group.split not in (first.split, "unused") and size <= free[split]:
+                    found[group.key] = first
+                    free[split] -= size
         return found
 
     def mergers(self, follows: Mapping[str, GroupFacts]) -> tuple[Merger, ...]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import blake2b
 
 from store.records import Split
+
+LOOKS = 200  # items by which a split may outgrow its share in any project
 
 
 def split_of(group: str, audit_share: float, valid_share: float) -> Split:
@@ -33,3 +36,32 @@ def split_of(group: str, audit_share: float, valid_share: float) -> Split:
     if first < audit_share:
         return "audit"
     return "valid" if second < valid_share else "train"
+
+
+def room_for_looks(
+    held: Mapping[Split, int], audit_share: float, valid_share: float
+) -> dict[Split, int]:
+    """Return how many items each split may take up because they look like some of its own.
+
+    A split may outgrow its share by `LOOKS` items, or a tenth of all. Without an end to it, the
+    images of a camera that never moves would all be in one split, and nothing would measure a
+    model, or be left to ask about.
+
+    Parameters
+    ----------
+    held : mapping of Split to int
+        Items of each split.
+    audit_share, valid_share : float
+        As for :func:`split_of`.
+    """
+    total = sum(held.values())
+    shares: dict[Split, float] = {
+        "audit": audit_share,
+        "valid": (1 - audit_share) * valid_share,
+        "train": (1 - audit_share) * (1 - valid_share),
+        "unused": 0.0,
+    }
+    more = max(LOOKS, total // 10)
+    return {
+        split: int(share * total) + more - held.get(split, 0) for split, share in shares.items()
+    }

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from labeller.config import Settings
 from labeller.project import Project, create_project
-from labeller.services import import_writer, leak_guard, mergers, old_looks
+from labeller.services import import_writer, leak_guard, mergers, old_looks, splits
 from labeller.services.import_twins import LINKS, Newcomer, Twins, as_words, look_alikes
 from labeller.services.importing import import_sources
 from labeller.services.splits import split_of
@@ -146,6 +147,21 @@ def test_a_burst_that_one_group_cannot_hold_stays_in_its_split(
     assert leak_guard.regroup(project, []) is None, "what was taken back stays apart"
 
 
+def test_a_camera_that_never_moves_does_not_fill_one_split(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mergers, "LARGE", 3)
+    monkeypatch.setattr(splits, "LOOKS", 5)
+    monkeypatch.setattr(import_writer, "BATCH", 10)
+    project = create_project(tmp_path / "project", ["cat"], workers=1, audit_share=0.4)
+    for number in range(60):
+        scene(1).resize((40 + number, 40 + number)).save(source / f"1-{number}.jpg")
+    import_sources(project, [source])
+    found = Counter(item.split for item in by_name(project).values())
+    assert min(found["audit"], found["train"]) >= 6, found
+    assert leak_guard.overview(project).apart
+
+
 @pytest.mark.parametrize("first", ["train", "audit"])
 def test_groups_of_one_burst_come_into_one_split(
     project: Project,
@@ -188,7 +204,7 @@ def test_of_a_crowd_the_closest_of_each_group_counts() -> None:
     looks = [flipped(bits) for bits in (0, 1, 1, 2, 3, 5, 90)]
     ids, words = np.arange(11, 18), as_words(looks)
 
-    def found(most: int | None = None, groups: list[int] | None = None) -> list[list[int]]:
+    def found(most: int = 99, groups: list[int] | None = None) -> list[list[int]]:
         numbers = None if groups is None else np.array(groups).__getitem__
         some = look_alikes([flipped(0)], ids, words, most, numbers)
         return [[one.other, one.bits] for one in some[0] if one.method == "hash"]
@@ -215,7 +231,7 @@ def test_a_group_behind_a_crowd_is_found(project: Project) -> None:
         unit.leaks.add_hashes([(one, flipped(9 * (n == 77))) for n, one in enumerate(ids)])
     newcomer = Newcomer(flipped(1))
     with project.store.read() as unit:
-        Twins(join=True, distance=0.3).compare(unit, [newcomer])
+        Twins(Settings()).compare(unit, [newcomer])
     assert [one.other for one in newcomer.matches] == [ids[0], ids[77]]
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labeller.services.splits import split_of
+from labeller.services.splits import room_for_looks, split_of
+from store.records import Split
 
 SHARES = st.floats(0, 0.9)
 
@@ -81,3 +82,12 @@ def test_a_larger_audit_share_only_moves_items_into_the_audit_set(
 
 def test_names_that_are_not_utf8_have_a_split() -> None:
     assert split_of("caf\udce9", 0.1, 0.2) in ("train", "valid", "audit")
+
+
+def test_a_split_may_outgrow_its_share_by_look_alikes_a_little() -> None:
+    held: dict[Split, int] = {"train": 7_000, "valid": 1_000, "audit": 2_000}
+    room = room_for_looks(held, audit_share=0.2, valid_share=0.1)
+    assert room == {"train": 1_200, "valid": 800, "audit": 1_000, "unused": 1_000}
+    crowded = room_for_looks({"train": 900, "unused": 300}, audit_share=0.5, valid_share=0.5)
+    assert crowded == {"train": -400, "valid": 500, "audit": 800, "unused": -100}
+    assert room_for_looks({}, 0.1, 0.1)["train"] == 200, "a first batch of a burst stays together"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from labeller.config import Settings
 from labeller.errors import JobLost, LeakError
 from labeller.learning import guarding
 from labeller.learning.extraction import compute_missing
@@ -210,8 +211,8 @@ def test_what_comes_in_meanwhile_is_not_forgotten(
     burst = of(project, 21)[0]
     real = leak_guard._plan
 
-    def late(unit: Unit, links: Sequence[LinkRecord]) -> Mergers:
-        found = real(unit, links)
+    def late(unit: Unit, settings: Settings, links: Sequence[LinkRecord]) -> Mergers:
+        found = real(unit, settings, links)
         monkeypatch.setattr(leak_guard, "_plan", real)
         (number,) = add_shapes(project, [300], TURN)
         with project.store.write() as other:
