@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from labeller.learning import energy, saved, tidy
+from labeller.learning import energy, saved
 from labeller.learning import snapshot as snapshots
 from labeller.learning.ablation import ablate
-from labeller.learning.calibration import probabilities
 from labeller.learning.features import Features, Scaling
 from labeller.learning.images import Ints
+from labeller.learning.pool_files import PoolFiles, predict
 from labeller.learning.predictors import TrainedModel
 from labeller.learning.round_context import RoundContext
 from labeller.learning.scoring import keep_audit, score
@@ -26,7 +26,7 @@ from labeller.learning.training import (
     train,
     training_mode,
 )
-from labeller.services import ablations, energies
+from labeller.services import ablations, energies, pool_predictions
 from store.vectors import VectorFile
 
 
@@ -96,11 +96,13 @@ def made(context: RoundContext, features: Features, scaling: Scaling, labels: La
         **snapshots.described(generated),
     }
     with watch.stage("predict"):
-        predictions, known, predicted = _predict(context, model)
-        found = energy.familiarity(calibration, labels, known, audit.ids)
+        path = context.project.vectors / f"{pool_predictions.PREFIX}{context.name}.f32"
+        files = PoolFiles.open(path, len(model.class_ids), context.name)
+        predicted = predict(model, files, snapshot.ids, context.progress)
+        found = energy.familiarity(calibration, labels, files.energies, audit.ids)
         metrics[energies.KEY] = found.to_json()
-        path = _write(context, model, predictions, metrics, config)
-    return Finished(model, metrics, config, features, path, predictions, predicted)
+        path = _write(context, model, files.probs, metrics, config)
+    return Finished(model, metrics, config, features, path, files.probs, predicted)
 
 
 def _generated(context: RoundContext, features: Features) -> Labels:
@@ -156,21 +158,6 @@ def _metrics(
         "train_n": len(labels),
         "missing_classes": [one.id for one in missing],
     }
-
-
-def _predict(context: RoundContext, model: TrainedModel) -> tuple[VectorFile, VectorFile, int]:
-    """Predict every item that can be read; return probabilities, energies, and how many."""
-    ids, name = context.snapshot.ids, context.name
-    path = context.project.vectors / f"{tidy.PREDICTIONS}{name}.f32"
-    file = VectorFile.open(path, len(model.class_ids), "float32", name)
-    kept = VectorFile.open(energies.path_of(path), 1, "float32", name)
-    done = 0
-    for part, logits in model.predictor.logits(ids, context.progress):
-        file.write(part, probabilities(logits, model.temperature))
-        kept.write(part, energy.calibrated(logits, model.temperature)[:, None])
-        done += len(part)
-        context.progress.update("predict", done, len(ids))
-    return file, kept, done
 
 
 def _write(

@@ -7,10 +7,9 @@ import time
 from pathlib import Path
 
 from labeller.project import Project
-from labeller.services import energies
+from labeller.services import energies, pool_predictions
 from store.store import Unit
 
-PREDICTIONS = "predictions-"
 FEATURES = "features-"
 BITS = ".has"
 CHECKPOINTS = ".checkpoints"
@@ -36,13 +35,15 @@ def leftovers(project: Project) -> list[Path]:
         records = [unit.predictions.get(model.id) for model in models]
     folders = {project.file(model.path).name for model in models}
     files = {project.file(record.file).name for record in records if record is not None}
+    # those of a model put in use again are registered once a job has made all of them
+    files |= {pool_predictions.path_of(project, model).name for model in models if model.in_use}
     gone = delete_checkpoints(project, STALE)
     for folder in project.models.iterdir():
         if folder.is_dir() and folder.name not in {*folders, CHECKPOINTS}:
             shutil.rmtree(folder, ignore_errors=True)
             gone.append(folder)
     files |= {energies.path_of(Path(name)).name for name in files}
-    for prefix in (PREDICTIONS, energies.PREFIX):
+    for prefix in (pool_predictions.PREFIX, energies.PREFIX):
         for file in project.vectors.glob(f"{prefix}*"):
             if file.name.removesuffix(BITS) not in files:
                 file.unlink(missing_ok=True)

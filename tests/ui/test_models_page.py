@@ -19,6 +19,7 @@ from labeller.services import (
     labelling,
     model_comparison,
     model_shelf,
+    pool_predictions,
 )
 from labeller.services.labelling import Act
 from labeller.ui import models_compare, models_export
@@ -103,6 +104,19 @@ def test_one_model_is_used_and_another_deleted(open_app: Run, audited: Project) 
     assert not app.exception
     assert list(app.dataframe[0].value["State"]) == ["deleted", "in use"]
     assert any("its figures stay" in text.value for text in app.caption)
+
+
+def test_a_model_put_in_use_again_predicts_the_pool(open_app: Run, audited: Project) -> None:
+    first, _ = add_model(audited, 1, 1), add_model(audited, 2, 2)
+    model_shelf.use(audited, first)
+    app = open_app(audited, "models")
+    assert app.button(key="models_predict").label == "Predict the pool"
+    app.button(key="models_predict").click().run()
+    assert not app.exception
+    assert app.button(key="models_predict").disabled
+    with audited.store.read() as unit:
+        (job,) = unit.jobs.active(pool_predictions.KIND)
+    assert job.params == {"model": first}
 
 
 def test_two_models_side_by_side(audited: Project) -> None:
