@@ -40,6 +40,16 @@ FORMATS = ("onnx", "int8", "fastai")
 )
 @click.option("--delete", "delete", metavar="N", type=int, help="Delete the files of model N.")
 @click.option("--export", "export", metavar="N", type=int, help="Export model N.")
+@click.option(
+    "--delete-features",
+    is_flag=True,
+    help="Delete features that neither the model in use nor the next round reads.",
+)
+@click.option(
+    "--new-size",
+    is_flag=True,
+    help="Have the next round read all images anew, at the size that fits those of now.",
+)
 @click.option("--card", "card", metavar="N", type=int, help="Print the model card of model N.")
 @click.option(
     "--format",
@@ -56,6 +66,8 @@ def models_command(
     use: int | None,
     delete: int | None,
     export: int | None,
+    delete_features: bool,
+    new_size: bool,
     card: int | None,
     formats: tuple[str, ...],
     as_json: bool,
@@ -67,10 +79,13 @@ def models_command(
     audit set.
     """
     from labeller.project import open_project
-    from labeller.services import model_comparison, model_shelf
+    from labeller.services import feature_files, feature_recipes, model_comparison, model_shelf
 
-    if sum(given is not None for given in (use, delete, export, card)) > 1:
-        raise click.UsageError("Give one of --use, --delete, --export and --card.")
+    numbers = sum(given is not None for given in (use, delete, export, card))
+    if numbers + delete_features + new_size > 1:
+        raise click.UsageError(
+            "Give one of --use, --delete, --export, --card, --delete-features and --new-size."
+        )
     opened = open_project(project)
     if card is not None:
         text = _card(opened, card)
@@ -80,6 +95,11 @@ def models_command(
         _use(ctx, opened, use)
     elif delete is not None:
         note(f"Freed {model_shelf.delete(opened, delete):,} bytes.")
+    elif delete_features:
+        note(f"Freed {feature_files.delete_unused(opened):,} bytes.")
+    elif new_size:
+        feature_recipes.forget(opened, opened.settings.backbone)
+        note("The next round reads all images anew, at the size that fits them.")
     elif export is not None:
         _export(ctx, opened, export, formats or FORMATS[:2])
     shelf = model_shelf.shelf(opened)

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from labeller.learning import backbones, lite0, unfreezing
 from labeller.learning.backbone_network import Network
-from labeller.learning.backbones import Recipe
 from labeller.learning.batches import batch_size
 from labeller.learning.checkpoints import SUFFIX, Checkpoint, digest
 from labeller.learning.device import Device, reproducible
@@ -28,6 +27,7 @@ from labeller.learning.stopwatch import versions
 from labeller.learning.synthetic import Synthetic, squares
 from labeller.progress import Progress
 from labeller.project import Project
+from labeller.services.feature_recipes import Recipe
 
 NORM_MOMENTUM = 0.1  # of ImageNet's 0.01 too little would reach our images in a short training
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from labeller.learning.backbones import Recipe, Trunk
+from labeller.learning.backbones import Trunk
 from labeller.learning.calibration import probabilities
 from labeller.learning.committee import Committee, described, members_of, opinions_of, vote
 from labeller.learning.device import Device, reproducible
@@ -22,6 +22,7 @@ from labeller.learning.heads import Head, dropping
 from labeller.learning.images import Decoded, Ints, decoded, gathered
 from labeller.progress import Progress
 from labeller.project import Project
+from labeller.services.feature_recipes import Recipe
 from labeller.squares import Bytes
 
 STEP = 8_192

@@ -160,9 +160,7 @@ def _finish(
             timings=context.watch.timings,
         )
     if finished is not None:
-        stays = finished.features
-        # a backbone whose weights are missing for now will want its own features again
-        tidy.delete_vectors(context.project, old, None if stays.note else stays.recipe.file)
+        tidy.delete_vectors(context.project, old)
         tidy.delete_checkpoints(context.project)
     return model, queued
 

@@ -7,10 +7,9 @@ import time
 from pathlib import Path
 
 from labeller.project import Project
-from labeller.services import energies, pool_predictions
+from labeller.services import energies, feature_files, pool_predictions
 from store.store import Unit
 
-FEATURES = "features-"
 BITS = ".has"
 CHECKPOINTS = ".checkpoints"
 STALE = 7 * 24 * 3600.0  # seconds after which nobody is expected to go on with a training
@@ -89,25 +88,19 @@ def supersede(unit: Unit, model_id: int) -> list[str]:
     return files
 
 
-def delete_vectors(project: Project, files: list[str], recipe_file: str | None) -> None:
-    """Delete predictions that were forgotten, and features of other recipes than the present.
+def delete_vectors(project: Project, files: list[str]) -> None:
+    """Delete predictions that were forgotten, and features that nothing can read any more.
 
     Parameters
     ----------
     project : Project
     files : list of str
         As stored in prediction rows.
-    recipe_file : str, optional
-        Name of the vector file of features to keep; without it all are kept.
     """
     doomed = [project.file(file) for file in files]
     doomed += [energies.path_of(file) for file in doomed]
-    doomed += [
-        file
-        for file in project.vectors.glob(f"{FEATURES}*")
-        if recipe_file is not None and file.suffix != BITS and file.name != recipe_file
-    ]
     for file in doomed:
         # the bits first: rows without bits count as missing, bits without rows would lie
         file.with_name(file.name + BITS).unlink(missing_ok=True)
         file.unlink(missing_ok=True)
+    feature_files.delete_superseded(project)

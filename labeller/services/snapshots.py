@@ -16,6 +16,7 @@ from labeller.errors import SnapshotError
 from labeller.progress import Progress, Silent
 from labeller.project import Project
 from labeller.services import leak_guard
+from labeller.services.feature_recipes import Recipe
 from labeller.services.snapshot_checks import checked_copy
 from labeller.services.snapshot_files import (
     COMPARED,
@@ -275,11 +276,8 @@ def _backbone(project: Project, model: ModelRecord | None) -> dict[str, Any]:
     recipe: Mapping[str, Any] | None = model.config.get("recipe") if model else None
     if recipe is not None:
         told["recipe"] = dict(recipe)
-        parts = f"@{recipe['size']}:{'+'.join(recipe['parts'])} "
-        for path in sorted(project.vectors.glob("features-*")):
-            tag = VectorFile.tag_of(path)
-            if tag.startswith(name) and parts in tag:
-                told["weights_sha256_begins"] = tag.rpartition(" ")[2]
+        tag = VectorFile.tag_of(project.vectors / Recipe.of(recipe).file)
+        told["weights_sha256_begins"] = tag.rpartition(" ")[2] or None
     return told
 
 

@@ -25,6 +25,7 @@ from labeller.ui import (
     model_facts,
     models_compare,
     models_export,
+    models_features,
     session,
     snapshot_export,
     view,
@@ -47,6 +48,7 @@ def show(project: Project) -> None:
         _one(project, chosen[0])
     elif chosen:
         _several(project, chosen)
+    models_features.show(project)
     snapshot_export.show(project)
 
 

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from labeller.learning import device, picker, selection
-from labeller.learning.backbones import Recipe
 from labeller.learning.extraction import compute_missing
 from labeller.learning.features import features_of
 from labeller.learning.kept_distances import KeptDistances
@@ -23,6 +22,7 @@ from labeller.learning.selection import Candidates, Known, Wish, build_pool, can
 from labeller.learning.snapshot import take
 from labeller.progress import Silent
 from labeller.project import Project, change_settings, open_project
+from labeller.services.feature_recipes import Recipe
 from store.records import NewEvent, NewQueueEntry
 from store.vectors import VectorFile
 from strategies import registry
