@@ -8,7 +8,7 @@ from pathlib import Path
 from labeller.errors import JobError
 from labeller.project import Project
 from labeller.services import feature_recipes
-from labeller.services.feature_recipes import PREFIX, Recipe
+from labeller.services.feature_recipes import PREFIX
 from store.bits import Bits
 from store.records import ModelRecord
 from store.vectors import VectorFile
@@ -123,21 +123,16 @@ def _by_file(models: list[ModelRecord]) -> dict[str, tuple[int, ...]]:
     """Return for each file of features the models that were made with it."""
     found: dict[str, tuple[int, ...]] = {}
     for model in models:
-        for name in _file_of(model):
-            found[name] = (*found.get(name, ()), model.id)
+        if (recipe := feature_recipes.of_model(model)) is not None:
+            found[recipe.file] = (*found.get(recipe.file, ()), model.id)
     return found
-
-
-def _file_of(model: ModelRecord) -> list[str]:
-    values = model.config.get("recipe")
-    return [] if values is None else [Recipe.of(values).file]
 
 
 def _used(project: Project, models: list[ModelRecord]) -> set[str]:
     """Return the files that the model in use and the next round read."""
-    used = {name for model in models if model.in_use for name in _file_of(model)}
-    recipe = feature_recipes.begun(project, project.settings.backbone)
-    return used if recipe is None else used | {recipe.file}
+    recipes = [feature_recipes.of_model(model) for model in models if model.in_use]
+    recipes.append(feature_recipes.begun(project, project.settings.backbone))
+    return {recipe.file for recipe in recipes if recipe is not None}
 
 
 def _bits(path: Path) -> Path:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from labeller.project import Project
 from labeller.services.backbone_names import FINEST, KNOWN, input_size, possible
+from store.records import ModelRecord
 
 Ints = NDArray[np.int64]
 
@@ -81,6 +82,14 @@ class Recipe:
     def name(self) -> str:
         """The backbone with its weights, where it has more than one."""
         return f"{self.backbone}-{self.weights}" if self.weights else self.backbone
+
+
+def of_model(model: ModelRecord) -> Recipe | None:
+    """Return the recipe that a model was made with, None of one that no longer says it."""
+    try:
+        return Recipe.of(model.config["recipe"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def begun(project: Project, backbone: str) -> Recipe | None:

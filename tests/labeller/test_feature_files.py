@@ -22,7 +22,7 @@ OLD, NOW = (Recipe(PACKAGED, size, ("mids", "final")) for size in (64, 224))
 OTHER = Recipe("timm/some", 224, ("final",), "0123")
 
 
-def add_model(project: Project, recipe: Recipe) -> int:
+def add_model(project: Project, recipe: Recipe, said: dict[str, object] | None = None) -> int:
     """Register a model made with a recipe, with features of 100 images."""
     with project.store.write() as unit:
         started = unit.rounds.start("margin", 5, None, 0, 0)
@@ -35,7 +35,7 @@ def add_model(project: Project, recipe: Recipe) -> int:
                 backbone=recipe.backbone,
                 device="CPU",
                 class_ids=(1, 2),
-                config={"recipe": asdict(recipe)},
+                config={"recipe": asdict(recipe) if said is None else said},
                 metrics={},
                 timings={},
                 versions={},
@@ -91,6 +91,14 @@ def test_only_what_no_model_was_made_with_is_superseded(project: Project) -> Non
     model_shelf.delete(project, 1)
     feature_files.delete_superseded(project)
     assert names(project) == with_bits(OTHER, NOW)
+
+
+def test_a_model_that_does_not_say_its_recipe_keeps_nothing(project: Project) -> None:
+    unsaid = replace(OLD, size=96)
+    model = add_model(project, unsaid, {"size": 96})
+    assert model not in [number for one in feature_files.listed(project) for number in one.models]
+    feature_files.delete_superseded(project)
+    assert names(project) == with_bits(OLD, OTHER, NOW)
 
 
 def test_a_backbone_without_a_model_keeps_what_the_next_round_reads(project: Project) -> None:
