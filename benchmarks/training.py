@@ -31,7 +31,7 @@ from torch.utils.data import DataLoader, Dataset  # noqa: E402
 
 from benchmarks.report import update_section  # noqa: E402
 from labeller.learning import device, lite0, tidy  # noqa: E402
-from labeller.learning.backbones import Recipe, get  # noqa: E402
+from labeller.learning.backbones import get  # noqa: E402
 from labeller.learning.batches import batch_size  # noqa: E402
 from labeller.learning.device import Device  # noqa: E402
 from labeller.learning.fine_tune import (  # noqa: E402
@@ -45,6 +45,7 @@ from labeller.learning.predictors import CPU_BATCH, GPU_BATCH, FineTunedPredicto
 from labeller.learning.snapshot import Labels  # noqa: E402
 from labeller.progress import Silent  # noqa: E402
 from labeller.project import Project, create_project  # noqa: E402
+from labeller.services.feature_recipes import Recipe  # noqa: E402
 from labeller.services.importing import import_sources  # noqa: E402
 
 CLASSES = 10

@@ -24,15 +24,32 @@ if TYPE_CHECKING:
     from labeller.project import Project
     from labeller.services.evaluation_scores import Share
     from labeller.services.model_shelf import Shelved
+    from store.records import JobRecord
 
 FORMATS = ("onnx", "int8", "fastai")
 
 
 @click.command("models", epilog=example("labeller models birds --export 3 --format onnx"))
 @project_argument
-@click.option("--use", "use", metavar="N", type=int, help="Put model N in use.")
+@click.option(
+    "--use",
+    "use",
+    metavar="N",
+    type=int,
+    help="Put model N in use; it predicts the pool anew if it has to.",
+)
 @click.option("--delete", "delete", metavar="N", type=int, help="Delete the files of model N.")
 @click.option("--export", "export", metavar="N", type=int, help="Export model N.")
+@click.option(
+    "--delete-features",
+    is_flag=True,
+    help="Delete features that neither the model in use nor the next round reads.",
+)
+@click.option(
+    "--new-size",
+    is_flag=True,
+    help="Have the next round read all images anew, at the size that fits those of now.",
+)
 @click.option("--card", "card", metavar="N", type=int, help="Print the model card of model N.")
 @click.option(
     "--format",
@@ -49,6 +66,8 @@ def models_command(
     use: int | None,
     delete: int | None,
     export: int | None,
+    delete_features: bool,
+    new_size: bool,
     card: int | None,
     formats: tuple[str, ...],
     as_json: bool,
@@ -60,19 +79,27 @@ def models_command(
     audit set.
     """
     from labeller.project import open_project
-    from labeller.services import model_comparison, model_shelf
+    from labeller.services import feature_files, feature_recipes, model_comparison, model_shelf
 
-    if sum(given is not None for given in (use, delete, export, card)) > 1:
-        raise click.UsageError("Give one of --use, --delete, --export and --card.")
+    numbers = sum(given is not None for given in (use, delete, export, card))
+    if numbers + delete_features + new_size > 1:
+        raise click.UsageError(
+            "Give one of --use, --delete, --export, --card, --delete-features and --new-size."
+        )
     opened = open_project(project)
     if card is not None:
         text = _card(opened, card)
         emit({"model": card, "card": text}, as_json, text.rstrip())
         return
     if use is not None:
-        model_shelf.use(opened, use)
+        _use(ctx, opened, use)
     elif delete is not None:
         note(f"Freed {model_shelf.delete(opened, delete):,} bytes.")
+    elif delete_features:
+        note(f"Freed {feature_files.delete_unused(opened):,} bytes.")
+    elif new_size:
+        feature_recipes.forget(opened, opened.settings.backbone)
+        note("The next round reads all images anew, at the size that fits them.")
     elif export is not None:
         _export(ctx, opened, export, formats or FORMATS[:2])
     shelf = model_shelf.shelf(opened)
@@ -95,12 +122,27 @@ def _export(ctx: click.Context, project: Project, model: int, formats: tuple[str
     """Wait for the export; Ctrl-C cancels it."""
     from labeller.services import model_shelf
 
-    job, interrupted = follow(project, model_shelf.start_export(project, model, formats))
+    _follow(ctx, project, model_shelf.start_export(project, model, formats), "Export")
+
+
+def _use(ctx: click.Context, project: Project, model: int) -> None:
+    """Put a model in use and wait until it has predicted the pool, where that was dropped."""
+    from labeller.services import model_shelf, pool_predictions
+
+    model_shelf.use(project, model)
+    if (job := pool_predictions.start(project, model)) is not None:
+        note(f"Model {model} is in use. It predicts the pool anew.")
+        _follow(ctx, project, job, "Prediction")
+
+
+def _follow(ctx: click.Context, project: Project, job: JobRecord, what: str) -> None:
+    """Wait for a job and end the command where it was not done; Ctrl-C cancels it."""
+    job, interrupted = follow(project, job)
     if interrupted:
         note(f"Job {job.id}: {job.state}.")
         ctx.exit(INTERRUPTED)
     if job.state != "done":
-        raise click.ClickException(f"Export {job.state}: {job.error or f'job {job.id}'}")
+        raise click.ClickException(f"{what} {job.state}: {job.error or f'job {job.id}'}")
 
 
 def _data(one: Shelved, now: Share | None) -> dict[str, Any]:

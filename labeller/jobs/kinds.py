@@ -13,6 +13,7 @@ KINDS: dict[str, str] = {
     "round": "labeller.learning.round_job:run_round_job",
     "stream": "labeller.learning.stream_job:run_stream_job",
     "propagation": "labeller.learning.propagation_job:run_propagation_job",
+    "predict_pool": "labeller.learning.pool_job:run_pool_job",
     "predict": "labeller.services.prediction_job:run_predict_job",
     "replay": "labeller.learning.replay:run_replay_job",
     "export_model": "labeller.learning.export_job:run_export_job",

@@ -17,11 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from labeller.learning.backbones import Backbone, Recipe, Trunk
+from labeller.learning.backbones import Backbone, Trunk
 from labeller.learning.device import Device
 from labeller.learning.images import Ints, decoded
 from labeller.project import Project
 from labeller.services.backbone_names import cache_folder
+from labeller.services.feature_recipes import Recipe
 from labeller.squares import Bytes
 
 ENGINES = ("torch", "ONNX Runtime")

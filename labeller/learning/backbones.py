@@ -1,8 +1,4 @@
-"""Backbones by name, and the recipe of features that fits the images of a project.
-
-A recipe says how large images are fed to which backbone and which parts of its answer are kept.
-It is the tag of the vector file, so that another recipe is computed anew, never mixed in.
-"""
+"""Backbones by name, and the recipe of features that fits the images of a project."""
 
 from __future__ import annotations
 
@@ -16,40 +12,9 @@ from torch import Tensor, nn
 from labeller.errors import BackboneError, WeightsError
 from labeller.learning import backbone_hubs, hog, lite0
 from labeller.services.backbone_names import FINEST, KNOWN, input_size, possible
+from labeller.services.feature_recipes import Recipe
 
-VERSION = 3  # of the features themselves: raise it when the same recipe gives other numbers
 TINY = 64  # up to this input, pixels and edges say what a network of photos misses
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What the features of a project are made of.
-
-    `size` is the side in pixels to which images are resized; `parts` are pieces of a vector in
-    their order: ``mids``, ``final``, ``raw``, ``hog``. `weights` is the start of the weights'
-    SHA-256, empty for the packaged backbone, which has but one.
-    """
-
-    backbone: str
-    size: int
-    parts: tuple[str, ...]
-    weights: str = ""
-
-    @property
-    def tag(self) -> str:
-        """Identity of the recipe, kept in the vector file."""
-        return f"{self.name}@{self.size}:{'+'.join(self.parts)} v{VERSION}"
-
-    @property
-    def file(self) -> str:
-        """Name of the vector file."""
-        name = self.name.replace("/", "-")
-        return f"features-{name}-{self.size}-{'-'.join(self.parts)}-v{VERSION}.f16"
-
-    @property
-    def name(self) -> str:
-        """The backbone with its weights, where it has more than one."""
-        return f"{self.backbone}-{self.weights}" if self.weights else self.backbone
 
 
 class Trunk(Protocol):

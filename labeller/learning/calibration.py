@@ -52,6 +52,6 @@ def fit_temperature(logits: Floats, truth: Ints) -> float:
 
 
 def probabilities(logits: Floats, temperature: float = 1.0) -> NDArray[np.float32]:
-    """Return the softmax of logits (n, C) at a temperature, float32 with rows that sum to one."""
-    exact = softmax(np.asarray(logits, np.float64) / temperature, axis=1)
+    """Return the softmax of logits (..., C) at a temperature, float32 with rows that sum to one."""
+    exact = softmax(np.asarray(logits, np.float64) / temperature, axis=-1)
     return np.asarray(exact, np.float32)

@@ -71,6 +71,11 @@ def members_of(network: nn.Module, kind: type[Member]) -> list[Member]:
     return cast(list[Member], found)
 
 
+def opinions_of(members: Sequence[nn.Module], count: int) -> int:
+    """Return how many opinions there are: one a member, or `count` dropout passes of one alone."""
+    return len(members) if len(members) > 1 else count
+
+
 def described(network: nn.Module) -> dict[str, Any]:
     """Return, as JSON values, what makes the same committee again; nothing for one network."""
     if not isinstance(network, Committee):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from labeller.learning import backbones, hog
 from labeller.learning.backbone_onnx import ENGINES, fastest
-from labeller.learning.backbones import Recipe, Trunk
+from labeller.learning.backbones import Trunk
 from labeller.learning.device import Device
 from labeller.learning.features import Features, Floats
 from labeller.learning.images import Ints, Unreadable, decoded, gathered
@@ -21,6 +21,7 @@ from labeller.progress import Progress
 from labeller.project import Project
 from labeller.services import extraction_cost
 from labeller.services.extraction_cost import Rate
+from labeller.services.feature_recipes import Recipe
 from labeller.squares import Bytes
 
 STAGE = "features"
@@ -88,7 +89,7 @@ def compute_missing(
         progress.check()
     if done >= extraction_cost.LEAST:
         rate = done / max(time.monotonic() - started, 1e-6)
-        kept = Rate(features.file.path.name, features.recipe.size, rate, device.text)
+        kept = Rate(features.recipe.size, rate, device.text)
         extraction_cost.keep(project, features.backbone.name, kept)
     return bad
 

@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labeller.learning import backbones
-from labeller.learning.backbones import Backbone, Recipe
+from labeller.learning.backbones import Backbone
 from labeller.learning.images import Ints
 from labeller.project import Project
+from labeller.services import feature_recipes
+from labeller.services.feature_recipes import Recipe, median_side
 from store.vectors import VectorFile
 
 Floats = NDArray[np.float32]
 
-SAMPLE = 2_000  # items that stand for the pool when its median size is asked for
 SCALING_SAMPLE = 10_000  # rows that stand for the pool when features are scaled
 FLAT = 0.05  # a column that varies by less than this share of its part counts as varying by it
 STEP = 8_192
@@ -90,7 +91,9 @@ class Features:
 
 
 def open_features(project: Project, ids: Ints) -> Features:
-    """Open the features of the project's backbone under the recipe that fits its images.
+    """Open the features of the project's backbone under the recipe that it began with.
+
+    The first time that is the one that fits the images.
 
     Parameters
     ----------
@@ -106,7 +109,13 @@ def open_features(project: Project, ids: Ints) -> Features:
         When the file cannot be used.
     """
     backbone, note = backbones.usable(project.settings.backbone)
-    return _opened(project, backbone, backbone.recipe(median_side(project, ids)), note)
+    fitting = backbone.recipe(median_side(project, ids))
+    recipe = feature_recipes.begun(project, backbone.name)
+    if recipe is None or recipe.weights != backbone.weights:
+        recipe = fitting
+        feature_recipes.begin(project, recipe)
+    told = filter(None, [note, feature_recipes.outgrown(recipe, fitting.size)])
+    return _opened(project, backbone, recipe, " ".join(told))
 
 
 def features_of(project: Project, recipe: Recipe) -> Features:
@@ -119,10 +128,3 @@ def _opened(project: Project, backbone: Backbone, recipe: Recipe, note: str = ""
     path = project.vectors / recipe.file
     file = VectorFile.open(path, backbone.width(recipe), "float16", tag)
     return Features(backbone, recipe, file, note)
-
-
-def median_side(project: Project, ids: Ints) -> float:
-    """Return the median longest side in pixels of at most 2,000 of the items (N,), evenly taken."""
-    with project.store.read() as unit:
-        items = unit.items.many(ids[:: -(-len(ids) // SAMPLE) or 1].tolist())
-    return float(np.median([max(item.width, item.height) for item in items.values()]))

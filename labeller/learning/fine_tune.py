@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from labeller.learning import backbones, lite0, unfreezing
 from labeller.learning.backbone_network import Network
-from labeller.learning.backbones import Recipe
 from labeller.learning.checkpoints import SUFFIX, Checkpoint, digest
 from labeller.learning.course import Course
 from labeller.learning.device import Device, reproducible
@@ -22,6 +21,7 @@ from labeller.learning.fitting import Labelled, Report, Stop, absent_classes, be
 from labeller.learning.objective import Objective
 from labeller.learning.stopwatch import versions
 from labeller.progress import Progress
+from labeller.services.feature_recipes import Recipe
 
 NORM_MOMENTUM = 0.1  # of ImageNet's 0.01 too little would reach our images in a short training
 

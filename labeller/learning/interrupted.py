@@ -16,7 +16,6 @@ import numpy as np
 import torch
 
 from labeller.learning import checkpoints, tidy
-from labeller.learning.backbones import Recipe
 from labeller.learning.features import Features
 from labeller.learning.fine_tune import FineTuneConfig
 from labeller.learning.objective import Objective
@@ -24,6 +23,7 @@ from labeller.learning.round_context import RoundContext
 from labeller.learning.snapshot import Snapshot
 from labeller.learning.stopwatch import versions
 from labeller.learning.training import Mode, training_mode
+from labeller.services.feature_recipes import Recipe
 
 ONE_IN = 10  # labels given since may be one in so many of those that were trained on
 LEARNED = ("train", "valid")

@@ -14,7 +14,8 @@ K_CENTER = "k_center"
 WITHOUT_MODEL = Needs.EMBEDDINGS | Needs.LABELLED
 HEAVY = Needs.EMBEDDINGS | Needs.MC_PROBS
 HEAVY_ITEMS = 50_000  # strategies with more per item than probabilities see so many, drawn evenly
-EMBEDDING_BYTES = 2 << 30  # of memory that the embeddings of a pool may take
+POOL_BYTES = 2 << 30  # of memory that the arrays of a pool may take
+FLOAT_BYTES = 4
 
 
 def named(strategy: StrategyInfo, has_model: bool) -> StrategyInfo:
@@ -64,17 +65,27 @@ def told(
     return notes
 
 
-def most(strategy: StrategyInfo, width: int) -> float:
-    """Return how many candidates a strategy can be shown.
+def most(strategy: StrategyInfo, width: int, classes: int, opinions: int) -> float:
+    """Return how many candidates a strategy can be shown, by memory and by time.
 
     Parameters
     ----------
     strategy : StrategyInfo
     width : int
         Length of an embedding.
+    classes : int
+        How many probabilities there are of an item.
+    opinions : int
+        How many times as many, for strategies that want several opinions.
     """
-    if not strategy.needs & HEAVY:
-        return math.inf
-    # with its kept distances `k_center` is quick in a pool of any size: only memory is the limit
-    by_memory = EMBEDDING_BYTES // (4 * width) if strategy.name == K_CENTER else 0
-    return max(HEAVY_ITEMS, by_memory)
+    numbers = {
+        Needs.EMBEDDINGS: width,
+        Needs.PROBS: classes,
+        Needs.LOGITS: classes,
+        Needs.MC_PROBS: classes * opinions,
+    }
+    item = FLOAT_BYTES * sum(size for need, size in numbers.items() if need in strategy.needs)
+    by_memory = max(1, POOL_BYTES // item) if item else math.inf
+    # with its kept distances `k_center` is quick in a pool of any size
+    quick = strategy.name == K_CENTER or not strategy.needs & HEAVY
+    return by_memory if quick else min(HEAVY_ITEMS, by_memory)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from labeller.learning.backbones import Recipe, Trunk
+from labeller.learning.backbones import Trunk
 from labeller.learning.calibration import probabilities
-from labeller.learning.committee import Committee, described, members_of, vote
+from labeller.learning.committee import Committee, described, members_of, opinions_of, vote
 from labeller.learning.device import Device, reproducible
 from labeller.learning.extraction import extract
 from labeller.learning.features import Features, Floats
@@ -22,9 +22,11 @@ from labeller.learning.heads import Head, dropping
 from labeller.learning.images import Decoded, Ints, decoded, gathered
 from labeller.progress import Progress
 from labeller.project import Project
+from labeller.services.feature_recipes import Recipe
 from labeller.squares import Bytes
 
 STEP = 8_192
+PART_NUMBERS = 1 << 24  # that opinions are computed in at once; each takes 24 bytes for a moment
 GPU_BATCH = 256
 CPU_BATCH = 32
 
@@ -49,8 +51,13 @@ class Predictor(Protocol):
     def logits(self, ids: Ints, progress: Progress) -> Iterator[tuple[Ints, Floats]]:
         """Yield ids (n,) and logits (n, C) in parts; items that cannot be read are left out."""
 
-    def samples(self, ids: Ints, count: int, seed: int, progress: Progress) -> Floats:
-        """Return logits (S, n, C) of a committee's members, or of `count` dropout passes."""
+    def samples(
+        self, ids: Ints, count: int, seed: int, progress: Progress
+    ) -> Generator[tuple[Ints, Floats]]:
+        """Yield ids (n,) and logits (S, n, C) in parts: of a committee's members, or of dropout.
+
+        Items that cannot be read are left out.
+        """
 
     def state(self) -> Mapping[str, Tensor]:
         """Return the weights to save."""
@@ -82,11 +89,36 @@ class TrainedModel:
         for part, logits in self.predictor.logits(ids, progress):
             yield part, probabilities(logits, self.temperature)
 
-    def mc_probs(self, ids: Ints, count: int, seed: int, progress: Progress) -> Floats:
-        """Return calibrated probabilities (S, n, C): a committee's, or `count` dropout passes."""
-        logits = self.predictor.samples(ids, count, seed, progress)
-        flat = probabilities(logits.reshape(-1, logits.shape[-1]), self.temperature)
-        return flat.reshape(logits.shape)
+    def opinions(self, count: int) -> int:
+        """Return how many opinions S there are of an item: the members, or `count` passes."""
+        return opinions_of(self.predictor.members, count)
+
+    def mc_probs(self, ids: Ints, count: int, seed: int, progress: Progress) -> tuple[Ints, Floats]:
+        """Return calibrated opinions of items.
+
+        Parameters
+        ----------
+        ids : array of int, shape (N,)
+        count : int
+            How many dropout passes; a committee has its members instead.
+        seed : int
+            Of the dropout.
+        progress : Progress
+
+        Returns
+        -------
+        ids : ndarray of int64, shape (n,)
+            Those of the items that can be read, in their order.
+        probs : ndarray of float32, shape (S, n, C)
+        """
+        shape = (self.opinions(count), len(ids), len(self.class_ids))
+        probs, known, end = np.empty(shape, np.float32), [ids[:0]], 0
+        with closing(self.predictor.samples(ids, count, seed, progress)) as parts:
+            for part, logits in parts:
+                probs[:, end : end + len(part)] = probabilities(logits, self.temperature)
+                known.append(part)
+                end += len(part)
+        return np.concatenate(known), probs[:, :end]
 
 
 class HeadPredictor:
@@ -135,20 +167,23 @@ class HeadPredictor:
             with torch.inference_mode():
                 yield part, self.network(self._rows(part)).cpu().numpy()
 
-    def samples(self, ids: Ints, count: int, seed: int, progress: Progress) -> Floats:
-        """Return logits (S, n, C) of the members, or of dropout passes."""
-        classes, several = len(self.members[0].absent), len(self.members) > 1
-        found = np.empty((len(self.members) if several else count, len(ids), classes), np.float32)
+    def samples(
+        self, ids: Ints, count: int, seed: int, progress: Progress
+    ) -> Generator[tuple[Ints, Floats]]:
+        """Yield ids and logits of the members, or of dropout passes; no items without features."""
+        readable = self.features.having(ids)
+        numbers = opinions_of(self.members, count) * len(self.members[0].absent)
+        step = min(STEP, max(1, PART_NUMBERS // numbers))
         with torch.inference_mode(), reproducible(seed):
-            for start in range(0, len(ids), STEP):
+            for start in range(0, len(readable), step):
                 progress.check()
-                rows = self._rows(ids[start : start + STEP])
-                if several:
-                    logits = torch.stack([member(rows) for member in self.members])
-                else:
-                    logits = self.members[0].opinions(rows, count)
-                found[:, start : start + len(rows)] = logits.cpu().numpy()
-        return found
+                part = readable[start : start + step]
+                yield part, self._opinions(self._rows(part), count).cpu().numpy()
+
+    def _opinions(self, rows: Tensor, count: int) -> Tensor:
+        if len(self.members) > 1:
+            return torch.stack([member(rows) for member in self.members])
+        return self.members[0].opinions(rows, count)
 
     def _rows(self, ids: Ints) -> Tensor:
         return torch.from_numpy(self.features.read(ids)).to(self.device.torch)
@@ -216,13 +251,16 @@ class FineTunedPredictor:
         for part in self._batches(ids, progress):
             yield part.ids, self.on_pixels(part.pixels)
 
-    def samples(self, ids: Ints, count: int, seed: int, progress: Progress) -> Floats:
-        """Return logits (S, n, C) of the members, or of dropout passes through the last layer."""
+    def samples(
+        self, ids: Ints, count: int, seed: int, progress: Progress
+    ) -> Generator[tuple[Ints, Floats]]:
+        """Yield ids and logits of the members, or of dropout passes through the last layer.
+
+        Items whose image cannot be read any more are left out.
+        """
         with torch.inference_mode(), reproducible(seed):
-            parts = [
-                self._opinions(part.pixels, count).cpu() for part in self._batches(ids, progress)
-            ]
-        return torch.cat(parts, dim=1).numpy()
+            for part in self._batches(ids, progress):
+                yield part.ids, self._opinions(part.pixels, count).cpu().numpy()
 
     def _opinions(self, pixels: Bytes, count: int) -> Tensor:
         if len(self.members) > 1:

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from labeller.errors import RoundError
 from labeller.learning import interrupted
-from labeller.learning.backbones import Recipe
 from labeller.learning.examples import Examples, Images
 from labeller.learning.features import Features
 from labeller.learning.images import Ints
@@ -15,6 +14,7 @@ from labeller.learning.round_context import RoundContext
 from labeller.learning.snapshot import Labels, lacking
 from labeller.learning.synthetic import Synthetic, gather, ready
 from labeller.learning.training import Mode
+from labeller.services.feature_recipes import Recipe
 
 
 def gathered(context: RoundContext, features: Features, mode: Mode, labels: Labels) -> Examples:

@@ -115,8 +115,8 @@ def _select(
     """Pick from what is unlabelled now."""
     model = finished.model if finished else None
     predictions = finished.predictions if finished else None
-    readable = (predictions or features.file).has(context.snapshot.label_ids)
-    labelled = context.snapshot.part("train", "valid").among(context.snapshot.label_ids[readable])
+    readable = selection.readable(context.snapshot.label_ids, features, predictions)
+    labelled = context.snapshot.part("train", "valid").among(readable)
     classes = len(context.snapshot.classes)
     known = Known(features, scaling, labelled, model, predictions, classes)
     used = picker.named(strategy, finished is not None)
@@ -162,9 +162,7 @@ def _finish(
             timings=context.watch.timings,
         )
     if finished is not None:
-        stays = finished.features
-        # a backbone whose weights are missing for now will want its own features again
-        tidy.delete_vectors(context.project, old, None if stays.note else stays.recipe.file)
+        tidy.delete_vectors(context.project, old)
         tidy.delete_checkpoints(context.project)
     return model, queued
 

@@ -9,20 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from labeller.learning import energy, round_examples, saved, tidy
+from labeller.learning import energy, round_examples, saved
 from labeller.learning import snapshot as snapshots
 from labeller.learning.ablation import ablate
-from labeller.learning.calibration import probabilities
 from labeller.learning.examples import Examples
 from labeller.learning.features import Features, Scaling
 from labeller.learning.objective import Objective
+from labeller.learning.pool_files import PoolFiles, predict
 from labeller.learning.predictors import Predictor, TrainedModel
 from labeller.learning.round_context import RoundContext
 from labeller.learning.scoring import keep_audit, score
 from labeller.learning.snapshot import Labels, without_examples
 from labeller.learning.synthetic import described
 from labeller.learning.training import Calibration, Setup, calibrate, train, training_mode
-from labeller.services import ablations, energies
+from labeller.services import ablations, energies, pool_predictions
 from store.vectors import VectorFile
 
 
@@ -89,11 +89,13 @@ def made(context: RoundContext, features: Features, scaling: Scaling, labels: La
         **snapshots.described(examples.generated),
     }
     with watch.stage("predict"):
-        predictions, known, predicted = _predict(context, model)
-        found = energy.familiarity(calibration, examples.labels, known, audit.ids)
+        path = context.project.vectors / f"{pool_predictions.PREFIX}{context.name}.f32"
+        files = PoolFiles.open(path, len(model.class_ids), context.name)
+        predicted = predict(model, files, snapshot.ids, context.progress)
+        found = energy.familiarity(calibration, examples.labels, files.energies, audit.ids)
         metrics[energies.KEY] = found.to_json()
-        path = _write(context, model, predictions, metrics, config)
-    return Finished(model, metrics, config, features, path, predictions, predicted)
+        path = _write(context, model, files.probs, metrics, config)
+    return Finished(model, metrics, config, features, path, files.probs, predicted)
 
 
 def _course(context: RoundContext, predictor: Predictor, objective: Objective) -> dict[str, Any]:
@@ -137,21 +139,6 @@ def _metrics(
         "train_n": len(labels),
         "missing_classes": [one.id for one in missing],
     }
-
-
-def _predict(context: RoundContext, model: TrainedModel) -> tuple[VectorFile, VectorFile, int]:
-    """Predict every item that can be read; return probabilities, energies, and how many."""
-    ids, name = context.snapshot.ids, context.name
-    path = context.project.vectors / f"{tidy.PREDICTIONS}{name}.f32"
-    file = VectorFile.open(path, len(model.class_ids), "float32", name)
-    kept = VectorFile.open(energies.path_of(path), 1, "float32", name)
-    done = 0
-    for part, logits in model.predictor.logits(ids, context.progress):
-        file.write(part, probabilities(logits, model.temperature))
-        kept.write(part, energy.calibrated(logits, model.temperature)[:, None])
-        done += len(part)
-        context.progress.update("predict", done, len(ids))
-    return file, kept, done
 
 
 def _write(

@@ -17,7 +17,6 @@ import torch
 
 from labeller.errors import RoundError
 from labeller.learning import backbones, device
-from labeller.learning.backbones import Recipe
 from labeller.learning.committee import built
 from labeller.learning.features import Floats, features_of
 from labeller.learning.fine_tune import FineTuneConfig, FineTuned
@@ -30,6 +29,7 @@ from labeller.learning.predictors import (
     TrainedModel,
 )
 from labeller.project import Project
+from labeller.services.feature_recipes import Recipe
 from store.records import ModelRecord
 
 FORMAT = 1
@@ -127,7 +127,7 @@ def load_model(project: Project, record: ModelRecord) -> TrainedModel:
         description = json.loads(text)
         weights = torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True)
         settings = description["settings"]
-        recipe = Recipe(**{**settings["recipe"], "parts": tuple(settings["recipe"]["parts"])})
+        recipe = Recipe.of(settings["recipe"])
         build = _head if description["kind"] == "features" else _fine_tuned
         predictor = build(project, recipe, settings, weights)
         return TrainedModel(

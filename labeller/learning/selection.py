@@ -84,13 +84,13 @@ def candidates(project: Project, known: Known) -> Candidates:
         audit = unit.items.ids(state="unlabelled", split="audit")
         held = _held(unit)
     parts = (np.setdiff1d(free, held), np.setdiff1d(audit, held), np.intersect1d(free, held))
-    return Candidates(*(part[_readable(part, known)] for part in parts))
+    return Candidates(*(readable(part, known.features, known.predictions) for part in parts))
 
 
-def _readable(ids: Ints, known: Known) -> NDArray[np.bool_]:
-    """Say which of the items (n,) have all that is known of the others."""
-    featured = known.features.file.has(ids)
-    return featured if known.predictions is None else featured & known.predictions.has(ids)
+def readable(ids: Ints, features: Features, predictions: Rows | None) -> Ints:
+    """Return those of the items (n,) that have features and, where others do, a prediction."""
+    featured = features.having(ids)
+    return featured if predictions is None else featured[predictions.has(featured)]
 
 
 def _held(unit: Unit) -> Ints:
@@ -107,7 +107,13 @@ def _held(unit: Unit) -> Ints:
 
 def thinned(strategy: StrategyInfo, found: Candidates, known: Known) -> int:
     """Return to how many candidates the pool is cut for memory and time; 0 when to none."""
-    limit = most(strategy, known.features.embedding_width)
+    model = known.model
+    limit = most(
+        strategy,
+        known.features.embedding_width,
+        known.classes if model is None else len(model.class_ids),
+        SAMPLES if model is None else model.opinions(SAMPLES),
+    )
     return int(limit) if len(found.free) > limit else 0
 
 
@@ -205,13 +211,15 @@ def build_pool(
     ----------
     needs : Needs
     ids, pending : array of int, shape (N,), (Q,)
-        Items that may be picked, and items that somebody is labelling.
+        Items that may be picked, and items that somebody is labelling. Those whose image the model
+        is asked about again and cannot be read any more are left out of the pool.
     known : Known
     rng : numpy.random.Generator
         Seeds the dropout passes.
     progress : Progress
     """
-    arrays: dict[str, Any] = {"class_count": known.classes}
+    ids, asked = _asked(needs, ids, known, rng, progress)
+    arrays: dict[str, Any] = {"class_count": known.classes, **asked}
     labelled = known.labelled
     if Needs.EMBEDDINGS in needs:
         arrays["embeddings"] = known.embeddings(ids)
@@ -225,13 +233,25 @@ def build_pool(
             arrays["probs"] = known.predictions.read(ids)
         if Needs.LABELLED_PROBS in needs:
             arrays["labelled_probs"] = known.predictions.read(labelled.ids)
-    if known.model is not None:
-        if Needs.LOGITS in needs:
-            arrays["logits"] = known.model.logits(ids, progress)[1] / known.model.temperature
-        if Needs.MC_PROBS in needs:
-            seed = int(rng.integers(2**31))
-            arrays["mc_probs"] = known.model.mc_probs(ids, SAMPLES, seed, progress)
     return Pool(ids, **arrays)
+
+
+def _asked(
+    needs: Needs, ids: Ints, known: Known, rng: np.random.Generator, progress: Progress
+) -> tuple[Ints, dict[str, Any]]:
+    """Ask the model what its predictions do not say, and return of which items (n,) it says it."""
+    arrays: dict[str, Any] = {}
+    if known.model is None:
+        return ids, arrays
+    if Needs.LOGITS in needs:
+        ids, logits = known.model.logits(ids, progress)
+        arrays["logits"] = logits / known.model.temperature
+    if Needs.MC_PROBS in needs:
+        seed, before = int(rng.integers(2**31)), ids
+        ids, arrays["mc_probs"] = known.model.mc_probs(before, SAMPLES, seed, progress)
+        if "logits" in arrays:
+            arrays["logits"] = arrays["logits"][np.isin(before, ids)]
+    return ids, arrays
 
 
 def _entries(strategy: str, picked: Selection, known: Known) -> list[NewQueueEntry]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from labeller.learning import device, saved
-from labeller.learning.extraction import compute_missing
+from labeller.learning import saved
 from labeller.learning.images import Ints
-from labeller.learning.predictors import HeadPredictor, TrainedModel
+from labeller.learning.pool_files import PoolFiles, predict_anew
+from labeller.learning.predictors import TrainedModel
 from labeller.progress import Progress
 from labeller.project import Project
 from labeller.services.streams_pool import Source
-
-STAGE = "predict"
 
 
 def load(project: Project, source: Source) -> TrainedModel:
@@ -27,7 +25,7 @@ def load(project: Project, source: Source) -> TrainedModel:
 def predict(
     project: Project, model: TrainedModel, source: Source, ids: Ints, progress: Progress
 ) -> None:
-    """Add predictions to those of a stream's model.
+    """Add predictions to those of a stream's model, and energies with them.
 
     Parameters
     ----------
@@ -39,11 +37,5 @@ def predict(
         Items without a prediction; those whose image cannot be read stay without.
     progress : Progress
     """
-    if isinstance(model.predictor, HeadPredictor):
-        where = device.choose(project.settings.device)
-        compute_missing(project, model.predictor.features, ids, where, progress)
-    done = 0
-    for part, probs in model.probs(ids, progress):
-        source.file.write(part, probs)
-        done += len(part)
-        progress.update(STAGE, done, len(ids))
+    file = source.file
+    predict_anew(project, model, PoolFiles.open(file.path, file.dim, file.tag), ids, progress)

@@ -16,12 +16,13 @@ from labeller.errors import SynthesisError
 from labeller.learning import device
 from labeller.learning.calibration import probabilities
 from labeller.learning.extraction import compute_missing
-from labeller.learning.features import Floats, median_side, open_features
+from labeller.learning.features import Floats, open_features
 from labeller.learning.predictors import TrainedModel
 from labeller.learning.saved import load_model
 from labeller.learning.snapshot import Labels, Snapshot
 from labeller.progress import Progress
 from labeller.project import Project
+from labeller.services.feature_recipes import median_side
 from labeller.services.synthesis_rendering import Wanted, rendered
 from strategies.base import Needs
 from strategies.synthesis import Parents, Plan, trial_plans

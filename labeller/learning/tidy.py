@@ -7,11 +7,9 @@ import time
 from pathlib import Path
 
 from labeller.project import Project
-from labeller.services import energies
+from labeller.services import energies, feature_files, pool_predictions
 from store.store import Unit
 
-PREDICTIONS = "predictions-"
-FEATURES = "features-"
 BITS = ".has"
 CHECKPOINTS = ".checkpoints"
 STALE = 7 * 24 * 3600.0  # seconds after which nobody is expected to go on with a training
@@ -36,13 +34,15 @@ def leftovers(project: Project) -> list[Path]:
         records = [unit.predictions.get(model.id) for model in models]
     folders = {project.file(model.path).name for model in models}
     files = {project.file(record.file).name for record in records if record is not None}
+    # those of a model put in use again are registered once a job has made all of them
+    files |= {pool_predictions.path_of(project, model).name for model in models if model.in_use}
     gone = delete_checkpoints(project, STALE)
     for folder in project.models.iterdir():
         if folder.is_dir() and folder.name not in {*folders, CHECKPOINTS}:
             shutil.rmtree(folder, ignore_errors=True)
             gone.append(folder)
     files |= {energies.path_of(Path(name)).name for name in files}
-    for prefix in (PREDICTIONS, energies.PREFIX):
+    for prefix in (pool_predictions.PREFIX, energies.PREFIX):
         for file in project.vectors.glob(f"{prefix}*"):
             if file.name.removesuffix(BITS) not in files:
                 file.unlink(missing_ok=True)
@@ -88,25 +88,19 @@ def supersede(unit: Unit, model_id: int) -> list[str]:
     return files
 
 
-def delete_vectors(project: Project, files: list[str], recipe_file: str | None) -> None:
-    """Delete predictions that were forgotten, and features of other recipes than the present.
+def delete_vectors(project: Project, files: list[str]) -> None:
+    """Delete predictions that were forgotten, and features that nothing can read any more.
 
     Parameters
     ----------
     project : Project
     files : list of str
         As stored in prediction rows.
-    recipe_file : str, optional
-        Name of the vector file of features to keep; without it all are kept.
     """
     doomed = [project.file(file) for file in files]
     doomed += [energies.path_of(file) for file in doomed]
-    doomed += [
-        file
-        for file in project.vectors.glob(f"{FEATURES}*")
-        if recipe_file is not None and file.suffix != BITS and file.name != recipe_file
-    ]
     for file in doomed:
         # the bits first: rows without bits count as missing, bits without rows would lie
         file.with_name(file.name + BITS).unlink(missing_ok=True)
         file.unlink(missing_ok=True)
+    feature_files.delete_superseded(project)

@@ -5,25 +5,21 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass
-from pathlib import Path
-
-import numpy as np
 
 from labeller.project import Project
-from labeller.services.backbone_names import FINEST, KNOWN, PACKAGED, input_size
+from labeller.services import feature_recipes
+from labeller.services.backbone_names import KNOWN, PACKAGED
 from store.bits import Bits
 
 FILE = "rates.json"
 LEAST = 64  # images; fewer do not tell how fast it goes
 _FIRST = 27.0  # images a second of the packaged backbone at 224 pixels on two cores
-_SAMPLE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
     """How fast features were computed the last time: images of `size` pixels a second."""
 
-    file: str
     size: int
     rate: float
     device: str
@@ -91,19 +87,31 @@ def cost(project: Project, backbone: str) -> Cost:
     -------
     Cost
     """
+    if (recipe := feature_recipes.begun(project, backbone)) is None:
+        return cost_at(project, backbone, feature_recipes.fitting_size(project, backbone))
+    read = Bits(project.vectors / f"{recipe.file}.has").count()
+    return _cost(project, backbone, recipe.size, max(0, _items(project) - read))
+
+
+def cost_at(project: Project, backbone: str, size: int) -> Cost:
+    """Return what it costs to have a backbone read all images anew at `size` pixels."""
+    return _cost(project, backbone, size, _items(project))
+
+
+def _cost(project: Project, backbone: str, size: int, images: int) -> Cost:
     kept = rates(project)
-    own = kept.get(backbone)
-    with project.store.read() as unit:
-        items = unit.items.count().items
-    images = max(0, items - _done(project.vectors / own.file)) if own else items
+    own, known = kept.get(backbone), KNOWN.get(backbone)
     if own:
-        return Cost(images, images / own.rate, True)
-    known = KNOWN.get(backbone)
+        return Cost(images, images / own.rate * (size / own.size) ** 2, True)
     if known is None or not images:
         return Cost(images, None, False)
-    size = input_size(_side(project), known.size, known.fixed)
     work = known.cost * (size / known.size) ** 2
     return Cost(images, images * work * _unit_seconds(kept), False)
+
+
+def _items(project: Project) -> int:
+    with project.store.read() as unit:
+        return unit.items.count().items
 
 
 def _unit_seconds(kept: dict[str, Rate]) -> float:
@@ -113,19 +121,6 @@ def _unit_seconds(kept: dict[str, Rate]) -> float:
             work = known.cost * (kept[name].size / known.size) ** 2
             return 1 / (kept[name].rate * work)
     return 1 / _FIRST
-
-
-def _done(file: Path) -> int:
-    return Bits(file.with_name(f"{file.name}.has")).count()
-
-
-def _side(project: Project) -> float:
-    """Return the median longest side of some images."""
-    with project.store.read() as unit:
-        ids = unit.items.ids()
-        some = unit.items.many(ids[:: max(1, len(ids) // _SAMPLE)].tolist())
-    sides = [max(item.width, item.height) for item in some.values()]
-    return float(np.median(sides)) if sides else float(FINEST)
 
 
 def _duration(seconds: float) -> str:

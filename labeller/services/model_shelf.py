@@ -11,7 +11,7 @@ from typing import Any
 from labeller import jobs
 from labeller.errors import ExportError
 from labeller.project import Project
-from labeller.services import energies
+from labeller.services import energies, pool_predictions
 from store.records import JobRecord, ModelRecord
 
 KIND = "export_model"
@@ -47,12 +47,16 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class Shelved:
-    """A model with its size on the disk (0 when it was deleted) and its export, if there is one."""
+    """A model with its size on the disk (0 when it was deleted) and its export, if there is one.
+
+    `predicted` tells whether what it predicts for the whole pool is there.
+    """
 
     model: ModelRecord
     round_number: int
     bytes: int
     export: Export | None
+    predicted: bool
 
 
 def shelf(project: Project) -> list[Shelved]:
@@ -61,6 +65,7 @@ def shelf(project: Project) -> list[Shelved]:
         models = unit.models.all()
         numbers = {one.id: one.number for one in unit.rounds.all()}
         exports = [job for job in unit.jobs.all(500) if job.kind == KIND and job.state == "done"]
+        predicted = {m.id for m in models if pool_predictions.there(project, unit, m)}
         files = {m.id: p.file for m in models if (p := unit.predictions.get(m.id)) is not None}
     newest: dict[int, dict[str, Any]] = {}
     for job in sorted(exports, key=lambda job: job.id):
@@ -71,6 +76,7 @@ def shelf(project: Project) -> list[Shelved]:
             round_number=numbers[model.round_id],
             bytes=_size(project, model, files.get(model.id)),
             export=_export(newest.get(model.id)),
+            predicted=model.id in predicted,
         )
         for model in reversed(models)
     ]
@@ -94,6 +100,8 @@ def _size(project: Project, model: ModelRecord, predictions: str | None) -> int:
 
 def use(project: Project, model_id: int) -> ModelRecord:
     """Put a model in use instead of the present one, for predictions and the next stream.
+
+    What it predicted for the pool may be gone: :func:`pool_predictions.start` makes it anew.
 
     Raises
     ------

@@ -14,7 +14,8 @@ from labeller.errors import ClassError, ConfigError, SnapshotError
 from labeller.progress import Progress, Silent
 from labeller.project import Project, create_project
 from labeller.services import classes as class_service
-from labeller.services import leak_guard
+from labeller.services import feature_recipes, leak_guard
+from labeller.services.feature_recipes import Recipe
 from labeller.services.import_writer import moved_in
 from labeller.services.leak_guard import Checked
 from labeller.services.palette import check_colour
@@ -115,8 +116,11 @@ def _made(folder: Path, manifest: Manifest) -> Project:
             check_colour(one.colour)
             if one.key is not None and one.key not in class_service.KEYS:
                 raise ClassError(f"{one.key!r} cannot label.")
-        return create_project(folder, [], **manifest.settings)
-    except (ClassError, ConfigError) as error:
+        project = create_project(folder, [], **manifest.settings)
+        if (recipe := manifest.backbone.get("recipe")) is not None:
+            feature_recipes.begin(project, Recipe.of(recipe))
+        return project
+    except (ClassError, ConfigError, ValueError, KeyError, TypeError) as error:
         raise SnapshotError(f"The snapshot is damaged or was changed: {error}") from error
 
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -15,7 +15,7 @@ from labeller import jobs
 from labeller.errors import SnapshotError
 from labeller.progress import Progress, Silent
 from labeller.project import Project
-from labeller.services import leak_guard
+from labeller.services import feature_recipes, leak_guard
 from labeller.services.snapshot_checks import checked_copy
 from labeller.services.snapshot_files import (
     COMPARED,
@@ -272,14 +272,11 @@ def _backbone(project: Project, model: ModelRecord | None) -> dict[str, Any]:
     """Return the backbone's name with the start of its weights' SHA-256, once it is known."""
     name = model.backbone if model else project.settings.backbone
     told: dict[str, Any] = {"name": name, "weights_sha256_begins": None}
-    recipe: Mapping[str, Any] | None = model.config.get("recipe") if model else None
+    recipe = feature_recipes.of_model(model) if model else None
     if recipe is not None:
-        told["recipe"] = dict(recipe)
-        parts = f"@{recipe['size']}:{'+'.join(recipe['parts'])} "
-        for path in sorted(project.vectors.glob("features-*")):
-            tag = VectorFile.tag_of(path)
-            if tag.startswith(name) and parts in tag:
-                told["weights_sha256_begins"] = tag.rpartition(" ")[2]
+        told["recipe"] = asdict(recipe)
+        tag = VectorFile.tag_of(project.vectors / recipe.file)
+        told["weights_sha256_begins"] = tag.rpartition(" ")[2] or None
     return told
 
 

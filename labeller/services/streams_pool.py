@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from labeller.errors import StreamRunError
 from labeller.project import Project
+from labeller.services import pool_predictions
 from labeller.services.streams_shown import Floats, Ints
 from store.errors import NotFound, VectorError
 from store.records import ModelRecord, PredictionRecord
@@ -70,9 +71,7 @@ class Source:
             known = ids[self.file.has(ids)]
             probs = self.file.read(known)
         except VectorError as error:
-            raise StreamRunError(
-                f"{error} Then start a round, and another stream on its model."
-            ) from error
+            raise StreamRunError(f"{error} {pool_predictions.mend(self.model.id)}") from error
         columns = probs.argmax(axis=1)
         sure = probs[np.arange(len(known)), columns].astype(np.float64)
         return Judged(known, columns, np.clip(sure, 0.0, 1.0))
@@ -92,7 +91,7 @@ def source_of(project: Project, unit: Unit, model_id: int | None = None) -> Sour
     if record is None:
         raise StreamRunError(
             f"The model of round {number} has no predictions any more: another model took its "
-            f"place. Start a round, then a stream on the new model."
+            f"place. {pool_predictions.mend(model.id)}"
         )
     merged = unit.classes.targets()
     known = {one.id: one for one in unit.classes.all(archived=True)}
@@ -130,13 +129,15 @@ def _file(
 ) -> VectorFile:
     """Open a model's predictions."""
     path = project.file(record.file)
-    again = "Start a round to train a model anew, then start a stream."
     if not VectorFile.exists(path):
-        raise StreamRunError(f"{path}: the predictions of round {number} are missing. {again}")
+        raise StreamRunError(
+            f"{path}: the predictions of round {number} are missing. "
+            f"{pool_predictions.mend(model.id)}"
+        )
     try:
         return VectorFile.open(path, len(model.class_ids), "float32", PurePath(model.path).name)
     except VectorError as error:
-        raise StreamRunError(f"{error} {again}") from error
+        raise StreamRunError(f"{error} {pool_predictions.mend(model.id)}") from error
 
 
 def arriving(unit: Unit, after: int = 0, limit: int | None = None) -> Iterator[Ints]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from labeller.errors import CleaningError
 from labeller.project import Project
-from labeller.services import energies
+from labeller.services import energies, pool_predictions
 from labeller.services.energies import Familiarity
 from store.errors import VectorError
 from store.records import ItemRecord, ModelRecord, NewEvent
@@ -81,9 +81,12 @@ def listing(project: Project, most: int = MOST) -> Listing:
             return Listing("There is no model yet. Label some images, then retrain.")
         number = next((one.number for one in unit.rounds.all() if one.id == model.round_id), None)
         known = energies.kept(model.metrics)
-        files = _files(project, unit, model)
-        if known is None or files is None:
+        if known is None:
             return Listing("The model in use has no energies. Retrain to get them.", number)
+        files = _files(project, unit, model)
+        if files is None:
+            why = f"The model in use has no energies any more. {pool_predictions.mend(model.id)}"
+            return Listing(why, number)
         probs, kept = files
         ids = _listed(unit, kept)
         try:

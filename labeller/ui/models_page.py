@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from labeller.project import Project
-from labeller.services import evaluation_report, model_comparison, model_shelf, recent
+from labeller.services import (
+    evaluation_report,
+    model_comparison,
+    model_shelf,
+    pool_predictions,
+    recent,
+)
 from labeller.services.evaluation_scores import Share
 from labeller.services.model_shelf import Shelved
 from labeller.ui import (
@@ -18,6 +25,7 @@ from labeller.ui import (
     model_facts,
     models_compare,
     models_export,
+    models_features,
     session,
     snapshot_export,
     view,
@@ -40,6 +48,7 @@ def show(project: Project) -> None:
         _one(project, chosen[0])
     elif chosen:
         _several(project, chosen)
+    models_features.show(project)
     snapshot_export.show(project)
 
 
@@ -143,9 +152,30 @@ def _one(project: Project, one: Shelved) -> None:
             st.caption("Put another in use before you delete it.")
         else:
             _deletion(project, [one])
+    if model.in_use and not one.predicted:
+        _unpredicted(project, one)
     model_facts.show(model)
     models_export.card(project, one)
     models_export.show(project, one)
+
+
+def _unpredicted(project: Project, one: Shelved) -> None:
+    """Say what waits for predictions of the pool, and offer to make them."""
+    with project.store.read() as unit:
+        running = bool(unit.jobs.active(pool_predictions.KIND))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.button(
+            "Predicting the pool …" if running else "Predict the pool",
+            icon=":material/batch_prediction:",
+            disabled=running,
+            key="models_predict",
+            on_click=attempts.tried,
+            args=(_PLACE, partial(pool_predictions.start, project, one.model.id)),
+        )
+        st.caption(
+            "What it predicted went when another model took its place. Streams, propagation and "
+            "the unfamiliar images wait for it."
+        )
 
 
 def _several(project: Project, chosen: Sequence[Shelved]) -> None:
@@ -182,7 +212,9 @@ def _deletion(project: Project, doomed: Sequence[Shelved]) -> None:
 def _use(project: Project, model: int) -> None:
     with attempts.attempt(_PLACE):
         model_shelf.use(project, model)
-        session.toast_later(f"Model {model} is in use.", ":material/check_circle:")
+        job = pool_predictions.start(project, model)
+        more = "" if job is None else " It predicts the pool anew: see the side bar."
+        session.toast_later(f"Model {model} is in use.{more}", ":material/check_circle:")
 
 
 def _delete(project: Project, models: Sequence[int]) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 STREAM, REST = "Stream", "Label the rest"
 METHODS = {"model": "The model in use", "spreading": propagation_runs.SPREADING}
 ABOUT = {
-    "model": "The predictions that the last round made of every image.",
+    "model": "The predictions that it made of every image.",
     "spreading": "Labels spread from image to similar image, along a graph of nearest neighbours "
     "(Zhou et al. 2004). Only your training labels are spread; the validation labels calibrate.",
 }

@@ -13,6 +13,7 @@ KIND_TITLES = {
     "export_model": "Exporting the model",
     "snapshot": "Exporting the snapshot",
     "predict": "Predicting",
+    "predict_pool": "Predicting the pool",
 }
 STAGES = ("features", "guard", "train", "calibrate", "evaluate", "predict", "select", "queue")
 STAGE_TITLES = {

@@ -274,6 +274,9 @@ def finished_line(job: JobRecord) -> str:
         failed = int(result["failed"])
         bad = f", {count(failed, 'file')} could not be read" if failed else ""
         return f"{count(int(result['predicted']), 'image')} predicted{bad}."
+    if job.kind == "predict_pool" and result:
+        predicted = count(int(result["predicted"]), "image")
+        return f"Model {result['model']} has predicted the pool: {predicted}."
     if job.kind == "export_model" and result:
         return f"Model {result['model']} is exported: {count(len(result['files']), 'file')}."
     if job.kind == "cleaning" and result:

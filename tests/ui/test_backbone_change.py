@@ -10,9 +10,10 @@ from streamlit.testing.v1 import AppTest
 from labeller.config import load_settings
 from labeller.errors import ConfigError
 from labeller.project import Project
-from labeller.services import extraction_cost
+from labeller.services import extraction_cost, feature_recipes
 from labeller.services.backbone_names import KNOWN, PACKAGED
 from labeller.services.extraction_cost import Rate
+from labeller.services.feature_recipes import Recipe
 from labeller.ui import backbone_change
 from store.vectors import VectorFile
 
@@ -59,16 +60,21 @@ def test_the_cost_comes_from_what_was_measured(project: Project) -> None:
     unknown = extraction_cost.cost(project, name)
     assert (unknown.images, unknown.seconds) == (12, None)
     assert "not known before the first" in unknown.text
-    extraction_cost.keep(project, name, Rate("features-x.f16", 64, 0.1, "CPU"))
+    extraction_cost.keep(project, name, Rate(64, 0.1, "CPU"))
     measured = extraction_cost.cost(project, name)
     assert (measured.images, measured.seconds, measured.measured) == (12, 120.0, True)
     assert measured.text == "12 images will be read anew, about 2 minutes."
-    VectorFile.open(project.vectors / "features-x.f16", 1).write([1, 2, 3], [[0.0]] * 3)
+    recipe = Recipe(name, 64, ("final",))
+    feature_recipes.begin(project, recipe)
+    VectorFile.open(project.vectors / recipe.file, 1).write([1, 2, 3], [[0.0]] * 3)
     assert extraction_cost.cost(project, name).images == 9
+    larger = extraction_cost.cost_at(project, name, 128)  # four times the pixels of all images
+    assert larger.images == 12
+    assert larger.seconds == pytest.approx(480.0)
 
 
 def test_an_estimate_follows_what_another_backbone_took(project: Project) -> None:
-    extraction_cost.keep(project, PACKAGED, Rate("features-y.f16", 224, 2.0, "CPU"))
+    extraction_cost.keep(project, PACKAGED, Rate(224, 2.0, "CPU"))
     known = KNOWN["torchvision/vit_b_16"]  # always 224 pixels
     found = extraction_cost.cost(project, known.name)
     assert found.seconds == pytest.approx(12 * known.cost / 2.0)

@@ -15,14 +15,20 @@ from labeller.project import Project, create_project
 from labeller.services import (
     audit_files,
     audit_seal,
+    feature_files,
+    feature_recipes,
     importing,
     labelling,
     model_comparison,
     model_shelf,
+    pool_predictions,
 )
+from labeller.services.backbone_names import PACKAGED
+from labeller.services.feature_recipes import Recipe
 from labeller.services.labelling import Act
 from labeller.ui import models_compare, models_export
 from store.records import NewModel
+from store.vectors import VectorFile
 from tests import browser as browsers
 from tests.ui.conftest import images
 
@@ -103,6 +109,43 @@ def test_one_model_is_used_and_another_deleted(open_app: Run, audited: Project) 
     assert not app.exception
     assert list(app.dataframe[0].value["State"]) == ["deleted", "in use"]
     assert any("its figures stay" in text.value for text in app.caption)
+
+
+def test_a_model_put_in_use_again_predicts_the_pool(open_app: Run, audited: Project) -> None:
+    first, _ = add_model(audited, 1, 1), add_model(audited, 2, 2)
+    model_shelf.use(audited, first)
+    app = open_app(audited, "models")
+    assert app.button(key="models_predict").label == "Predict the pool"
+    app.button(key="models_predict").click().run()
+    assert not app.exception
+    assert app.button(key="models_predict").disabled
+    with audited.store.read() as unit:
+        (job,) = unit.jobs.active(pool_predictions.KIND)
+    assert job.params == {"model": first}
+
+
+def test_features_that_are_not_in_use_are_shown_and_deleted(
+    open_app: Run, audited: Project
+) -> None:
+    add_model(audited, 1, 1)
+    assert not any("Features" in one.label for one in open_app(audited, "models").expander)
+    small, other = (Recipe(PACKAGED, size, ("mids", "final")) for size in (96, 128))
+    feature_recipes.begin(audited, small)
+    for recipe in (small, other):
+        path = audited.vectors / recipe.file
+        VectorFile.open(path, 4, "float16", f"{recipe.tag} abc").write([1], [[0.0] * 4])
+    app = open_app(audited, "models")
+    table = app.dataframe[-1].value
+    assert list(table["Pixels"]) == [96, 128]
+    assert list(table["State"]) == ["in use", ""]
+    said = " ".join(one.value for one in app.markdown)
+    assert "read at 96 pixels, as since the first round; 64 pixels would fit those of now" in said
+    assert "12 images will be read anew" in said
+    app.button(key="models_features_delete").click().run()
+    assert not app.exception
+    assert [one.size for one in feature_files.listed(audited)] == [96]
+    app.button(key="models_features_size").click().run()
+    assert feature_recipes.begun(audited, PACKAGED) is None
 
 
 def test_two_models_side_by_side(audited: Project) -> None:

@@ -189,6 +189,8 @@ def test_finished_lines() -> None:
     assert view.finished_line(predicted) == "1,200 images predicted, 1 file could not be read."
     whole = replace(JOB, kind="predict", result={"predicted": 1, "failed": 0})
     assert view.finished_line(whole) == "1 image predicted."
+    again = replace(JOB, kind="predict_pool", result={"model": 3, "predicted": 1_200})
+    assert view.finished_line(again) == "Model 3 has predicted the pool: 1,200 images."
 
 
 def test_gain() -> None:

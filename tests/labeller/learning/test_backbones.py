@@ -17,8 +17,8 @@ from PIL import Image
 
 from labeller.errors import BackboneError
 from labeller.learning import backbones, device, hog, lite0
-from labeller.learning.backbones import Recipe
 from labeller.learning.extraction import extract
+from labeller.services.feature_recipes import Recipe
 from labeller.squares import square
 
 CAT: Callable[[], NDArray[np.uint8]] = skimage.data.chelsea

@@ -45,7 +45,7 @@ from labeller.services import extraction_cost
 from labeller.services.backbone_names import weights_folder
 from labeller.squares import square
 from store.vectors import VectorFile
-from tests.labeller.learning.shapes import Told, label, picture, run, shapes
+from tests.labeller.learning.shapes import Told, add_shapes, label, picture, run, shapes
 
 RESNET = "torchvision/resnet18"
 RESNET_FILE = "resnet18-f37072fd.pth"
@@ -314,7 +314,33 @@ def test_features_survive_while_their_weights_are_missing(home: Path) -> None:
     told = Told()
     assert "NOT the backbone" not in run(project, progress=told)["message"]
     assert 45 not in told.totals("features")
-    assert len(list(project.vectors.glob("features-*.f16"))) == 1, "the stand-in's are deleted"
+    stays = {RESNET.replace("/", "-"), lite0.NAME}  # the stand-in's too: a model was made of them
+    files = [path.name for path in project.vectors.glob("features-*.f16")]
+    assert len(files) == 2
+    assert all(any(name in file for file in files) for name in stays)
+
+
+@pytest.mark.usefixtures("quick")
+def test_going_back_to_a_backbone_reads_no_image_again(home: Path) -> None:
+    put_resnet()
+    project = shapes(home / "p", 45, backbone=RESNET)
+    label(project, range(1, 31))
+    run(project)
+    change_settings(project, backbone=lite0.NAME)
+    project = reopened(project)
+    run(project)
+    add_shapes(project, range(100, 150), side=100)  # the median grows too
+    change_settings(project, backbone=RESNET)
+    project = reopened(project)
+    assert extraction_cost.cost(project, RESNET).images == 50
+    told = Told()
+    run(project, progress=told)
+    assert told.totals("features") == {None, 50}
+    old = project.vectors / "features-resnet-64-mids-v1.f16"  # of an earlier version
+    VectorFile.open(old, 4)
+    run(project)
+    assert not old.exists()
+    assert len(list(project.vectors.glob("features-*.f16"))) == 2
 
 
 @pytest.mark.usefixtures("quick")

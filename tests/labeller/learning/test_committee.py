@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from scipy.special import logsumexp, softmax
@@ -102,6 +103,12 @@ def model_of(root: Path, **settings: Any) -> tuple[Project, TrainedModel]:
     return project, load_model(project, in_use(project))
 
 
+def opinions_on(model: TrainedModel, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    parts = list(model.predictor.samples(ids, 20, 0, Silent()))
+    assert np.concatenate([known for known, _ in parts]).tolist() == ids.tolist()
+    return np.concatenate([logits for _, logits in parts], axis=1)
+
+
 @pytest.mark.usefixtures("quick")
 def test_a_committee_gives_opinions_and_its_first_member_predicts(tmp_path: Path) -> None:
     _, alone = model_of(tmp_path / "alone")
@@ -109,11 +116,11 @@ def test_a_committee_gives_opinions_and_its_first_member_predicts(tmp_path: Path
     ids = np.arange(1, 61)
     expected, found = alone.logits(ids, Silent())[1], model.logits(ids, Silent())[1]
     np.testing.assert_array_equal(found, expected)
-    opinions = model.predictor.samples(ids, 20, 0, Silent())
+    opinions = opinions_on(model, ids)
     assert opinions.shape == (3, 60, 3)
     np.testing.assert_array_equal(opinions[0], expected)
     assert np.abs(opinions[1:] - opinions[0]).max() > 0.01
-    assert alone.predictor.samples(ids, 20, 0, Silent()).shape == (20, 60, 3)
+    assert opinions_on(alone, ids).shape == (20, 60, 3)
     assert in_use(project).config["committee"] == 3
     assert "committee" not in alone.predictor.settings()
 
@@ -123,7 +130,7 @@ def test_soft_voting_predicts_by_the_mean(tmp_path: Path) -> None:
     project, model = model_of(tmp_path / "p", committee=3, soft_voting=True)
     ids = np.arange(1, 61)
     logits = model.logits(ids, Silent())[1]
-    opinions = model.predictor.samples(ids, 20, 0, Silent())
+    opinions = opinions_on(model, ids)
     np.testing.assert_allclose(
         softmax(logits.astype(float), 1), softmax(opinions.astype(float), 2).mean(0), atol=1e-6
     )
@@ -168,7 +175,7 @@ def test_a_fine_tuned_committee(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert not isinstance(model.predictor, HeadPredictor)
     ids = np.arange(1, 25)
     logits = model.logits(ids, Silent())[1]
-    opinions = model.predictor.samples(ids, 20, 0, Silent())
+    opinions = opinions_on(model, ids)
     assert opinions.shape == (2, 24, 3)
     np.testing.assert_allclose(
         softmax(logits.astype(float), 1), softmax(opinions.astype(float), 2).mean(0), atol=1e-6

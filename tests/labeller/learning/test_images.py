@@ -15,13 +15,13 @@ from labeller.errors import JobCancelled
 from labeller.learning import device
 from labeller.learning import images as decoding
 from labeller.learning.extraction import compute_missing
-from labeller.learning.features import median_side, open_features
+from labeller.learning.features import open_features
 from labeller.learning.images import Ints, decoded, gathered
 from labeller.project import Project
 from labeller.services.worker_pool import Answer, Request
 from labeller.squares import square, square_of
 from store.records import NewItem
-from tests.labeller.learning.shapes import Told, add_shapes, picture, shapes
+from tests.labeller.learning.shapes import Told, picture, shapes
 
 CPU = device.choose("cpu")
 
@@ -181,12 +181,6 @@ def test_paths_out_of_the_project_are_not_followed(tmp_path: Path) -> None:
         (item,) = unit.items.add([new])
     (part,) = decoded(project, np.array([item]), 64)
     assert "outside the project" in part.unreadable[0].reason
-
-
-def test_the_median_side(tmp_path: Path) -> None:
-    project = shapes(tmp_path / "p", 3, side=20)
-    add_shapes(project, range(3, 9), side=60)
-    assert median_side(project, np.arange(1, 10)) == 60
 
 
 def features_in(project: Project, ids: Ints, progress: Told) -> list[int]:

@@ -16,7 +16,7 @@ from labeller import jobs
 from labeller.jobs.control import get
 from labeller.learning import tidy, training
 from labeller.project import Project, open_project
-from labeller.services import rounds
+from labeller.services import feature_recipes, rounds
 from tests.labeller.learning.killed import SHORT
 from tests.labeller.learning.shapes import Told, label, run, shapes
 
@@ -26,6 +26,9 @@ ROOT = Path(__file__).resolve().parents[3]
 def submit(project: Project) -> int:
     with project.store.write() as unit:
         return unit.jobs.add("round", {"strategy": "margin", "batch": 10}, exclusive=True).id
+
+
+STAY = (feature_recipes.PREFIX, feature_recipes.FILE)
 
 
 def hidden(project: Project) -> set[str]:
@@ -87,7 +90,7 @@ def test_killed(tmp_path: Path, moment: str, counts: bool) -> None:
     assert result["queued"] == 10
     number = result["round"]
     models = {f"round-{n:04d}" for n in ({0, 1, number} if counts else {0, number})}
-    vectors = {name for name in hidden(project) if not name.startswith("features-")} - models
+    vectors = {name for name in hidden(project) if not name.startswith(STAY)} - models
     kinds = ("predictions", "energies")
     assert vectors == {
         f"{kind}-round-{number:04d}.f32{end}" for kind in kinds for end in ("", ".has")

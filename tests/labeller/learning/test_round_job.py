@@ -19,7 +19,7 @@ from labeller.learning.round_job import run_round_job
 from labeller.learning.saved import load_audit, load_model
 from labeller.progress import Silent
 from labeller.project import Project, create_project
-from labeller.services import audit_files, rounds
+from labeller.services import audit_files, feature_files, feature_recipes, rounds
 from store.records import QueueEntry
 from store.vectors import VectorFile
 from tests.labeller.learning.shapes import Told, add_shapes, job, label, run, shapes
@@ -246,7 +246,7 @@ def test_an_image_that_became_unreadable_stops_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_features_are_computed_once_and_anew_for_another_recipe(tmp_path: Path) -> None:
+def test_features_are_computed_once(tmp_path: Path) -> None:
     project = shapes(tmp_path / "p", 30)
     label(project, range(1, 16))
     run(project)
@@ -261,10 +261,6 @@ def test_features_are_computed_once_and_anew_for_another_recipe(tmp_path: Path) 
     told = Told()
     run(project, progress=told)
     assert told.totals("features") == {None, len(new)}
-    add_shapes(project, range(33, 99), side=80)
-    run(project)
-    (other,) = project.vectors.glob("features-*.f16")
-    assert "-96-mids-final-" in other.name
 
 
 @pytest.mark.usefixtures("quick")
@@ -362,6 +358,24 @@ def test_files_of_superseded_models_go_and_audit_predictions_stay(tmp_path: Path
     assert len(load_audit(project, old)[0]) == 6
     features = features_of(project, load_model(project, old).predictor.features.recipe)  # type: ignore[attr-defined]
     assert len(features.having(np.arange(1, 61))) == 60
+
+
+@pytest.mark.usefixtures("quick")
+def test_larger_images_do_not_make_a_round_read_all_again_unless_asked(tmp_path: Path) -> None:
+    project = shapes(tmp_path / "p", 30)
+    label(project, range(1, 28))
+    assert "Images are read at" not in run(project)["message"]
+    add_shapes(project, range(100, 132), side=200)
+    told = Told()
+    message = run(project, progress=told)["message"]
+    assert told.totals("features") == {None, 32}
+    assert "Images are read at 64 pixels, as since the first round; 224 pixels would" in message
+    feature_recipes.forget(project, project.settings.backbone)
+    told = Told()
+    assert "Images are read at" not in run(project, progress=told)["message"]
+    assert told.totals("features") == {None, 62}
+    sizes = sorted(one.size for one in feature_files.listed(project))
+    assert sizes == [64, 224]  # the first models were made with 64 pixels
 
 
 @pytest.mark.usefixtures("quick")

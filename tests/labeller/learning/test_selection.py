@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from labeller.learning import device, picker, selection
-from labeller.learning.backbones import Recipe
 from labeller.learning.extraction import compute_missing
 from labeller.learning.features import features_of
 from labeller.learning.kept_distances import KeptDistances
@@ -23,6 +22,7 @@ from labeller.learning.selection import Candidates, Known, Wish, build_pool, can
 from labeller.learning.snapshot import take
 from labeller.progress import Silent
 from labeller.project import Project, change_settings, open_project
+from labeller.services.feature_recipes import Recipe
 from store.records import NewEvent, NewQueueEntry
 from store.vectors import VectorFile
 from strategies import registry
@@ -137,12 +137,44 @@ def test_a_large_pool_is_thinned_for_strategies_with_much_per_item(
     assert "among 5 of the 24 unlabelled images" in run(project, "typiclust")["message"]
 
 
-def test_only_memory_limits_how_many_k_center_is_shown() -> None:
-    assert picker.most(registry.get("k_center"), 472) == 2**31 // (4 * 472) > 1_000_000
-    assert picker.most(registry.get("k_center"), 2**20) == picker.HEAVY_ITEMS
-    assert picker.most(registry.get("badge"), 472) == picker.HEAVY_ITEMS
-    assert picker.most(registry.get("margin=1+random=1"), 472) == math.inf
-    assert picker.most(registry.get("margin=1+badge=1"), 472) == picker.HEAVY_ITEMS
+def test_time_limits_how_many_a_strategy_is_shown_but_for_k_center() -> None:
+    assert most("k_center") == 2**31 // (4 * 472) > 1_000_000
+    assert most("k_center", width=2**20) == 2**9
+    assert most("badge") == picker.HEAVY_ITEMS
+    assert most("random") == math.inf
+    assert most("margin=1+random=1") == 2**31 // (4 * 3)
+    assert most("margin=1+badge=1") == picker.HEAVY_ITEMS
+
+
+def most(name: str, width: int = 472, classes: int = 3, opinions: int = 20) -> float:
+    return picker.most(registry.get(name), width, classes, opinions)
+
+
+@pytest.mark.parametrize("name", ["margin", "energy", "badge", "bald", "drop_query", "k_center"])
+@pytest.mark.parametrize(("classes", "opinions"), [(3, 20), (1_000, 20), (1_000, 3), (30_000, 20)])
+def test_the_arrays_of_a_pool_never_take_more_than_their_share_of_memory(
+    name: str, classes: int, opinions: int
+) -> None:
+    needs, limit = registry.get(name).needs, most(name, 472, classes, opinions)
+    numbers = 472 * (Needs.EMBEDDINGS in needs) + classes * (
+        (Needs.PROBS in needs) + (Needs.LOGITS in needs) + opinions * (Needs.MC_PROBS in needs)
+    )
+    by_memory = 2**31 // (4 * numbers)
+    assert limit == (
+        min(by_memory, 50_000) if needs & picker.HEAVY and name != "k_center" else by_memory
+    )
+
+
+def test_many_classes_thin_the_pool_of_a_round(
+    trained: tuple[Project, Known], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, known = trained
+    found = candidates(project, known)
+    for opinions in ("bald", 6 * 3 * 4 * 20), ("margin", 6 * 3 * 4):
+        name, room = opinions
+        monkeypatch.setattr(picker, "POOL_BYTES", room)
+        assert selection.thinned(registry.get(name), found, known) == 6
+        assert len(pick(wish(name, 99), found, known)) == 6
 
 
 def test_the_pool_knows_the_number_of_classes_before_any_model(

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from labeller.project import Project, open_project
-from labeller.services import audit_files, classes, leak_guard
+from labeller.services import audit_files, classes, feature_recipes, leak_guard
+from labeller.services.feature_recipes import Recipe
 from labeller.services.snapshot_files import read_manifest
 from labeller.services.snapshot_restore import restore_snapshot
 from labeller.services.snapshots import export_snapshot
@@ -63,6 +64,8 @@ def test_a_round_elsewhere_gives_the_same_model(trained: Project, tmp_path: Path
     assert restored.notes == ()
     there_project = open_project(tmp_path / "there")
     assert leak_guard.overview(trained).runs, "the guard had something to do here"
+    recipe = Recipe.of(here.config["recipe"])
+    assert feature_recipes.begun(there_project, here.backbone) == recipe
     run(there_project)
     assert not leak_guard.overview(there_project).runs, "and does it not a second time"
 

@@ -17,8 +17,9 @@ from labeller.learning.snapshot import Labels
 from labeller.learning.stream_job import run_stream_job
 from labeller.progress import Silent
 from labeller.project import change_settings
-from labeller.services import streams, streams_run
+from labeller.services import energies, streams, streams_run
 from labeller.services.streams_pool import source_of
+from store.vectors import VectorFile
 from tests.labeller.learning.shapes import Told, add_shapes, label, run, shapes
 from tests.labeller.streaming import add_model, do_jobs, fixed, pool, probabilities
 
@@ -88,6 +89,8 @@ def test_new_items_are_predicted_by_the_model_of_the_run(tmp_path: Path) -> None
     again = load_model(project, model)
     (_, probs), *_ = again.probs(np.array(early), Silent())
     np.testing.assert_allclose(source.file.read(early), probs)
+    kept = energies.path_of(source.file.path)
+    assert VectorFile.open(kept, 1, "float32", source.file.tag).has(early).all()
     by_item = {one.item_id: one for one in log}
     assert by_item[early[0]].confidence == pytest.approx(probs[0].max())
 
