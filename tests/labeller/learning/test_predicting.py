@@ -6,7 +6,7 @@ import csv
 import json
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -137,12 +137,16 @@ def test_a_process_that_stays(project: Project, monkeypatch: pytest.MonkeyPatch)
         assert row["probabilities"] == pytest.approx(
             {"bars": before["bars"] + before["disc"], "noise": before["noise"]}, abs=1e-6
         )
-    left = one.predict(project, files)
-    next(left)
-    left.close()
+
+    def unreadable() -> Iterator[tuple[str, str]]:
+        yield files[0]
+        raise OSError("cut short")
+
+    with pytest.raises(OSError, match="cut short"):
+        one.predict(project, unreadable())
     assert process.poll() is not None, "answers nobody took must not reach the next who asks"
     monkeypatch.setattr(prediction_service, "IDLE_SECONDS", 0.05)
-    assert len(list(one.predict(project, files[:1]))) == 1
+    assert len(one.predict(project, files[:1])) == 1
     waited = time.monotonic() + 60
     while getattr(one, "_predictor") and time.monotonic() < waited:  # noqa: B009 - it changes
         time.sleep(0.05)
