@@ -59,10 +59,16 @@ def predict_command(
         "predicted": report.predicted,
         "failed": report.failed,
         "resumed": report.resumed,
+        "damaged": report.damaged,
         "seconds": report.seconds,
     }
     text = (
         f"{report.predicted:,} images predicted by model {report.model}, {report.failed:,} could "
         f"not be read, in {seconds(report.seconds)}. Written to {data['path']}."
     )
+    if report.damaged:
+        text += (
+            f" {report.damaged:,} lines that the stopped run had left were damaged, and are made "
+            f"again."
+        )
     emit(data, as_json, text)

@@ -84,6 +84,7 @@ class Survey:
 class Source(Protocol):
     """One folder, file, table or archive to import from."""
 
+    path: Path
     shown: str
 
     def survey(self, tick: Tick) -> Survey:

@@ -22,7 +22,8 @@ from labeller.project import Project, create_project
 from labeller.services import classes as class_service
 from labeller.services import prediction_service
 from labeller.services.predicting import Predictor
-from labeller.services.prediction_files import STAGE, TWICE, predict_to_file
+from labeller.services.prediction_files import STAGE, predict_to_file
+from labeller.services.prediction_partial import TWICE
 from labeller.services.prediction_service import Resident
 from labeller.squares import square_of
 from store.vectors import VectorFile
@@ -175,7 +176,7 @@ def test_what_cannot_be_predicted(project: Project, tmp_path: Path) -> None:
         predict_to_file(project, [project.root / "images"], tmp_path / "out.txt")
     with pytest.raises(PredictionError, match="has no model yet"):
         Predictor(create_project(tmp_path / "empty", ["a", "b"]))
-    other = {"key": "a", "model": 7, "error": None}
+    other = {"project": project.id, "sources": [], "model": 7, "classes": list(CLASSES)}
     (tmp_path / ".out.jsonl.partial").write_text(json.dumps(other) + "\n")
     with pytest.raises(PredictionError, match="was begun with model 7"):
         predict_to_file(project, [project.root / "images"], tmp_path / "out.jsonl")
