@@ -39,9 +39,10 @@ def predict_command(
 ) -> None:
     """Predict images from folders, CSV files or zip files.
 
-    Each row has the key of its image (its path in the source, or the column key of a CSV file),
-    class, confidence, all probabilities, energy and model; an image that cannot be read has an
-    error in its row. Ctrl-C keeps what is predicted, and the same command goes on from there.
+    Each row has the key of its image (its path in the source, or the column key of a CSV file; of
+    several sources, behind the source's name), class, confidence, all probabilities, energy and
+    model; an image that cannot be read has an error in its row. Ctrl-C keeps what is predicted, and
+    the same command goes on from there.
     """
     from labeller.project import open_project
     from labeller.services.prediction_files import predict_to_file

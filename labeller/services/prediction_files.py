@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from labeller.errors import PredictionError
 from labeller.progress import Progress, Silent
 from labeller.project import Project
-from labeller.services.import_sources import Candidate
+from labeller.services.import_sources import Candidate, Refused
 from labeller.services.predicting import Predicted, Predictor, Sources
 from labeller.services.prediction_partial import (
     COLUMNS,
@@ -31,7 +31,6 @@ from labeller.services.prediction_partial import (
     rows_of,
 )
 from labeller.services.tables import guarded
-from store.records import ImportProblem
 
 SUFFIXES = (".csv", ".jsonl")
 LOAD, STAGE = "load", "predictions"
@@ -180,23 +179,22 @@ def _write(
 
 def _missing(
     sources: Sources, kept: Kept, origins: dict[str, str]
-) -> Iterator[Candidate | ImportProblem]:
+) -> Iterator[Candidate | Refused]:
     """Yield what has no row yet, and note its origin; a key that comes twice is an error."""
     seen: Counter[str] = Counter()
     for step in sources.candidates():
-        key = step.path if isinstance(step, ImportProblem) else step.key
         origin = origin_of(step, kept.out) if isinstance(step, Candidate) else ""
-        before = seen[key]
-        seen[key] += 1
-        if not before and key not in kept.origins:
+        before = seen[step.key]
+        seen[step.key] += 1
+        if not before and step.key not in kept.origins:
             if isinstance(step, Candidate):
-                origins[key] = origin
+                origins[step.key] = origin
             yield step
             continue
         if not before:
-            kept.check(key, origin)
-        elif before > kept.again[key]:
-            yield ImportProblem(key, TWICE, "Give each image a key of its own.")
+            kept.check(step.key, origin)
+        elif before > kept.again[step.key]:
+            yield Refused(step.key, TWICE, "Give each image a key of its own.", key=step.key)
         if isinstance(step, Candidate):
             _forget(step)
 
