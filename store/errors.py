@@ -37,3 +37,7 @@ class JobActive(StoreError):
 
 class VectorError(StoreError):
     """A vector file cannot be used as asked."""
+
+
+class FileBusy(VectorError):
+    """Another process writes to the file."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from store.errors import VectorError
+from store.errors import FileBusy, VectorError
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def locked(path: Path, wait_seconds: float, create: bool = False) -> Iterator[in
     Raises
     ------
     VectorError
-        When it stays locked, or cannot be opened.
+        When it cannot be opened; a `FileBusy` when it stays locked.
     """
     deadline = time.monotonic() + wait_seconds
     flags = os.O_RDWR | (os.O_CREAT if create else 0)
@@ -62,7 +62,7 @@ def _lock(descriptor: int, deadline: float, path: Path) -> None:
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise explained(path, error) from error
         if time.monotonic() >= deadline:
-            raise VectorError(
+            raise FileBusy(
                 f"{path}: another process writes to it. Wait until its job ends, or cancel the job."
             )
         time.sleep(0.02)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
+import asyncio
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response
 from starlette.datastructures import UploadFile
 
 from labeller.api import forms
@@ -25,7 +26,8 @@ from labeller.services.uploading import MOST_FILES
 router = APIRouter(tags=["predictions"])
 KEYS = "keys"
 LONGEST_KEY = 1_000
-JSON_LINES = "application/x-ndjson"
+MOST_REQUESTS = 16  # of a project, that being answered included; each may keep 100 MB on the disk
+RETRY_SECONDS = 5
 _KEYS_SCHEMA = {
     "type": "array",
     "items": {"type": "string", "maxLength": LONGEST_KEY},
@@ -34,29 +36,77 @@ _KEYS_SCHEMA = {
 Given = list[tuple[str, BinaryIO]]
 
 
+class JsonLines(Response):
+    """Lines of JSON."""
+
+    media_type = "application/x-ndjson"
+
+
+class _Queue:
+    """The requests to the model of a project: one has its turn, some may wait for theirs.
+
+    They wait in the event loop: threads that wait would leave none to the other routes.
+    """
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Lock()
+        self._requests = 0
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Keep a place in the queue; raises `HTTPException` with status 503 when there is none."""
+        if self._requests >= MOST_REQUESTS:
+            raise HTTPException(
+                503,
+                f"{self._requests} requests for predictions wait already. Try again in a moment.",
+                headers={"Retry-After": str(RETRY_SECONDS)},
+            )
+        self._requests += 1
+        try:
+            yield
+        finally:
+            self._requests -= 1
+
+
+_queues: dict[Path, _Queue] = {}
+
+
 @router.post(
     "/predict",
-    response_class=StreamingResponse,
+    response_class=JsonLines,
     responses={
-        200: {"content": {JSON_LINES: {"schema": {"type": "string"}}}},
+        200: {"content": {JsonLines.media_type: {"schema": {"type": "string"}}}},
         411: {"model": Problem},
         409: {"model": Problem, "description": "There is no model yet."},
+        503: {"model": Problem, "description": "Too many requests wait; see `Retry-After`."},
     },
     openapi_extra=forms.body(**{KEYS: _KEYS_SCHEMA}),
 )
-async def predict(request: Request, access: Access) -> StreamingResponse:
+async def predict(request: Request, access: Access) -> JsonLines:
     """Predict images by the model in use, up to 100 MB and 200 files at a time.
 
     The answer is a line of JSON for each image, in any order: `key`, `class`, `confidence`,
     `probabilities`, `energy` and `model`; an image that cannot be read has `error` and `mend`. The
-    first request waits for the model to be loaded, the next are answered at once.
+    first request waits for the model to be loaded. One request is answered after the other; where
+    too many wait, the answer is 503 and `Retry-After` says in how many seconds to ask again.
     """
+    queue = _queues.setdefault(access.project.root, _Queue())
+    async with queue.place():
+        folder = Path(tempfile.mkdtemp(prefix="labeller-predict-"))
+        try:
+            files = await _received(request, folder)
+            async with queue.turn:
+                return await run_in_threadpool(_answer, access.project, files)
+        finally:
+            await run_in_threadpool(shutil.rmtree, folder, ignore_errors=True)
+
+
+async def _received(request: Request, folder: Path) -> list[tuple[str, str]]:
+    """Keep the images of a request in a folder, and return their keys and paths."""
     async with forms.form(request, most_fields=MOST_FILES + 10) as form:
         files = [one for one in form.getlist(forms.IMAGES) if isinstance(one, UploadFile)]
         keys = [one for one in form.getlist(KEYS) if isinstance(one, str)]
-        given = _keyed(files, keys)
-        lines = await run_in_threadpool(_begun, access.project, given)
-    return StreamingResponse(lines, media_type=JSON_LINES)
+        return await run_in_threadpool(_copied, _keyed(files, keys), folder)
 
 
 def _keyed(files: list[UploadFile], keys: list[str]) -> Given:
@@ -73,26 +123,16 @@ def _keyed(files: list[UploadFile], keys: list[str]) -> Given:
     return [(key, one.file) for key, one in zip(named, files, strict=True)]
 
 
-def _begun(project: Project, given: Given) -> Iterator[str]:
-    """Keep the images until they are predicted, and wait for the first line: what fails, fails."""
-    folder = tempfile.mkdtemp(prefix="labeller-predict-")
-    rows = _rows(project, given, Path(folder))
-    return itertools.chain([next(rows)], rows)
+def _copied(given: Given, folder: Path) -> list[tuple[str, str]]:
+    files = []
+    for number, (key, file) in enumerate(given):
+        path = folder / str(number)
+        with path.open("wb") as copy:
+            shutil.copyfileobj(file, copy)
+        files.append((key, str(path)))
+    return files
 
 
-def _rows(project: Project, given: Given, folder: Path) -> Iterator[str]:
-    try:
-        files = []
-        for number, (key, file) in enumerate(given):
-            path = folder / str(number)
-            with path.open("wb") as copy:
-                shutil.copyfileobj(file, copy)
-            files.append((key, str(path)))
-        for row in resident(project).predict(project, files):
-            yield _line(row)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _line(row: dict[str, Any]) -> str:
-    return json.dumps(row, ensure_ascii=False) + "\n"
+def _answer(project: Project, files: list[tuple[str, str]]) -> JsonLines:
+    rows = resident(project).predict(project, files)
+    return JsonLines("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

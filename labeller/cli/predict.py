@@ -39,9 +39,10 @@ def predict_command(
 ) -> None:
     """Predict images from folders, CSV files or zip files.
 
-    Each row has the key of its image (its path in the source, or the column key of a CSV file),
-    class, confidence, all probabilities, energy and model; an image that cannot be read has an
-    error in its row. Ctrl-C keeps what is predicted, and the same command goes on from there.
+    Each row has the key of its image (its path in the source, or the column key of a CSV file; of
+    several sources, behind the source's name), class, confidence, all probabilities, energy and
+    model; an image that cannot be read has an error in its row. Ctrl-C keeps what is predicted, and
+    the same command goes on from there.
     """
     from labeller.project import open_project
     from labeller.services.prediction_files import predict_to_file
@@ -59,10 +60,16 @@ def predict_command(
         "predicted": report.predicted,
         "failed": report.failed,
         "resumed": report.resumed,
+        "damaged": report.damaged,
         "seconds": report.seconds,
     }
     text = (
         f"{report.predicted:,} images predicted by model {report.model}, {report.failed:,} could "
         f"not be read, in {seconds(report.seconds)}. Written to {data['path']}."
     )
+    if report.damaged:
+        text += (
+            f" {report.damaged:,} lines that the stopped run had left were damaged, and are made "
+            f"again."
+        )
     emit(data, as_json, text)

@@ -12,6 +12,7 @@ from labeller.config import FILE
 from labeller.errors import ImportSourceError
 from labeller.services.import_sources import (
     Candidate,
+    Refused,
     Survey,
     Tick,
     is_candidate,
@@ -19,7 +20,6 @@ from labeller.services.import_sources import (
     safe_target,
     shown,
 )
-from store.records import ImportProblem
 
 OWN_FOLDERS = ("thumbnails", "vectors", "models", "synthetic", "logs", "exports")
 
@@ -59,10 +59,10 @@ class FolderSource:
                 tick(survey.files)
         return survey
 
-    def candidates(self, survey: Survey, folders: bool) -> Iterator[Candidate | ImportProblem]:
+    def candidates(self, survey: Survey, folders: bool) -> Iterator[Candidate | Refused]:
         """Yield every file, folder by folder, in order of name."""
         for folder in self._walk():
-            if isinstance(folder, ImportProblem):
+            if isinstance(folder, Refused):
                 yield folder
                 continue
             label = survey.label(folder.parts) if folders else None
@@ -72,7 +72,7 @@ class FolderSource:
                 key = "/".join([*folder.parts, name])
                 yield Candidate(shown(path), path, target, label, key=shown(key))
 
-    def _walk(self) -> Iterator[_Folder | ImportProblem]:
+    def _walk(self) -> Iterator[_Folder | Refused]:
         """Yield one folder after the other; only one is held in memory."""
         seen: set[tuple[int, int]] = set()
         waiting: list[tuple[str, ...]] = [()]
@@ -86,10 +86,11 @@ class FolderSource:
                 seen.add((status.st_dev, status.st_ino))
                 files, below = _listed(path)
             except OSError as error:
-                yield ImportProblem(
+                yield Refused(
                     shown(path),
                     f"the folder cannot be read ({error.strerror or error})",
                     "Give yourself permission (chmod u+rx FOLDER), then try again.",
+                    key=shown("/".join(parts)) or ".",
                 )
                 continue
             if parts and FILE in files:

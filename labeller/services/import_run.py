@@ -20,6 +20,7 @@ from labeller.services.import_report import ImportReport, notes_on
 from labeller.services.import_sources import (
     Candidate,
     Labels,
+    Refused,
     Survey,
     folders_are_labels,
     open_source,
@@ -126,7 +127,7 @@ class Import:
                     self._writer.flush()
                 self._tell()
 
-    def _feed(self) -> Iterator[Candidate | ImportProblem]:
+    def _feed(self) -> Iterator[Candidate | Refused]:
         for source, survey in zip(self._sources, self._surveys, strict=True):
             folders = folders_are_labels(survey, self._class_names, self._labels)
             for step in source.candidates(survey, folders):
@@ -135,7 +136,7 @@ class Import:
                 else:
                     yield step
 
-    def _begin(self, feed: Iterator[Candidate | ImportProblem], pool: Pool) -> bool:
+    def _begin(self, feed: Iterator[Candidate | Refused], pool: Pool) -> bool:
         """Hand out files while the workers have room; false when there are no more."""
         for _ in range(STEPS):
             if not pool.room:
@@ -146,7 +147,7 @@ class Import:
             step = next(feed, None)
             if step is None:
                 return False
-            if isinstance(step, ImportProblem):
+            if isinstance(step, Refused):
                 self._refuse(step)
             elif (problem := self._nameless(step)) is not None:
                 self._refuse(problem)

@@ -40,6 +40,13 @@ class Candidate:
     entry: tuple[Path, str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Refused(ImportProblem):
+    """A file of a source that is no candidate; `key` as of a :class:`Candidate`."""
+
+    key: str = field(kw_only=True)
+
+
 @dataclass(slots=True)
 class Survey:
     """What a quick first pass over a source saw.
@@ -84,12 +91,13 @@ class Survey:
 class Source(Protocol):
     """One folder, file, table or archive to import from."""
 
+    path: Path
     shown: str
 
     def survey(self, tick: Tick) -> Survey:
         """Count what there is, quickly; `tick` is told the count now and then."""
 
-    def candidates(self, survey: Survey, folders: bool) -> Iterator[Candidate | ImportProblem]:
+    def candidates(self, survey: Survey, folders: bool) -> Iterator[Candidate | Refused]:
         """Yield every file; with `folders`, labelled by its folder as `survey` says."""
 
 
@@ -120,14 +128,16 @@ class SingleFile:
         tick(1)
         return Survey(files=1)
 
-    def candidates(self, survey: Survey, folders: bool) -> Iterator[Candidate | ImportProblem]:
+    def candidates(self, survey: Survey, folders: bool) -> Iterator[Candidate | Refused]:
         """Yield it."""
         del survey, folders
         name = self.path.name
         yield Candidate(self.shown, str(self.path), safe_target([name]), key=shown(name))
 
 
-def open_source(path: Path, project_root: Path, incoming: Path, max_bytes: int) -> Source:
+def open_source(
+    path: Path, project_root: Path, incoming: Path, max_bytes: int, labelled: bool = True
+) -> Source:
     """Recognise a source.
 
     Parameters
@@ -140,6 +150,8 @@ def open_source(path: Path, project_root: Path, incoming: Path, max_bytes: int) 
         Folder for unpacked files, made when needed.
     max_bytes : int
         Unpacked files may not be larger.
+    labelled : bool
+        Whether labels, groups and splits of a table are read, and rows refused whose are wrong.
 
     Raises
     ------
@@ -158,7 +170,7 @@ def open_source(path: Path, project_root: Path, incoming: Path, max_bytes: int) 
     if path.is_dir():
         return FolderSource(path, project_root)
     if path.suffix.lower() in (".csv", ".tsv"):
-        return TableSource(path)
+        return TableSource(path, labelled)
     if path.suffix.lower() == ".zip":
         return ZipSource(path, incoming, max_bytes)
     return SingleFile(path)

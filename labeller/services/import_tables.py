@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 from typing import get_args
 
 from labeller.errors import ImportSourceError
-from labeller.services.import_sources import Candidate, Survey, Tick, safe_target, shown
+from labeller.services.import_sources import Candidate, Refused, Survey, Tick, safe_target, shown
 from labeller.services.tables import NOBODY, BadRow, Row, TableError, read_table
-from store.records import ImportProblem, Split
+from store.records import Split
 
 COLUMNS = {
     "path": ("path", "file", "filename", "image"),
@@ -20,6 +20,7 @@ COLUMNS = {
     "key": ("key", "id"),
     "provenance": ("provenance",),
 }
+_UNLABELLED = ("path", "key")
 SPLITS: dict[str, Split] = {
     "train": "train",
     "valid": "valid",
@@ -34,8 +35,10 @@ SPLITS: dict[str, Split] = {
 class TableSource:
     """A table with the column ``path`` (relative to the table), and maybe label, group, split."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, labelled: bool = True) -> None:
         self.path = path
+        wanted = COLUMNS.keys() if labelled else _UNLABELLED
+        self._columns = {name: COLUMNS[name] for name in wanted}
         self.shown = shown(str(path))
         self._splits: dict[str, Split] = {}
 
@@ -49,7 +52,7 @@ class TableSource:
         """
         survey = Survey()
         try:
-            for row in read_table(self.path, COLUMNS, [["path"]]):
+            for row in read_table(self.path, self._columns, [["path"]]):
                 survey.files += 1
                 if not isinstance(row, BadRow):
                     self._note_split(row[1])
@@ -59,12 +62,12 @@ class TableSource:
             raise ImportSourceError(str(error)) from error
         return survey
 
-    def candidates(self, survey: Survey, folders: bool) -> Iterator[Candidate | ImportProblem]:
+    def candidates(self, survey: Survey, folders: bool) -> Iterator[Candidate | Refused]:
         """Yield the file of every row."""
         del survey, folders
-        for row in read_table(self.path, COLUMNS, [["path"]]):
+        for row in read_table(self.path, self._columns, [["path"]]):
             if isinstance(row, BadRow):
-                yield self._problem(row.line, f"it is no CSV ({row.reason})")
+                yield self._problem(row.line, row.cells, f"it is no CSV ({row.reason})")
             else:
                 yield self._candidate(row[0], row[1])
 
@@ -73,25 +76,30 @@ class TableSource:
         if split not in (None, "unused") and row.get("group"):
             self._splits.setdefault(row["group"], split)
 
-    def _candidate(self, line: int, row: Row) -> Candidate | ImportProblem:
+    def _candidate(self, line: int, row: Row) -> Candidate | Refused:
         """Turn a row into a candidate, or say what is wrong with it."""
         if not row["path"]:
-            return self._problem(line, "its path is empty")
+            return self._problem(line, row, "its path is empty")
         wanted = row.get("split", "").casefold()
         split = SPLITS.get(wanted)
         if wanted and split is None:
-            return self._problem(line, f"split {wanted!r} is none of {', '.join(get_args(Split))}")
+            return self._problem(
+                line, row, f"split {wanted!r} is none of {', '.join(get_args(Split))}"
+            )
         group = row.get("group") or None
         whole = self._splits.get(group) if group is not None else split
         if split == "unused":  # one of a group whose others are in use
             whole = split
         elif split is not None and split != whole:
-            return self._problem(line, f"group {group!r} is in {whole} further up, here in {split}")
+            return self._problem(
+                line, row, f"group {group!r} is in {whole} further up, here in {split}"
+            )
         full = os.path.normpath(self.path.parent / row["path"])
-        key = row.get("key") or row["path"]
         given = row.get("provenance") not in NOBODY  # else no person gave it
         label = (row.get("label") or None) if given else None
-        return Candidate(shown(full), full, self._target(full), label, group, whole, key=key)
+        return Candidate(
+            shown(full), full, self._target(full), label, group, whole, key=_key(line, row)
+        )
 
     def _target(self, full: str) -> PurePosixPath:
         """Keep the folders of what lies beside the table; of the rest only the name."""
@@ -100,5 +108,10 @@ class TableSource:
         parts = path.relative_to(self.path.parent).parts if beside else (path.name,)
         return safe_target([self.path.stem, *parts])
 
-    def _problem(self, line: int, reason: str) -> ImportProblem:
-        return ImportProblem(f"{self.shown}: line {line}", reason, "Mend the line, then try again.")
+    def _problem(self, line: int, row: Row, reason: str) -> Refused:
+        where, mend = f"{self.shown}: line {line}", "Mend the line, then try again."
+        return Refused(where, reason, mend, key=_key(line, row))
+
+
+def _key(line: int, row: Row) -> str:
+    return row.get("key") or row.get("path") or f"line {line}"

@@ -13,6 +13,7 @@ from labeller import image_reasons
 from labeller.errors import ImportSourceError
 from labeller.services.import_sources import (
     Candidate,
+    Refused,
     Survey,
     Tick,
     is_candidate,
@@ -21,7 +22,6 @@ from labeller.services.import_sources import (
     shown,
 )
 from labeller.services.import_worker import CannotWriteError
-from store.records import ImportProblem
 
 ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
 MOST_RATIO = 200
@@ -63,7 +63,7 @@ class ZipSource:
         tick(survey.files)
         return survey
 
-    def candidates(self, survey: Survey, folders: bool) -> Iterator[Candidate | ImportProblem]:
+    def candidates(self, survey: Survey, folders: bool) -> Iterator[Candidate | Refused]:
         """Unpack and yield one entry after the other."""
         self._incoming.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(self.path) as archive:
@@ -71,15 +71,15 @@ class ZipSource:
                 parts = _parts(entry)
                 if not _listed(archive, entry, parts):
                     continue
-                problem = self._refusal(entry, parts) or self._unpacked(archive, entry)
-                if isinstance(problem, ImportProblem):
-                    yield problem
-                elif problem is not None:
+                found = self._refusal(entry, parts) or self._unpacked(archive, entry)
+                if isinstance(found, Refused):
+                    yield found
+                else:
                     label = survey.label(parts[:-1]) if folders else None
                     target = safe_target([self.path.stem, *parts])
                     yield Candidate(
                         self._name(entry),
-                        str(problem),
+                        str(found),
                         target,
                         label,
                         owned=True,
@@ -87,31 +87,32 @@ class ZipSource:
                         entry=(self.path, entry.filename),
                     )
 
-    def _refusal(self, entry: zipfile.ZipInfo, parts: tuple[str, ...]) -> ImportProblem | None:
+    def _refusal(self, entry: zipfile.ZipInfo, parts: tuple[str, ...]) -> Refused | None:
         """Say what is wrong with an entry before anything of it is unpacked."""
-        name = self._name(entry)
         if _leaves(entry.filename):
-            return ImportProblem(name, "its name leads out of the archive", "Rename it.")
+            return self._refused(entry, "its name leads out of the archive", "Rename it.")
         if stat.S_ISLNK(entry.external_attr >> 16):
-            return ImportProblem(name, "it is a link, not a file", "Put the file itself in.")
+            return self._refused(entry, "it is a link, not a file", "Put the file itself in.")
         if entry.flag_bits & 1:
-            return ImportProblem(name, "it is encrypted", "Unpack the archive and take the folder.")
+            return self._refused(
+                entry, "it is encrypted", "Unpack the archive and take the folder."
+            )
         if PurePosixPath(parts[-1]).suffix.lower() in ARCHIVES:
-            return ImportProblem(name, "it is an archive inside the archive", "Unpack it first.")
+            return self._refused(entry, "it is an archive inside the archive", "Unpack it first.")
         ratio = entry.file_size / max(1, entry.compress_size)
         if entry.file_size > self._max_bytes:
-            return ImportProblem(
-                name,
+            return self._refused(
+                entry,
                 f"it unpacks to {entry.file_size:,} bytes, more than any image within the limits",
                 "Raise max_image_pixels in project.toml if you trust the file.",
             )
         if ratio > MOST_RATIO and entry.file_size > SMALL:
-            return ImportProblem(
-                name, f"it unpacks to {ratio:,.0f} times its size", "Unpack it if you trust it."
+            return self._refused(
+                entry, f"it unpacks to {ratio:,.0f} times its size", "Unpack it if you trust it."
             )
         return None
 
-    def _unpacked(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Path | ImportProblem:
+    def _unpacked(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Path | Refused:
         """Write an entry to a numbered file; zipfile itself stops at the size the entry states."""
         path = self._incoming / f"entry-{next(self._numbers)}"
         try:
@@ -120,12 +121,15 @@ class ZipSource:
                     file.write(chunk)
         except _UnreadableError as error:
             path.unlink(missing_ok=True)
-            return ImportProblem(
-                self._name(entry), f"it cannot be unpacked ({error})", image_reasons.FETCH_AGAIN
+            return self._refused(
+                entry, f"it cannot be unpacked ({error})", image_reasons.FETCH_AGAIN
             )
         except OSError as error:
             raise CannotWriteError(error.strerror or str(error)) from error
         return path
+
+    def _refused(self, entry: zipfile.ZipInfo, reason: str, mend: str) -> Refused:
+        return Refused(self._name(entry), reason, mend, key=shown(entry.filename))
 
     def _name(self, entry: zipfile.ZipInfo) -> str:
         return f"{self.shown}/{shown(entry.filename)}"

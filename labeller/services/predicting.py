@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,9 +18,17 @@ import numpy as np
 
 from labeller.errors import PredictionError
 from labeller.project import Project
-from labeller.services.import_sources import Candidate, SingleFile, Source, Tick, open_source
+from labeller.services.import_sources import (
+    Candidate,
+    Refused,
+    SingleFile,
+    Source,
+    Tick,
+    open_source,
+    shown,
+)
 from labeller.services.worker_pool import Answer, Pool, Request
-from store.records import ImportProblem, ModelRecord
+from store.records import ModelRecord
 
 COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "labeller.learning.prediction_worker")
 START_SECONDS = 180.0  # torch is imported and the model loaded, on a machine with much else to do
@@ -104,14 +113,14 @@ class Predictor:
         WorkerError
             When the process cannot be started, or the model cannot be loaded.
         """
-        steps: Iterator[Candidate | ImportProblem] = (
+        steps: Iterator[Candidate | Refused] = (
             Candidate(key, path, _NOWHERE, key=key) for key, path in files
         )
         for _, found in self.stream(steps):
             yield found
 
     def stream(
-        self, steps: Iterator[Candidate | ImportProblem], check: Callable[[], None] = lambda: None
+        self, steps: Iterator[Candidate | Refused], check: Callable[[], None] = lambda: None
     ) -> Iterator[tuple[Candidate | None, Predicted]]:
         """Yield a prediction for every candidate, and an error for every problem.
 
@@ -124,8 +133,8 @@ class Predictor:
                 step = next(steps, None)
                 if step is None:
                     more = False
-                elif isinstance(step, ImportProblem):
-                    yield None, Predicted(step.path, reason=step.reason, mend=step.mend)
+                elif isinstance(step, Refused):
+                    yield None, Predicted(step.key, reason=step.reason, mend=step.mend)
                 else:
                     self._pool.submit(Request({"path": step.path}, step))
             for request, answer in self._pool.answers(WAIT_SECONDS if not self._pool.room else 0.0):
@@ -178,7 +187,10 @@ class Sources:
         incoming = tempfile.TemporaryDirectory(prefix="labeller-predict-")
         most = 8 * project.settings.max_image_pixels + (64 << 20)
         try:
-            opened = [open_source(p, project.root, Path(incoming.name), most) for p in paths]
+            opened = [
+                open_source(path, project.root, Path(incoming.name), most, labelled=False)
+                for path in paths
+            ]
         except BaseException:
             incoming.cleanup()
             raise
@@ -188,16 +200,36 @@ class Sources:
         """Count the files, quickly."""
         return sum(source.survey(tick).files for source in self.opened)
 
-    def candidates(self) -> Iterator[Candidate | ImportProblem]:
+    def candidates(self) -> Iterator[Candidate | Refused]:
         """Yield every file; where there are several sources, the key begins with the source's name.
 
-        That of a single file is its name.
+        That of a single file is its name. Where sources have the same name, the folders above that
+        tell them apart are part of it.
         """
+        names = _told_apart([source.path for source in self.opened])
         for source in self.opened:
+            name = names[source.path]
             survey = source.survey(lambda _: None)
             for step in source.candidates(survey, folders=False):
-                alone = len(self.opened) == 1 or isinstance(source, SingleFile)
-                if isinstance(step, ImportProblem) or alone:
+                if len(self.opened) == 1:
                     yield step
+                elif isinstance(source, SingleFile):
+                    yield replace(step, key=name)
                 else:
-                    yield replace(step, key=f"{Path(source.shown).name}/{step.key}")
+                    yield replace(step, key=f"{name}/{step.key}")
+
+
+def _told_apart(paths: Sequence[Path]) -> dict[Path, str]:
+    """Name each path by its last part, and as many before it as tell it from the others."""
+    parts = dict.fromkeys(paths, 1)
+    while True:
+        met = Counter(path.parts[-count:] for path, count in parts.items())
+        alike = [
+            path
+            for path, count in parts.items()
+            if met[path.parts[-count:]] > 1 and count < len(path.parts)
+        ]
+        if not alike:
+            return {path: shown(str(Path(*path.parts[-n:]))) for path, n in parts.items()}
+        for path in alike:
+            parts[path] += 1

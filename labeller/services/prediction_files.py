@@ -7,58 +7,51 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 from labeller.errors import PredictionError
 from labeller.progress import Progress, Silent
 from labeller.project import Project
-from labeller.services.import_sources import Candidate
+from labeller.services.import_sources import Candidate, Refused
 from labeller.services.predicting import Predicted, Predictor, Sources
+from labeller.services.prediction_partial import (
+    COLUMNS,
+    PROBABILITIES,
+    TWICE,
+    Begun,
+    Kept,
+    begin,
+    held,
+    line_of,
+    origin_of,
+    rows_of,
+)
 from labeller.services.tables import guarded
-from store.records import ImportProblem
 
 SUFFIXES = (".csv", ".jsonl")
 LOAD, STAGE = "load", "predictions"
 KEPT_SECONDS = 2.0  # what is predicted is on the disk after this long
-TWICE = "another image of these sources has the same key"
 
 
 @dataclass(frozen=True, slots=True)
 class PredictionReport:
-    """What became of a prediction: `resumed` are the rows that an earlier, stopped one had made."""
+    """What became of a prediction.
+
+    `resumed` are the rows that an earlier, stopped one had made; `damaged` lines of it had to be
+    made again.
+    """
 
     path: Path
     model: int
     predicted: int
     failed: int
     resumed: int
+    damaged: int
     seconds: float
-
-
-@dataclass(slots=True)
-class _Kept:
-    """The rows that are there: their keys, how often a key is told to come again, and errors."""
-
-    keys: set[str] = field(default_factory=set)
-    again: Counter[str] = field(default_factory=Counter)
-    failed: int = 0
-
-    @property
-    def rows(self) -> int:
-        """How many there are."""
-        return len(self.keys) + self.again.total()
-
-    def take(self, key: str, error: str | None) -> None:
-        """Note a row."""
-        self.failed += error is not None
-        if error == TWICE:
-            self.again[key] += 1
-        else:
-            self.keys.add(key)
 
 
 def predict_to_file(
@@ -99,8 +92,9 @@ def predict_to_file(
     Raises
     ------
     PredictionError
-        When there is no model, the suffix is another one, the file cannot be written, or what is
-        there already was made by another model or with other classes.
+        When there is no model, the suffix is another one, the file cannot be written, another
+        prediction writes it, or what is there already was made from other sources or images, by
+        another model or with other classes.
     ImportSourceError
         When a source cannot be read as a whole.
     WorkerError
@@ -113,14 +107,16 @@ def predict_to_file(
         raise PredictionError(f"{out}: predictions are written as .csv or .jsonl, not {named}.")
     began = time.monotonic()
     told = progress or Silent()
+    out = Path(os.path.abspath(out.expanduser()))  # noqa: PTH100 - keeps the links as given
     partial = out.with_name(f".{out.name}.partial")
     opened = Sources.open(project, sources)
     try:
-        with opened.incoming, Predictor(project, model_id) as predictor:
-            done = _Kept() if restart else _kept(partial, predictor, out)
-            predicted, failed = _write(partial, predictor, opened, done, restart, told, seen)
-            classes = predictor.classes
-        _finish(partial, out, classes)
+        with opened.incoming, Predictor(project, model_id) as predictor, held(partial, out):
+            paths = [source.path for source in opened.opened]
+            begun = Begun.of(project.id, paths, out, predictor.model.id, predictor.classes)
+            kept = begin(partial, begun, out, restart)
+            predicted, failed = _write(partial, predictor, opened, kept, told, seen)
+            _finish(partial, out, predictor.classes)
     except OSError as error:
         raise PredictionError(
             f"{out}: cannot be written ({error.strerror or error}). Make room or name another "
@@ -131,44 +127,17 @@ def predict_to_file(
         model=predictor.model.id,
         predicted=predicted,
         failed=failed,
-        resumed=done.rows,
+        resumed=kept.rows,
+        damaged=kept.damaged,
         seconds=time.monotonic() - began,
     )
-
-
-def _kept(partial: Path, predictor: Predictor, out: Path) -> _Kept:
-    """Read the rows that are there; the last line, cut off by a crash maybe, is taken away."""
-    kept = _Kept()
-    if not partial.exists():
-        return kept
-    whole = 0
-    with partial.open("rb") as file:
-        for line in file:
-            if not line.endswith(b"\n"):
-                break
-            row = json.loads(line)
-            if row["model"] != predictor.model.id:
-                raise PredictionError(
-                    f"{out}: was begun with model {row['model']}, and this is model "
-                    f"{predictor.model.id}. Name that model to go on, or begin anew (--restart)."
-                )
-            if row["error"] is None and tuple(row["probabilities"]) != predictor.classes:
-                raise PredictionError(
-                    f"{out}: was begun when the classes were others "
-                    f"({', '.join(row['probabilities'])}). Begin anew (--restart)."
-                )
-            kept.take(row["key"], row["error"])
-            whole += len(line)
-    os.truncate(partial, whole)
-    return kept
 
 
 def _write(
     partial: Path,
     predictor: Predictor,
     sources: Sources,
-    done: _Kept,
-    restart: bool,
+    kept: Kept,
     progress: Progress,
     seen: Callable[[Candidate], None] | None,
 ) -> tuple[int, int]:
@@ -179,22 +148,25 @@ def _write(
         progress.check()
 
     total = sources.count(counted)
-    failed = done.failed
-    predicted = done.rows - failed
+    failed = kept.failed
+    predicted = kept.rows - failed
+    origins: dict[str, str] = {}
     progress.update(LOAD, 0, None)
-    with partial.open("w" if restart else "a", encoding="utf-8") as file:
-        kept = time.monotonic()
-        for candidate, row in predictor.stream(_missing(sources, done), progress.check):
+    with partial.open("a", encoding="utf-8") as file:
+        flushed = time.monotonic()
+        for candidate, row in predictor.stream(_missing(sources, kept, origins), progress.check):
             if seen is not None and candidate is not None and row.reason is None:
                 seen(candidate)
-            file.write(json.dumps(as_json(row, predictor), ensure_ascii=False) + "\n")
+            origin = ""
             if candidate is not None:
+                origin = origins.pop(row.key)
                 _forget(candidate)
+            file.write(line_of(origin, as_json(row, predictor)))
             failed += row.reason is not None
             predicted += row.reason is None
-            if time.monotonic() - kept > KEPT_SECONDS:
+            if time.monotonic() - flushed > KEPT_SECONDS:
                 file.flush()
-                kept = time.monotonic()
+                flushed = time.monotonic()
             count = predicted + failed
             told = f"{failed:,} failed" if failed else ""
             whole = max(total, count)
@@ -205,18 +177,24 @@ def _write(
     return predicted, failed
 
 
-def _missing(sources: Sources, done: _Kept) -> Iterator[Candidate | ImportProblem]:
-    """Yield what has no row yet; a key that comes twice is an error of the second."""
+def _missing(
+    sources: Sources, kept: Kept, origins: dict[str, str]
+) -> Iterator[Candidate | Refused]:
+    """Yield what has no row yet, and note its origin; a key that comes twice is an error."""
     seen: Counter[str] = Counter()
     for step in sources.candidates():
-        key = step.path if isinstance(step, ImportProblem) else step.key
-        before = seen[key]
-        seen[key] += 1
-        if not before and key not in done.keys:
+        origin = origin_of(step, kept.out) if isinstance(step, Candidate) else ""
+        before = seen[step.key]
+        seen[step.key] += 1
+        if not before and step.key not in kept.origins:
+            if isinstance(step, Candidate):
+                origins[step.key] = origin
             yield step
             continue
-        if before > done.again[key]:
-            yield ImportProblem(key, TWICE, "Give each image a key of its own.")
+        if not before:
+            kept.check(step.key, origin)
+        elif before > kept.again[step.key]:
+            yield Refused(step.key, TWICE, "Give each image a key of its own.", key=step.key)
         if isinstance(step, Candidate):
             _forget(step)
 
@@ -233,7 +211,7 @@ def as_json(row: Predicted, predictor: Predictor) -> dict[str, Any]:
         "key": row.key,
         "class": row.class_name,
         "confidence": row.confidence,
-        "probabilities": dict(zip(predictor.classes, row.probs, strict=False)),
+        PROBABILITIES: dict(zip(predictor.classes, row.probs, strict=False)),
         "energy": row.energy,
         "model": predictor.model.id,
         "error": row.reason,
@@ -242,30 +220,29 @@ def as_json(row: Predicted, predictor: Predictor) -> dict[str, Any]:
 
 
 def _finish(partial: Path, out: Path, classes: Sequence[str]) -> None:
-    """Give the whole file its name."""
-    if out.suffix.lower() == ".jsonl":
-        partial.replace(out)
-        return
-    table = out.with_name(f".{out.name}.{os.getpid()}")
+    """Write the rows under their name, all of them at once."""
+    whole = out.with_name(f".{out.name}.whole")
     try:
-        with partial.open(encoding="utf-8") as rows, table.open("w", encoding="utf-8") as file:
-            as_csv(rows, file, classes)
+        with whole.open("w", encoding="utf-8") as file:
+            if out.suffix.lower() == ".jsonl":
+                file.writelines(rows_of(partial))
+            else:
+                as_csv(rows_of(partial), file, classes)
             file.flush()
             os.fsync(file.fileno())
-        table.replace(out)
+        whole.replace(out)
     finally:
         with suppress(OSError):
-            table.unlink(missing_ok=True)
+            whole.unlink(missing_ok=True)
     partial.unlink(missing_ok=True)
 
 
-def as_csv(rows: TextIO, file: TextIO, classes: Sequence[str]) -> None:
+def as_csv(rows: Iterable[str], file: TextIO, classes: Sequence[str]) -> None:
     """Write rows of JSON as a table, a column for the probability of each class."""
-    names = ("key", "class", "confidence", "energy", "model", "error", "mend")
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*names, *(guarded(f"p({name})") for name in classes)])
+    writer.writerow([*COLUMNS, *(guarded(f"p({name})") for name in classes)])
     for line in rows:
         row = json.loads(line)
-        cells = [row[name] for name in names]
-        cells += [row["probabilities"].get(name) for name in classes]
+        cells = [row[name] for name in COLUMNS]
+        cells += [row[PROBABILITIES].get(name) for name in classes]
         writer.writerow([guarded(cell) if isinstance(cell, str) else cell for cell in cells])

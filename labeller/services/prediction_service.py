@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,15 +24,16 @@ class Resident:
         self._predictor: Predictor | None = None
         self._timer: threading.Timer | None = None
 
-    def predict(
-        self, project: Project, files: Sequence[tuple[str, str]]
-    ) -> Generator[dict[str, Any]]:
-        """Yield a row for every (key, path), in any order; see :func:`as_json` for its values.
+    def predict(self, project: Project, files: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+        """Return a row for every (key, path), in any order; see :func:`as_json` for its values.
+
+        Whoever asks meanwhile waits. All rows are made before the first is returned, so that
+        nobody waits for a client that is slow to take them, or that has gone away.
 
         Parameters
         ----------
         project : Project
-        files : sequence of (str, str)
+        files : iterable of (str, str)
 
         Raises
         ------
@@ -43,18 +44,15 @@ class Resident:
         """
         with self._lock:
             self._rest()
-            whole = False
             try:
                 predictor = self._ready(project)
-                for row in predictor.predict(files):
-                    yield as_json(row, predictor)
-                whole = True
-            finally:
-                # Left early, answers are still on their way: the next request must not get them.
-                if whole:
-                    self._wait()
-                else:
-                    self._end()
+                rows = [as_json(row, predictor) for row in predictor.predict(files)]
+            except BaseException:
+                # Answers may still be on their way: the next request must not get them.
+                self._end()
+                raise
+            self._wait()
+            return rows
 
     def close(self) -> None:
         """End the process, now or after the request that is on."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from labeller.errors import LabellerError
@@ -17,6 +17,7 @@ PROPAGATION = "propagation"
 NOBODY = frozenset({GENERATED, PROPAGATION})
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_BREAK = re.compile(r"[\r\n]")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?\Z")
 
 
@@ -26,10 +27,29 @@ class TableError(LabellerError):
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that is no CSV."""
+    """A row that is no CSV; `cells` are those of known columns that can be read all the same."""
 
     line: int
     reason: str
+    cells: Row = field(default_factory=dict)
+
+
+class _Lines:
+    """The lines of a file, which knows when somebody asked for more than there are."""
+
+    def __init__(self, file: Iterable[str]) -> None:
+        self._lines = iter(file)
+        self.ended = False
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        try:
+            return next(self._lines)
+        except StopIteration:
+            self.ended = True
+            raise
 
 
 def guarded(cell: str) -> str:
@@ -54,7 +74,9 @@ def read_table(
 
     The file is UTF-8 (with or without a mark) and separated by comma, semicolon or tab, whichever
     its first line has most of. Capitals and blanks in column names do not matter; cells are
-    trimmed and :func:`unguarded`; empty lines are passed over; other columns are ignored.
+    trimmed and :func:`unguarded`; empty lines are passed over; other columns are ignored. Where a
+    cell of a known column has a line break, or the file ends within a cell, a quote was not closed
+    and has taken the rows that follow for its text: that is no row.
 
     Parameters
     ----------
@@ -67,7 +89,7 @@ def read_table(
     Yields
     ------
     tuple of int and dict, or BadRow
-        Line number (the header is line 1) and the cells of the known columns.
+        Number of the first line (the header is line 1) and the cells of the known columns.
 
     Raises
     ------
@@ -79,7 +101,7 @@ def read_table(
             header = file.readline()
             delimiter = max(",;\t", key=header.count)
             file.seek(0)
-            yield from _rows(path, csv.reader(file, delimiter=delimiter), columns, needed)
+            yield from _rows(path, _Lines(file), delimiter, columns, needed)
     except UnicodeDecodeError as error:
         raise TableError(
             f"{path}: line {_bad_line(path)} is not UTF-8. Save the file as CSV UTF-8."
@@ -90,25 +112,37 @@ def read_table(
 
 def _rows(
     path: Path,
-    reader: Iterator[list[str]],
+    lines: _Lines,
+    delimiter: str,
     columns: Mapping[str, Sequence[str]],
     needed: Sequence[Sequence[str]],
 ) -> Iterator[tuple[int, Row] | BadRow]:
+    reader = csv.reader(lines, delimiter=delimiter)
     places = _places(path, next(reader, []), columns, needed)
     while True:
+        line = reader.line_num + 1
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            yield BadRow(reader.line_num, str(error))  # type: ignore[attr-defined]
+            within = reader.line_num == line
+            yield BadRow(line, str(error) if within else _unclosed(reader.line_num))
             continue
-        if any(cell.strip() for cell in cells):
-            row = {
-                name: unguarded(cells[place].strip()) if place < len(cells) else ""
-                for name, place in places.items()
-            }
-            yield reader.line_num, row  # type: ignore[attr-defined]
+        row = {
+            name: unguarded(cells[place].strip()) if place < len(cells) else ""
+            for name, place in places.items()
+        }
+        whole = {name: cell for name, cell in row.items() if not _BREAK.search(cell)}
+        # A reader asks beyond the end only for the rest of a cell.
+        if lines.ended or len(whole) < len(row):
+            yield BadRow(line, _unclosed(reader.line_num), whole)
+        elif any(cell.strip() for cell in cells):
+            yield line, row
+
+
+def _unclosed(last: int) -> str:
+    return f"a quote is still open in line {last}"
 
 
 def _places(

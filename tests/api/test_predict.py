@@ -5,24 +5,31 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from labeller.api.app import create_api
+from labeller.api.predict import MOST_REQUESTS
 from labeller.project import Project
 from labeller.services import predicting
 from labeller.services.prediction_service import resident
 from store.records import NewModel
 
-# A worker that knows two classes, and an image from a file of another kind.
+# A worker that knows two classes, and an image from a file of another kind; no faster than a model.
 WORKER = """
-import json, sys
+import json, sys, time
 config = json.loads(sys.stdin.readline())
 print(json.dumps({"ready": True}), flush=True)
 for line in sys.stdin:
+    time.sleep(0.01)
     data = open(json.loads(line)["path"], "rb").read()
     good = {"probs": [0.25, 0.75], "energy": -1.5}
     bad = {"reason": "it is text, no image", "mend": "Remove it."}
@@ -112,3 +119,61 @@ def test_without_a_token(client: TestClient, model: int) -> None:
     files = [("images", ("a.png", png()))]
     answer = client.post("/predict", files=files, headers={"Authorization": ""})
     assert answer.status_code == 401
+
+
+@pytest.fixture
+def server(project: Project, model: int, headers: Callable[..., Any]) -> Iterator[httpx.Client]:
+    """A client of the API as it is served: connections can break, requests come at once."""
+    config = uvicorn.Config(create_api(), port=0, log_level="critical", lifespan="off")
+    served = uvicorn.Server(config)
+    thread = threading.Thread(target=served.run, daemon=True)
+    thread.start()
+    while not served.started:
+        thread.join(0.01)
+    port = served.servers[0].sockets[0].getsockname()[1]
+    limits = httpx.Limits(max_connections=None)
+    base = f"http://127.0.0.1:{port}"
+    with httpx.Client(base_url=base, headers=headers(), timeout=30, limits=limits) as client:
+        yield client
+    served.should_exit = True
+    served.force_exit = True
+    thread.join(10)
+
+
+def many(number: int) -> list[tuple[str, tuple[str, bytes]]]:
+    return [("images", (f"{n}.png", png())) for n in range(number)]
+
+
+def test_a_client_that_goes_away_stops_nobody(server: httpx.Client) -> None:
+    with server.stream("POST", "/predict", files=many(200)) as answer:
+        next(answer.iter_lines())
+    with pytest.raises(httpx.ReadTimeout):
+        server.post("/predict", files=many(100), timeout=httpx.Timeout(30, read=0.1))
+    after = server.post("/predict", files=many(1))
+    assert (after.status_code, len(after.text.splitlines())) == (200, 1)
+
+
+def test_requests_that_wait_keep_no_thread_from_other_routes(server: httpx.Client) -> None:
+    begun = threading.Barrier(61)
+
+    def ask() -> httpx.Response:
+        begun.wait()
+        return server.post("/predict", files=many(10))
+
+    with ThreadPoolExecutor(60) as pool:
+        asked = [pool.submit(ask) for _ in range(60)]
+        begun.wait()
+        health = [server.get("/health").status_code for _ in range(5)]
+        claimed = server.post("/queue/claim", json={"session": "s", "n": 3})
+        assert not all(one.done() for one in asked), "they were to be on while others asked"
+        answers = [one.result() for one in asked]
+    assert health == [200] * 5
+    assert len(claimed.json()["items"]) == 3
+    refused = [one for one in answers if one.status_code == 503]
+    good = [one for one in answers if one.status_code == 200]
+    assert len(good) >= MOST_REQUESTS
+    assert len(refused) == 60 - len(good) > 0
+    assert all(int(one.headers["Retry-After"]) > 0 for one in refused)
+    assert all("wait already" in one.json()["detail"] for one in refused)
+    assert all(len(one.text.splitlines()) == 10 for one in good)
+    assert server.post("/predict", files=many(1)).status_code == 200

@@ -31,9 +31,10 @@ from labeller.services import (
     prediction_index,
     predictions,
 )
-from labeller.services.prediction_files import LOAD, STAGE, TWICE, predict_to_file
+from labeller.services.prediction_files import LOAD, STAGE, predict_to_file
 from labeller.services.prediction_index import RESULT, SUMMARY, Wanted
 from labeller.services.prediction_job import run_predict_job
+from labeller.services.prediction_partial import TWICE
 from labeller.services.prediction_plans import FOLDER, PLAN, folder_of
 from tests import predicted
 from tests.predicted import THRESHOLD, add_model, predict, run, share_of, uploading
@@ -196,7 +197,7 @@ def test_cancelled_and_gone_on_with_gives_the_rows_of_one_that_was_not(
     whole = predict(project, *sources)
     number = stopped(project, after, *sources)
     before = folder_of(project, number) / f".{RESULT}.partial"
-    assert len(before.read_text("utf-8").splitlines()) == after
+    assert len(before.read_text("utf-8").splitlines()) == 1 + after
     predictions.resume(project, number)
     assert run(project).state == "done"
     assert told(project, number) == told(project, whole)

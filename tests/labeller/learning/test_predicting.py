@@ -6,7 +6,7 @@ import csv
 import json
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from labeller.project import Project, create_project
 from labeller.services import classes as class_service
 from labeller.services import prediction_service
 from labeller.services.predicting import Predictor
-from labeller.services.prediction_files import STAGE, TWICE, predict_to_file
+from labeller.services.prediction_files import STAGE, predict_to_file
+from labeller.services.prediction_partial import TWICE
 from labeller.services.prediction_service import Resident
 from labeller.squares import square_of
 from store.vectors import VectorFile
@@ -137,12 +138,16 @@ def test_a_process_that_stays(project: Project, monkeypatch: pytest.MonkeyPatch)
         assert row["probabilities"] == pytest.approx(
             {"bars": before["bars"] + before["disc"], "noise": before["noise"]}, abs=1e-6
         )
-    left = one.predict(project, files)
-    next(left)
-    left.close()
+
+    def unreadable() -> Iterator[tuple[str, str]]:
+        yield files[0]
+        raise OSError("cut short")
+
+    with pytest.raises(OSError, match="cut short"):
+        one.predict(project, unreadable())
     assert process.poll() is not None, "answers nobody took must not reach the next who asks"
     monkeypatch.setattr(prediction_service, "IDLE_SECONDS", 0.05)
-    assert len(list(one.predict(project, files[:1]))) == 1
+    assert len(one.predict(project, files[:1])) == 1
     waited = time.monotonic() + 60
     while getattr(one, "_predictor") and time.monotonic() < waited:  # noqa: B009 - it changes
         time.sleep(0.05)
@@ -171,7 +176,7 @@ def test_what_cannot_be_predicted(project: Project, tmp_path: Path) -> None:
         predict_to_file(project, [project.root / "images"], tmp_path / "out.txt")
     with pytest.raises(PredictionError, match="has no model yet"):
         Predictor(create_project(tmp_path / "empty", ["a", "b"]))
-    other = {"key": "a", "model": 7, "error": None}
+    other = {"project": project.id, "sources": [], "model": 7, "classes": list(CLASSES)}
     (tmp_path / ".out.jsonl.partial").write_text(json.dumps(other) + "\n")
     with pytest.raises(PredictionError, match="was begun with model 7"):
         predict_to_file(project, [project.root / "images"], tmp_path / "out.jsonl")
