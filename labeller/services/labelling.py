@@ -56,11 +56,11 @@ def claim(project: Project, annotator: str, session: str, n: int) -> dict[str, A
         ``budget``, ``round``, ``lease_seconds``, and ``empty``: None, or why there are no items.
     """
     settings = project.settings
+    again = second_opinions.due(project, annotator, n)
     with project.store.write() as unit:
         unit.annotators.ensure(annotator)
         # Without a class nothing can be labelled: then nobody is to hold an item.
         wanted = n if unit.classes.all() else 0
-        again = second_opinions.due(unit, settings, annotator, wanted)
         entries = unit.queue.claim(
             annotator,
             session,

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from labeller.config import Settings
+from labeller.project import Project
 from labeller.services.cleaning import REASON
 from labeller.services.emptiness import EmptyReason
-from store.store import Unit
 
 # Without a budget nobody is asked for anything, though a second opinion costs nothing of it.
 STOPPED: tuple[EmptyReason, ...] = ("budget", "reserved")
 
 
-def due(unit: Unit, settings: Settings, annotator: str, n: int) -> list[int]:
+def due(project: Project, annotator: str, n: int) -> list[int]:
     """Return up to `n` items that an annotator is to be asked about a second time, blind.
 
     A random share of the labelled items, `Settings.second_opinions`, is put to one person who did
-    not label them. No lease is needed: should two answer at once, their opinions count as well.
+    not label them. No lease is needed: should two answer at once, their opinions count as well. So
+    no write is needed either, and looking through many labels keeps nobody from labelling.
 
     Parameters
     ----------
-    unit : Unit
-    settings : Settings
+    project : Project
     annotator : str
         Who would be asked.
     n : int
@@ -31,6 +30,8 @@ def due(unit: Unit, settings: Settings, annotator: str, n: int) -> list[int]:
     list of int
         The same ones first until they are answered.
     """
-    if not settings.second_opinions or n < 1:
+    share = project.settings.second_opinions
+    if not share:
         return []
-    return unit.evidence.labelled_once(annotator, settings.second_opinions, n, seen=REASON)
+    with project.store.read() as unit:
+        return unit.evidence.labelled_once(annotator, share, n, seen=REASON)

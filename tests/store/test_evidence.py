@@ -79,8 +79,7 @@ def test_a_random_share_is_labelled_once_and_not_by_who_would_be_asked(store: St
         assert set(tenth) < set(fifth)
         assert due("bob", 0.1, 3) == tenth[:3]
         unit.annotators.ensure("bob")
-        carl = unit.annotators.ensure("carl")
-        assert carl
+        assert due("bob", 0.1) == tenth
         assert due("carl", 0.1) != due("bob", 0.1), "each begins elsewhere"
         assert set(due("carl", 0.1)) == set(tenth)
 
