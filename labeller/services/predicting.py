@@ -66,7 +66,9 @@ class Predictor:
         self.model: ModelRecord = chosen_model(project, model_id)
         self.refresh(project)
         config = {"project": str(project.root), "model": self.model.id}
-        self._pool = Pool(COMMAND, 1, config, start_seconds=START_SECONDS, depth=DEPTH)
+        self._pool = Pool(
+            COMMAND, 1, config, start_seconds=START_SECONDS, depth=DEPTH, in_turn=False
+        )
 
     def refresh(self, project: Project) -> None:
         """Take the classes as they are now: renamed, or merged into others."""
@@ -128,7 +130,7 @@ class Predictor:
                     yield None, Predicted(step.path, reason=step.reason, mend=step.mend)
                 else:
                     self._pool.submit(Request({"path": step.path}, step))
-            for request, answer in self._pool.answers(WAIT_SECONDS if not self._pool.room else 0.0):
+            for request, answer in self._pool.answers(WAIT_SECONDS):
                 yield request.about, self._row(request.about.key, answer)
 
     def _row(self, key: str, answer: Answer) -> Predicted:
