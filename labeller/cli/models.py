@@ -101,6 +101,10 @@ def _export(ctx: click.Context, project: Project, model: int, formats: tuple[str
         ctx.exit(INTERRUPTED)
     if job.state != "done":
         raise click.ClickException(f"Export {job.state}: {job.error or f'job {job.id}'}")
+    result = job.result or {}
+    if result["failed"]:
+        whole = f"The other files are in {result['folder']}."
+        raise click.ClickException("\n".join([*result["failed"].values(), whole]))
 
 
 def _data(one: Shelved, now: Share | None) -> dict[str, Any]:

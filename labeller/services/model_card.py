@@ -23,8 +23,9 @@ USE = {
     "resampling with antialiasing (Pillow's `resize`); the scaling is in the file.",
     "model-int8.onnx": "`model-int8.onnx` takes and gives the same; its convolutions have 8 bits, "
     "for small devices.",
-    "learner.pkl": '`load_learner("learner.pkl")` gives a fastai learner where this program is '
-    "installed; a pickle runs code when it is loaded, so load only one that you made.",
+    "learner.pkl": '`load_learner("learner.pkl").predict("photo.jpg")` is fastai where this '
+    "program is installed: images (files, their bytes, arrays, Pillow's) are read as the model "
+    "reads them. A pickle runs code when it is loaded, so load only one that you made.",
 }
 SPLITS = ("train", "valid", "audit")
 
