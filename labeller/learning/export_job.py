@@ -20,6 +20,7 @@ from labeller.learning.snapshot import Labels, take
 from labeller.progress import Progress
 from labeller.project import Project
 from labeller.services import model_card
+from labeller.services.class_names import names_of
 from labeller.services.model_shelf import CARD, CLASSES, FILES, Check, folder_of
 from labeller.squares import Bytes, square_of
 from store.records import ItemRecord, JobRecord, ModelRecord
@@ -121,9 +122,11 @@ def _kept(folder: Path, record: ModelRecord) -> set[str]:
 def _source(project: Project, record: ModelRecord) -> _Source:
     whole = Whole(load_model(project, record))
     split, images, training = _chosen(project, record, whole.side)
+    with project.store.read() as unit:
+        names = names_of(unit, record.class_ids)
     return _Source(
         whole=whole,
-        names=tuple(_names(project, record)),
+        names=names,
         split=split,
         images=images,
         training=training,
@@ -257,12 +260,6 @@ def _read(project: Project, ids: Ints, columns: Ints, side: int) -> _Images:
         kept.append(column)
     stacked = np.stack(pixels) if pixels else np.empty((0, side, side, 3), np.uint8)
     return _Images(tuple(paths), np.array(kept, np.int64), stacked)
-
-
-def _names(project: Project, record: ModelRecord) -> list[str]:
-    with project.store.read() as unit:
-        names = {one.id: one.name for one in unit.classes.all(archived=True)}
-    return [names[class_id] for class_id in record.class_ids]
 
 
 def _describe(

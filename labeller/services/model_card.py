@@ -10,6 +10,7 @@ from labeller.errors import EvaluationError
 from labeller.project import Project
 from labeller.services import cleaning, model_card_quality
 from labeller.services.agreement import agreement
+from labeller.services.class_names import names_of
 from labeller.services.evaluation_audit import OnAudit, audit_labels, on_audit
 from labeller.services.evaluation_quality import Quality, quality
 from labeller.services.model_card_quality import bounded, percent, plain
@@ -40,8 +41,7 @@ def of(project: Project, model: ModelRecord, export: Export | None = None) -> st
     export : Export, optional
     """
     with project.store.read() as unit:
-        known = {one.id: one.name for one in unit.classes.all(archived=True)}
-    names = [known[class_id] for class_id in model.class_ids]
+        names = names_of(unit, model.class_ids)
     recipe: Mapping[str, Any] = model.config.get("recipe") or {}
     side = int(recipe.get("size") or 0)
     if export is None:

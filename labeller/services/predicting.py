@@ -17,6 +17,7 @@ import numpy as np
 
 from labeller.errors import PredictionError
 from labeller.project import Project
+from labeller.services.class_names import names_of
 from labeller.services.import_sources import Candidate, SingleFile, Source, Tick, open_source
 from labeller.services.worker_pool import Answer, Pool, Request
 from store.records import ImportProblem, ModelRecord
@@ -74,10 +75,9 @@ class Predictor:
         """Take the classes as they are now: renamed, or merged into others."""
         with project.store.read() as unit:
             targets = unit.classes.targets()
-            names = {one.id: one.name for one in unit.classes.all(archived=True)}
-        merged = [targets[class_id] for class_id in self.model.class_ids]
-        kept = list(dict.fromkeys(merged))
-        self.classes: tuple[str, ...] = tuple(names[class_id] for class_id in kept)
+            merged = [targets[class_id] for class_id in self.model.class_ids]
+            kept = list(dict.fromkeys(merged))
+            self.classes: tuple[str, ...] = names_of(unit, kept)
         self._columns = np.array([kept.index(class_id) for class_id in merged])
 
     def __enter__(self) -> Self:
