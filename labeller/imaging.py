@@ -159,13 +159,14 @@ def decode(
         )
         with room:
             image.load()
-            turn = orientation(image)
+            turn, name = orientation(image), _format(image)
             plain = _is_plain(image, turn)
             if cover is not None:
                 # Whoever covers resizes once more: whole steps are quick, and leave room for it.
                 rgb = to_rgb(reduced(image, cover), turn)
             else:
                 rgb = to_rgb(image, turn, max_side)
+            del image  # before the next one has the room
     except ImageError:
         raise
     except MemoryError as error:
@@ -176,7 +177,7 @@ def decode(
         raise broken(error, head) from error
     if turn >= 5:
         width, height = height, width
-    return Decoded(rgb, width, height, _format(image), plain)
+    return Decoded(rgb, width, height, name, plain)
 
 
 def is_plain(path: Path | str) -> bool:

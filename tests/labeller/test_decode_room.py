@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -66,3 +67,24 @@ def test_threads_that_read_squares_decode_so_many_pixels(
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda path: open_rgb(path, 4_500, cover=8), paths))
     assert max(seen) == 2 * 50 * 40
+
+
+def test_an_image_is_gone_when_the_next_has_its_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (60, 60)).save(tmp_path / "a.png")
+    load, loaded = ImageFile.ImageFile.load, []
+    give_back = threading.Condition.notify_all
+
+    def noted(image: ImageFile.ImageFile) -> Any:
+        loaded.append(weakref.ref(image))
+        return load(image)
+
+    def check(condition: threading.Condition) -> None:
+        assert loaded[-1]() is None
+        give_back(condition)
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", noted)
+    monkeypatch.setattr(threading.Condition, "notify_all", check)
+    open_rgb(tmp_path / "a.png", 10_000, cover=8)
+    assert loaded
