@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from io import BufferedReader, BytesIO
 from pathlib import Path
@@ -25,6 +25,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from labeller.decode_room import ROOM
 from labeller.errors import ImageError
 from labeller.image_reasons import begins_like_image, broken, irregular, unidentified, unopenable
 from labeller.pixels import reduced, to_rgb
@@ -89,7 +90,8 @@ def open_rgb(
         Longest side of the result, in pixels; JPEGs are then decoded at a fraction of the cost.
     cover : int, optional
         Instead of `max_side`: the shorter side reaches so many pixels, if the image has them, and
-        less than twice as many. For who resizes once more.
+        less than twice as many. For who resizes once more, in threads perhaps: together they
+        decode no more than `max_pixels` at once.
 
     Returns
     -------
@@ -152,14 +154,19 @@ def decode(
             # time of starting from twice the size, and 0.4 grey levels of 255 further off. (Both
             # sides stay at least as long as they are asked to be.)
             image.draft(None, (wanted, wanted))
-        image.load()
-        turn = orientation(image)
-        plain = _is_plain(image, turn)
-        if cover is not None:
-            # Whoever covers resizes once more: whole steps are quick, and leave room for it.
-            rgb = to_rgb(reduced(image, cover), turn)
-        else:
-            rgb = to_rgb(image, turn, max_side)
+        room = (
+            nullcontext() if cover is None else ROOM.taken(image.width * image.height, max_pixels)
+        )
+        with room:
+            image.load()
+            turn, name = orientation(image), _format(image)
+            plain = _is_plain(image, turn)
+            if cover is not None:
+                # Whoever covers resizes once more: whole steps are quick, and leave room for it.
+                rgb = to_rgb(reduced(image, cover), turn)
+            else:
+                rgb = to_rgb(image, turn, max_side)
+            del image  # before the next one has the room
     except ImageError:
         raise
     except MemoryError as error:
@@ -170,7 +177,7 @@ def decode(
         raise broken(error, head) from error
     if turn >= 5:
         width, height = height, width
-    return Decoded(rgb, width, height, _format(image), plain)
+    return Decoded(rgb, width, height, name, plain)
 
 
 def is_plain(path: Path | str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +123,10 @@ def _export(ctx: click.Context, project: Project, model: int, formats: tuple[str
     """Wait for the export; Ctrl-C cancels it."""
     from labeller.services import model_shelf
 
-    _follow(ctx, project, model_shelf.start_export(project, model, formats), "Export")
+    result = _follow(ctx, project, model_shelf.start_export(project, model, formats), "Export")
+    if result["failed"]:
+        whole = f"The other files are in {result['folder']}."
+        raise click.ClickException("\n".join([*result["failed"].values(), whole]))
 
 
 def _use(ctx: click.Context, project: Project, model: int) -> None:
@@ -135,14 +139,15 @@ def _use(ctx: click.Context, project: Project, model: int) -> None:
         _follow(ctx, project, job, "Prediction")
 
 
-def _follow(ctx: click.Context, project: Project, job: JobRecord, what: str) -> None:
-    """Wait for a job and end the command where it was not done; Ctrl-C cancels it."""
+def _follow(ctx: click.Context, project: Project, job: JobRecord, what: str) -> Mapping[str, Any]:
+    """Wait for a job and return its result; without one the command ends. Ctrl-C cancels it."""
     job, interrupted = follow(project, job)
     if interrupted:
         note(f"Job {job.id}: {job.state}.")
         ctx.exit(INTERRUPTED)
     if job.state != "done":
         raise click.ClickException(f"{what} {job.state}: {job.error or f'job {job.id}'}")
+    return job.result or {}
 
 
 def _data(one: Shelved, now: Share | None) -> dict[str, Any]:

@@ -197,7 +197,9 @@ def onnx_probabilities(file: Path, pixels: Bytes) -> Probs:
     return np.concatenate(parts)
 
 
-def write_learner(whole: Whole, names: Sequence[str], sample: Path, file: Path) -> None:
+def write_learner(
+    whole: Whole, names: Sequence[str], sample: Path, file: Path, max_pixels: int
+) -> None:
     """Write a fastai learner, for ``load_learner`` where this program is installed too.
 
     Parameters
@@ -207,23 +209,25 @@ def write_learner(whole: Whole, names: Sequence[str], sample: Path, file: Path) 
     sample : Path
         An image file, by which fastai sets its pipeline up; it is not in the export.
     file : Path
+    max_pixels : int
+        Larger images are refused.
     """
-    from fastai.data.block import CategoryBlock, DataBlock
-    from fastai.data.transforms import IndexSplitter, ItemGetter
+    from fastai.data.block import CategoryBlock, DataBlock, TransformBlock
+    from fastai.data.transforms import IndexSplitter, IntToFloatTensor
     from fastai.learner import Learner
     from fastai.losses import CrossEntropyLossFlat
-    from fastai.vision.augment import Resize
-    from fastai.vision.data import ImageBlock
+
+    from labeller.learning.fastai_images import Named, Square
 
     block = DataBlock(
-        blocks=(ImageBlock, CategoryBlock(vocab=list(names), sort=False)),
-        get_x=ItemGetter(0),
-        get_y=ItemGetter(1),
+        blocks=(
+            TransformBlock(Square(whole.side, max_pixels), batch_tfms=IntToFloatTensor),
+            CategoryBlock(vocab=list(names), sort=False),
+        ),
+        get_y=Named(names[0]),
         splitter=IndexSplitter([1]),
-        item_tfms=Resize(whole.side, method="squish"),
     )
-    rows = [(str(sample), names[0]), (str(sample), names[0])]
-    loaders = block.dataloaders(rows, bs=1, num_workers=0, device=torch.device("cpu"))
+    loaders = block.dataloaders([sample] * 2, bs=1, num_workers=0, device=torch.device("cpu"))
     learner = Learner(
         loaders, ForFastai(whole), loss_func=CrossEntropyLossFlat(), path=file.parent, cbs=[]
     )
@@ -235,7 +239,7 @@ def learner_probabilities(file: Path, images: Sequence[Path]) -> Probs:
     from fastai.learner import load_learner
 
     learner = load_learner(file, cpu=True)  # a pickle, of our own making a moment ago
-    loader = learner.dls.test_dl([(str(path), "") for path in images], num_workers=0, bs=STEP)
+    loader = learner.dls.test_dl(list(images), num_workers=0, bs=STEP)
     with learner.no_bar():
         probs, _ = learner.get_preds(dl=loader)
     found: Probs = probs.numpy()

@@ -13,6 +13,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,6 +33,7 @@ from labeller.squares import Bytes, square_of
 AHEAD = 256  # files that may wait decoded
 GPU_BATCH = 256
 CPU_BATCH = 32
+PATIENCE = 1.0  # seconds for which what is decoded waits for more: slow images answer one by one
 
 Answer = dict[str, Any]
 Read = Bytes | ImageError
@@ -96,21 +98,27 @@ def _batches(project: Project, model: TrainedModel) -> Iterator[list[Read]]:
     """Yield what was read, in order of the requests, as much at once as is there."""
     most = GPU_BATCH if model.predictor.device.cuda else CPU_BATCH
     waiting: queue.Queue[Future[Read] | None] = queue.Queue(AHEAD)
-    with ThreadPoolExecutor(project.settings.workers or None, "decode") as pool:
+    workers = project.settings.workers or len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(workers, "decode") as pool:
         limits = model.predictor.side, project.settings.max_image_pixels
         threading.Thread(target=_receive, args=(pool, waiting, *limits), daemon=True).start()
         while (first := waiting.get()) is not None:
-            batch = [first.result()]
-            while len(batch) < most:
-                try:
-                    following = waiting.get_nowait()
-                except queue.Empty:
-                    break
-                if following is None:
-                    waiting.put(None)
-                    break
-                batch.append(following.result())
-            yield batch
+            yield _batch(first, waiting, most)
+
+
+def _batch(first: Future[Read], waiting: queue.Queue[Future[Read] | None], most: int) -> list[Read]:
+    """Return what was read, as much as is there in good time."""
+    batch, until = [first.result()], time.monotonic() + PATIENCE
+    while len(batch) < most and time.monotonic() < until:
+        try:
+            following = waiting.get_nowait()
+        except queue.Empty:
+            break
+        if following is None:
+            waiting.put(None)
+            break
+        batch.append(following.result())
+    return batch
 
 
 def _receive(

@@ -94,9 +94,7 @@ def load_audit(project: Project, record: ModelRecord) -> tuple[Ints, Ints, Float
 def publish(folder: Path, final: Path) -> None:
     """Flush a folder's files to the disk, then give it its final name."""
     with _unwritable(final):
-        for file in folder.iterdir():
-            _flush(file)
-        _flush(folder)
+        flush(folder)
         folder.rename(final)
         _flush(final.parent)
 
@@ -182,6 +180,13 @@ def _unwritable(folder: Path) -> Iterator[None]:
             f"{folder}: the model cannot be written ({reason}). "
             f"Make room on the disk or mend its permissions, then start a round."
         ) from error
+
+
+def flush(folder: Path) -> None:
+    """Flush a folder and its files to the disk; raises `OSError` when that cannot be."""
+    for file in folder.iterdir():
+        _flush(file)
+    _flush(folder)
 
 
 def _flush(path: Path) -> None:

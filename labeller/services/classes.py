@@ -83,12 +83,14 @@ def rename(project: Project, class_id: int, name: str) -> None:
     Raises
     ------
     ClassError
-        When the name cannot be used or another class has it.
+        When the name cannot be used, or another class has it, which may be an archived one that
+        labels or models know.
     """
     wanted = check_names([name])[0]
 
     def change(unit: Unit, record: ClassRecord) -> dict[int, dict[str, Any]]:
         _refuse_taken(unit, wanted, besides=record.id)
+        _refuse_asleep(unit, wanted)
         return {record.id: {"name": wanted}}
 
     _one(project, class_id, lambda r: f"Renamed “{r.name}” to “{wanted}”", change)
@@ -270,6 +272,21 @@ def _refuse_taken(unit: Unit, name: str, besides: int) -> None:
     other = unit.classes.by_name(name)
     if other is not None and other.id != besides and not other.archived:
         raise ClassError(f"“{name}” is a class already. Merge the two, or choose another name.")
+
+
+def _refuse_asleep(unit: Unit, name: str) -> None:
+    """Raise when an archived class that something was called by has this name."""
+    asleep = {
+        one.id
+        for one in unit.classes.all(archived=True)
+        if one.archived and one.merged_into is None and one.name == name
+    }
+    known = {*unit.labels.counts_by_class(), *(i for m in unit.models.all() for i in m.class_ids)}
+    if asleep & known:
+        raise ClassError(
+            f"“{name}” is an archived class that labels or models know. Add “{name}” to bring it "
+            f"back; then merge the two, or give it another name."
+        )
 
 
 def _active(unit: Unit, class_id: int) -> ClassRecord:

@@ -10,6 +10,7 @@ from labeller.errors import EvaluationError
 from labeller.project import Project
 from labeller.services import cleaning, model_card_quality, training_words
 from labeller.services.agreement import agreement
+from labeller.services.class_names import names_of
 from labeller.services.evaluation_audit import OnAudit, audit_labels, on_audit
 from labeller.services.evaluation_quality import Quality, quality
 from labeller.services.model_card_quality import bounded, percent, plain
@@ -23,8 +24,9 @@ USE = {
     "resampling with antialiasing (Pillow's `resize`); the scaling is in the file.",
     "model-int8.onnx": "`model-int8.onnx` takes and gives the same; its convolutions have 8 bits, "
     "for small devices.",
-    "learner.pkl": '`load_learner("learner.pkl")` gives a fastai learner where this program is '
-    "installed; a pickle runs code when it is loaded, so load only one that you made.",
+    "learner.pkl": '`load_learner("learner.pkl").predict("photo.jpg")` is fastai where this '
+    "program is installed: images (files, their bytes, arrays, Pillow's) are read as the model "
+    "reads them. A pickle runs code when it is loaded, so load only one that you made.",
 }
 SPLITS = ("train", "valid", "audit")
 
@@ -39,8 +41,7 @@ def of(project: Project, model: ModelRecord, export: Export | None = None) -> st
     export : Export, optional
     """
     with project.store.read() as unit:
-        known = {one.id: one.name for one in unit.classes.all(archived=True)}
-    names = [known[class_id] for class_id in model.class_ids]
+        names = names_of(unit, model.class_ids)
     recipe: Mapping[str, Any] = model.config.get("recipe") or {}
     side = int(recipe.get("size") or 0)
     if export is None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from store.records import JobRecord, ModelRecord
 
 KIND = "export_model"
 FOLDER = "exports"
+CLASSES, CARD = "classes.json", "MODEL_CARD.md"
 FILES = {"onnx": "model.onnx", "int8": "model-int8.onnx", "fastai": "learner.pkl"}
 
 
@@ -37,12 +38,16 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """The newest export of a model: where it is and how its files compare with it."""
+    """The newest export of a model: where it is and how its files compare with it.
+
+    `failed` says of a file that was asked for in vain why it is not there.
+    """
 
     folder: Path
     checks: tuple[Check, ...]
     split: str
     n: int
+    failed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,13 @@ def _export(result: dict[str, Any] | None) -> Export | None:
     if result is None or not Path(result["folder"]).is_dir():
         return None
     checks = tuple(Check(**one) for one in result["files"])
-    return Export(Path(result["folder"]), checks, result["split"], result["n"])
+    return Export(
+        folder=Path(result["folder"]),
+        checks=checks,
+        split=result["split"],
+        n=result["n"],
+        failed=result.get("failed", {}),  # of before files could fail alone there is none
+    )
 
 
 def _size(project: Project, model: ModelRecord, predictions: str | None) -> int:

@@ -18,6 +18,7 @@ import numpy as np
 
 from labeller.errors import PredictionError
 from labeller.project import Project
+from labeller.services.class_names import names_of
 from labeller.services.import_sources import (
     Candidate,
     Refused,
@@ -75,16 +76,17 @@ class Predictor:
         self.model: ModelRecord = chosen_model(project, model_id)
         self.refresh(project)
         config = {"project": str(project.root), "model": self.model.id}
-        self._pool = Pool(COMMAND, 1, config, start_seconds=START_SECONDS, depth=DEPTH)
+        self._pool = Pool(
+            COMMAND, 1, config, start_seconds=START_SECONDS, depth=DEPTH, in_turn=False
+        )
 
     def refresh(self, project: Project) -> None:
         """Take the classes as they are now: renamed, or merged into others."""
         with project.store.read() as unit:
             targets = unit.classes.targets()
-            names = {one.id: one.name for one in unit.classes.all(archived=True)}
-        merged = [targets[class_id] for class_id in self.model.class_ids]
-        kept = list(dict.fromkeys(merged))
-        self.classes: tuple[str, ...] = tuple(names[class_id] for class_id in kept)
+            merged = [targets[class_id] for class_id in self.model.class_ids]
+            kept = list(dict.fromkeys(merged))
+            self.classes: tuple[str, ...] = names_of(unit, kept)
         self._columns = np.array([kept.index(class_id) for class_id in merged])
 
     def __enter__(self) -> Self:
@@ -137,7 +139,7 @@ class Predictor:
                     yield None, Predicted(step.key, reason=step.reason, mend=step.mend)
                 else:
                     self._pool.submit(Request({"path": step.path}, step))
-            for request, answer in self._pool.answers(WAIT_SECONDS if not self._pool.room else 0.0):
+            for request, answer in self._pool.answers(WAIT_SECONDS):
                 yield request.about, self._row(request.about.key, answer)
 
     def _row(self, key: str, answer: Answer) -> Predicted:

@@ -1,7 +1,9 @@
 """Worker processes, each watched: one that dies costs one file, not the whole work.
 
 A worker reads its configuration and then requests as JSON lines, says that it is ready, and
-answers the requests in their order.
+answers the requests in their order. One that begins with a request only when it has answered the
+one before dies of the first it has not answered. Of one that reads ahead nobody knows that: its
+requests are put to the next worker one by one, until one of them ends it.
 """
 
 from __future__ import annotations
@@ -44,11 +46,16 @@ class Request:
 
 @dataclass(slots=True)
 class _Worker:
-    """A process with the requests it has not answered, in order."""
+    """A process with the requests it has not answered, in order.
+
+    Those `held` back are not sent yet: while a culprit is sought, one alone is `pending`.
+    """
 
     process: subprocess.Popen[bytes]
+    seeking: bool = False
     ready: bool = False
     pending: deque[Request] = field(default_factory=deque)
+    held: deque[Request] = field(default_factory=deque)
     unread: bytes = b""
     since: float = field(default_factory=time.monotonic)
 
@@ -78,7 +85,15 @@ class _Worker:
             else:
                 answers.append((self.pending.popleft(), json.loads(line)))
             self.since = time.monotonic()
+        if self.seeking and not self.pending:
+            self.seek()
         return answers
+
+    def seek(self) -> None:
+        """Send the next of those that are held back, alone; none left, the search is over."""
+        self.seeking = bool(self.held)
+        if self.held:
+            self.send(self.held.popleft())
 
 
 class Pool:
@@ -97,6 +112,8 @@ class Pool:
         take to be ready.
     depth : int
         Requests that a worker has in hand.
+    in_turn : bool
+        Whether a worker begins with a request only when it has answered the one before.
     """
 
     def __init__(
@@ -107,10 +124,11 @@ class Pool:
         seconds: float = SECONDS,
         start_seconds: float = START_SECONDS,
         depth: int = DEPTH,
+        in_turn: bool = True,
     ) -> None:
         self._config = json.dumps(dict(config)).encode("ascii") + b"\n"
         self._command, self._seconds = tuple(command), seconds
-        self._start_seconds, self._depth = start_seconds, depth
+        self._start_seconds, self._depth, self._in_turn = start_seconds, depth, in_turn
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the pool
         self._selector = selectors.DefaultSelector()
         self._workers = [self._started() for _ in range(workers)]
@@ -134,12 +152,12 @@ class Pool:
     @property
     def outstanding(self) -> int:
         """Requests without an answer yet."""
-        return sum(len(worker.pending) for worker in self._workers)
+        return sum(len(worker.pending) + len(worker.held) for worker in self._workers)
 
     @property
     def room(self) -> bool:
         """Whether another request would be started on soon."""
-        return any(len(worker.pending) < self._depth for worker in self._workers)
+        return any(not w.seeking and len(w.pending) < self._depth for w in self._workers)
 
     def submit(self, request: Request) -> None:
         """Hand a request to the least busy worker."""
@@ -184,20 +202,21 @@ class Pool:
         return worker
 
     def _died(self, worker: _Worker) -> list[tuple[Request, Answer]]:
-        """Replace a dead worker; the file it had in hand gets one more try."""
+        """Replace a dead worker; the file it died of gets one more try."""
         code = worker.process.wait()
         if not worker.ready:
             raise WorkerError(
                 f"A process that reads images ended as it started ({_cause(code)}; "
                 f"{self._last_error()}). Check the installation: make env"
             )
+        suspects = self._suspects(worker)
         given_up = []
-        if worker.pending and worker.pending[0].crashes:
+        if len(suspects) == 1 and suspects[0].crashes:
             reason = f"reading it crashed the decoder ({_cause(code)})"
             given_up = [(worker.pending.popleft(), {"reason": reason, "mend": HOSTILE})]
-        elif worker.pending:
-            worker.pending[0].crashes = 1
-        self._replace(worker)
+        for request in suspects:
+            request.crashes += 1
+        self._replace(worker, seeking=len(suspects) > 1)
         return given_up
 
     def _stuck(self, worker: _Worker) -> list[tuple[Request, Answer]]:
@@ -206,18 +225,29 @@ class Pool:
             raise WorkerError(
                 f"A process that reads images does not start ({self._last_error()}). Try again."
             )
-        reason = f"reading it took longer than {self._seconds:g} seconds"
-        given_up = (worker.pending.popleft(), {"reason": reason, "mend": HOSTILE})
-        self._replace(worker)
-        return [given_up]
+        given_up = []
+        alone = len(self._suspects(worker)) == 1
+        if alone:
+            reason = f"reading it took longer than {self._seconds:g} seconds"
+            given_up = [(worker.pending.popleft(), {"reason": reason, "mend": HOSTILE})]
+        self._replace(worker, seeking=not alone)
+        return given_up
 
-    def _replace(self, worker: _Worker) -> None:
+    def _suspects(self, worker: _Worker) -> list[Request]:
+        """Return what may have ended a worker."""
+        return list(worker.pending)[: 1 if self._in_turn else None]
+
+    def _replace(self, worker: _Worker, seeking: bool) -> None:
         """Put a fresh worker in the place of one that is gone, with its unanswered requests."""
         self._end(worker)
         self._workers.remove(worker)
         fresh = self._started()
         self._workers.append(fresh)
-        for request in worker.pending:
+        if seeking:
+            fresh.held = worker.pending + worker.held
+            fresh.seek()
+            return
+        for request in worker.pending + worker.held:
             fresh.send(request)
 
     def _end(self, worker: _Worker) -> None:

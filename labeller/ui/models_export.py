@@ -12,7 +12,7 @@ import streamlit as st
 
 from labeller.project import Project
 from labeller.services import model_card, model_shelf
-from labeller.services.model_shelf import Check, Export, Shelved
+from labeller.services.model_shelf import CARD, CLASSES, Check, Export, Shelved
 from labeller.ui import attempts, view
 from labeller.ui import evaluation_words as words
 
@@ -22,7 +22,6 @@ FORMATS = {
     "fastai": "fastai learner",
 }
 LOSES = 0.01  # of the accuracy; with more a file is warned about
-CARD = "MODEL_CARD.md"
 _PLACE = "models_export"
 
 
@@ -96,6 +95,8 @@ def exported(export: Export) -> None:
                 f"{view.percent(check.model_accuracy)}: take it only where its size matters more.",
                 icon=":material/warning:",
             )
+    for reason in export.failed.values():
+        st.warning(reason, icon=":material/error:")
     where = f"{view.count(export.n, 'image')} of the {export.split} split"
     st.caption(f"Compared on {where}. The files, with the model card, are in:")
     st.code(str(export.folder), language=None)
@@ -114,7 +115,7 @@ def exported(export: Export) -> None:
 
 def _files(export: Export) -> list[Path]:
     """Return the files of an export that are there."""
-    names = [*(check.name for check in export.checks), "classes.json", CARD]
+    names = [*(check.name for check in export.checks), CLASSES, CARD]
     return [path for name in names if (path := export.folder / name).is_file()]
 
 

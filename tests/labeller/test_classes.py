@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,7 @@ from labeller.project import Project, create_project
 from labeller.services import classes, labelling
 from labeller.services.labelling import Act
 from labeller.services.palette import PALETTE, check_colour, colour, next_colour
-from store.records import ClassRecord, NewItem
+from store.records import ClassRecord, NewItem, NewModel
 
 
 @pytest.fixture
@@ -97,6 +98,26 @@ def test_rename_keeps_labels_and_refuses_a_taken_name(project: Project) -> None:
     assert classes.listed(project)[0].name == "kitten"
     with pytest.raises(ClassError, match=r"“dog” is a class already\. Merge the two"):
         classes.rename(project, cat, "dog")
+
+
+def test_rename_refuses_the_name_of_an_archived_class_that_is_known(project: Project) -> None:
+    cat, dog, bird = (named(project)[name].id for name in ("cat", "dog", "bird"))
+    classes.archive(project, cat)
+    with pytest.raises(ClassError, match=r"“cat” is an archived.* Add “cat” to bring it back"):
+        classes.rename(project, dog, "cat")
+    classes.archive(project, bird)
+    classes.rename(project, dog, "bird")  # which nothing was ever called
+    classes.undo_last_change(project)
+    with project.store.write() as unit:
+        started = unit.rounds.start("margin", 6, None, 0, 0)
+        told: tuple[dict[str, Any], ...] = ({}, {}, {}, {})
+        made = NewModel("models/1", "a" * 64, 9, 0, "b", "CPU", (dog, bird), *told)
+        unit.models.add(made, started.id)
+    with pytest.raises(ClassError, match="labels or models know"):
+        classes.rename(project, dog, "bird")
+    classes.add(project, ["cat"])
+    classes.merge(project, cat, dog)
+    classes.rename(project, dog, "cat")  # whose labels are its own now
 
 
 def test_a_taken_key_is_refused_and_free_ones_are_named(project: Project) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,21 @@ def test_features_that_are_not_in_use_are_shown_and_deleted(
     assert [one.size for one in feature_files.listed(audited)] == [96]
     app.button(key="models_features_size").click().run()
     assert feature_recipes.begun(audited, PACKAGED) is None
+
+
+def test_a_format_that_failed_is_told(open_app: Run, audited: Project) -> None:
+    model, reason = add_model(audited, 1, 1), "learner.pkl: cannot be made (ValueError: no)."
+    folder = model_shelf.folder_of(audited, model)
+    folder.mkdir(parents=True)
+    check = model_shelf.Check("model.onnx", 5, 1.0, 1.0, 0.0, 1.0)
+    result = {"folder": str(folder), "files": [asdict(check)], "split": "audit", "n": 5}
+    job = model_shelf.start_export(audited, model, ["onnx", "fastai"])
+    with audited.store.write() as unit:
+        assert unit.jobs.claim("here", 1, job_id=job.id)
+        assert unit.jobs.finish(job.id, "done", result | {"failed": {"learner.pkl": reason}})
+    app = open_app(audited, "models")
+    assert reason in [one.value for one in app.warning]
+    assert any("5 images of the audit split" in text.value for text in app.caption)
 
 
 def test_two_models_side_by_side(audited: Project) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 import time
 import zipfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from labeller.learning.saved import load_model
 from labeller.progress import Silent
 from labeller.project import Project, create_project
 from labeller.services import classes as class_service
-from labeller.services import prediction_service
+from labeller.services import predicting, prediction_service
+from labeller.services.import_sources import Candidate
 from labeller.services.predicting import Predictor
 from labeller.services.prediction_files import STAGE, predict_to_file
 from labeller.services.prediction_partial import TWICE
@@ -152,6 +154,31 @@ def test_a_process_that_stays(project: Project, monkeypatch: pytest.MonkeyPatch)
     while getattr(one, "_predictor") and time.monotonic() < waited:  # noqa: B009 - it changes
         time.sleep(0.05)
     assert getattr(one, "_predictor") is None  # noqa: B009
+
+
+SLOW = """
+import sys, time
+for line in sys.stdin:
+    time.sleep(1)
+    print("{}", flush=True)
+"""
+
+
+def test_whoever_waits_for_the_model_leaves_the_cores_to_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predicting, "COMMAND", (sys.executable, "-c", SLOW))
+    checks: list[float] = []
+
+    def check() -> None:
+        checks.append(time.monotonic())
+        if checks[-1] - checks[0] > 1:
+            raise JobCancelled("Stopped.")
+
+    steps = iter([Candidate("a", "a.png", PurePosixPath(), key="a")])
+    with Predictor(project) as one, pytest.raises(JobCancelled):
+        list(one.stream(steps, check))
+    assert 3 < len(checks) < 20, "a few times a second, not without a pause"
 
 
 def test_what_the_worker_says_of_images(project: Project, tmp_path: Path) -> None:
