@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+LARGE = 1 << 25  # pixels; about 128 MiB, in which returning memory takes no time that counts
 
 
 class DecodeRoom:
@@ -31,9 +33,19 @@ class DecodeRoom:
         try:
             yield
         finally:
+            if pixels >= LARGE:
+                _return_memory()
             with self._free:
                 self._used -= pixels
                 self._free.notify_all()
+
+
+def _return_memory() -> None:
+    """Return what was freed to the system: glibc keeps it, for each thread anew."""
+    import ctypes  # few processes meet such an image
+
+    with suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 ROOM = DecodeRoom()

@@ -21,7 +21,7 @@ from labeller.progress import Progress
 from labeller.project import Project
 from labeller.services import model_card
 from labeller.services.class_names import names_of
-from labeller.services.model_shelf import CARD, CLASSES, FILES, Check, folder_of
+from labeller.services.model_shelf import CARD, CLASSES, FILES, Check, check_there, folder_of
 from labeller.squares import Bytes, square_of
 from store.records import ItemRecord, JobRecord, ModelRecord
 
@@ -73,12 +73,14 @@ def run_export_job(project: Project, job: JobRecord, progress: Progress) -> dict
     Raises
     ------
     ExportError
-        When no file can be made, no labelled image can be read, or the folder cannot be written.
+        When the model was deleted, no file can be made, no labelled image can be read, or the
+        folder cannot be written.
     RoundError
         When the model's files are missing or damaged.
     """
     with project.store.read() as unit:
         record = unit.models.get(int(job.params["model"]))
+    check_there(record)
     final = folder_of(project, record.id)
     work = final.with_name(f".{final.name}")
     wanted = set(job.params["formats"])
@@ -186,8 +188,10 @@ def _reason(file: Path, error: Exception) -> str:
     if isinstance(error, ExportError):
         return str(error)
     why = getattr(error, "strerror", None) or str(error).strip().split("\n")[0]
-    mend = "Make room" if isinstance(error, OSError) else "Export the other formats"
-    return f"{file.name}: cannot be made ({type(error).__name__}: {why}). {mend}, or try again."
+    return (
+        f"{file.name}: cannot be made ({type(error).__name__}: {why}). Make room if the disk is "
+        f"full; otherwise export the other formats, and report this with the versions."
+    )
 
 
 def _replace(work: Path, final: Path) -> None:

@@ -80,19 +80,20 @@ def shelf(project: Project) -> list[Shelved]:
             model=model,
             round_number=numbers[model.round_id],
             bytes=_size(project, model, files.get(model.id)),
-            export=_export(newest.get(model.id)),
+            export=_export(folder_of(project, model.id), newest.get(model.id)),
             predicted=model.id in predicted,
         )
         for model in reversed(models)
     ]
 
 
-def _export(result: dict[str, Any] | None) -> Export | None:
-    if result is None or not Path(result["folder"]).is_dir():
+def _export(folder: Path, result: dict[str, Any] | None) -> Export | None:
+    """Return what the newest job found, if its folder is there, wherever the project lies now."""
+    if result is None or not folder.is_dir():
         return None
     checks = tuple(Check(**one) for one in result["files"])
     return Export(
-        folder=Path(result["folder"]),
+        folder=folder,
         checks=checks,
         split=result["split"],
         n=result["n"],
@@ -162,6 +163,12 @@ def folder_of(project: Project, model_id: int) -> Path:
     return project.root / FOLDER / f"model-{model_id}"
 
 
+def check_there(model: ModelRecord) -> None:
+    """Raise `ExportError` when a model's files were deleted."""
+    if model.deleted_at is not None:
+        raise ExportError(f"Model {model.id} was deleted. Choose another.")
+
+
 def start_export(project: Project, model_id: int, formats: Sequence[str]) -> JobRecord:
     """Start the job that exports a model.
 
@@ -186,6 +193,5 @@ def start_export(project: Project, model_id: int, formats: Sequence[str]) -> Job
         named = repr(unknown[0]) if unknown else "Nothing"
         raise ExportError(f"{named} is no format. Choose of: {', '.join(FILES)}.")
     with project.store.read() as unit:
-        if unit.models.get(model_id).deleted_at is not None:
-            raise ExportError(f"Model {model_id} was deleted. Choose another.")
+        check_there(unit.models.get(model_id))
     return jobs.submit(project, KIND, {"model": model_id, "formats": list(formats)})

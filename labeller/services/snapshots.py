@@ -95,7 +95,10 @@ def export_snapshot(
         _keep(temporary / MANIFEST, [manifest.to_json()])
         temporary.rename(target)
     except OSError as error:
-        raise SnapshotError(f"{target}: cannot be written ({error.strerror or error}).") from error
+        raise SnapshotError(
+            f"{target}: cannot be written ({error.strerror or error}). Make room there, or name "
+            f"another folder."
+        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return Exported(

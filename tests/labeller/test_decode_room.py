@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -67,6 +70,28 @@ def test_threads_that_read_squares_decode_so_many_pixels(
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda path: open_rgb(path, 4_500, cover=8), paths))
     assert max(seen) == 2 * 50 * 40
+
+
+PEAK = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from labeller import decode_room, imaging
+decode_room.LARGE = 1
+with ThreadPoolExecutor(4) as pool:
+    list(pool.map(lambda _: imaging.open_rgb(sys.argv[1], 20_000_000, cover=64), range(12)))
+(line,) = [l for l in Path("/proc/self/status").read_text().splitlines() if l.startswith("VmHWM")]
+print(int(line.split()[1]) // 1024)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells peaks there")
+def test_the_memory_of_a_giant_is_free_for_the_next(tmp_path: Path) -> None:
+    Image.new("RGB", (5_000, 4_000)).save(tmp_path / "a.png")
+    command = [sys.executable, "-c", PEAK, str(tmp_path / "a.png")]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    peak = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    assert int(peak.stdout) < 2 * 4 * 20, "one image of 80 MB and the program, no more"
 
 
 def test_an_image_is_gone_when_the_next_has_its_room(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -163,6 +164,18 @@ def test_a_cancelled_export_leaves_nothing(project: Project, tmp_path: Path, sta
     with pytest.raises(JobCancelled):
         export_snapshot(project, tmp_path / "snapshot", progress=StopsAt(stage, 3))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_nothing_and_says_what_to_do(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(SnapshotError, match=r"\(No space left on device\)\. Make room there"):
+        export_snapshot(project, tmp_path / "full", "copy")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_cancelled_restore_leaves_nothing(snapshot: Path, tmp_path: Path) -> None:

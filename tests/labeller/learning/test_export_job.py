@@ -21,7 +21,7 @@ from labeller.learning import exported, heads, training
 from labeller.learning.export_job import run_export_job
 from labeller.learning.saved import load_model
 from labeller.progress import Silent
-from labeller.project import Project
+from labeller.project import Project, open_project
 from labeller.services import model_shelf
 from labeller.services.model_shelf import Export
 from labeller.squares import Bytes, square_of
@@ -199,6 +199,13 @@ def quick(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quick")
+def test_a_project_that_moved_shows_its_own_export(project: Project, tmp_path: Path) -> None:
+    export(project, 1, "onnx")
+    moved = open_project(shutil.copytree(project.root, tmp_path / "moved"))
+    assert shown(moved, 1).folder == tmp_path / "moved" / "exports" / "model-1"
+
+
+@pytest.mark.usefixtures("quick")
 def test_an_eight_bit_export_alone_leaves_no_other_file(project: Project) -> None:
     folder = model_shelf.folder_of(project, 1)
     shutil.rmtree(folder, ignore_errors=True)
@@ -292,6 +299,8 @@ def test_going_back_and_deleting(project: Project, tmp_path: Path) -> None:
         model_shelf.use(own, 2)
     with pytest.raises(ExportError, match="was deleted"):
         model_shelf.start_export(own, 2, ["onnx"])
+    with pytest.raises(ExportError, match="was deleted"):  # while its export waited
+        export(own, 2, "onnx")
     with pytest.raises(ExportError, match="'tflite' is no format"):
         model_shelf.start_export(own, 1, ["tflite"])
     with pytest.raises(ExportError, match="Nothing is no format"):
