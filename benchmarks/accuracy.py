@@ -19,7 +19,7 @@ from labeller.learning.backbones import get
 from labeller.learning.extraction import extract
 from labeller.learning.features import Scaling
 from labeller.learning.fitting import Labelled
-from labeller.learning.heads import fit_head
+from labeller.learning.head_training import fit_head
 from labeller.progress import Silent
 from labeller.squares import square
 

@@ -32,14 +32,10 @@ from torch.utils.data import DataLoader, Dataset  # noqa: E402
 from benchmarks.report import update_section  # noqa: E402
 from labeller.learning import device, lite0, tidy  # noqa: E402
 from labeller.learning.backbones import get  # noqa: E402
-from labeller.learning.batches import batch_size  # noqa: E402
+from labeller.learning.batch_sizes import batch_size  # noqa: E402
 from labeller.learning.device import Device  # noqa: E402
-from labeller.learning.fine_tune import (  # noqa: E402
-    FineTuneConfig,
-    FineTuned,
-    _augmentation,
-    fine_tune,
-)
+from labeller.learning.fine_tune import _augmentation, fine_tune  # noqa: E402
+from labeller.learning.fine_tuned import FineTuneConfig, FineTuned  # noqa: E402
 from labeller.learning.pictures import load_images  # noqa: E402
 from labeller.learning.predictors import CPU_BATCH, GPU_BATCH, FineTunedPredictor  # noqa: E402
 from labeller.learning.snapshot import Labels  # noqa: E402

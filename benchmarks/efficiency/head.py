@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from labeller.learning.batches import batch_size
+from labeller.learning.batch_sizes import batch_size
 from labeller.learning.device import Device, reproducible
 from labeller.learning.features import Scaling
 from labeller.learning.fitting import Labelled, absent_classes

@@ -10,16 +10,9 @@ import torch
 from fastai.data.load import DataLoader
 from torch import Tensor
 
-BATCH = 64
-LEAST_BATCH = 2  # batch norm needs two
 AHEAD = 3  # batches that are taken while a GPU works
 
 Augment = Callable[[Tensor], Tensor]
-
-
-def batch_size(n: int) -> int:
-    """Return the size of even batches of about 64, so that few of `n` examples are left out."""
-    return max(LEAST_BATCH, n // max(1, round(n / BATCH)))
 
 
 class TensorLoader(DataLoader):  # type: ignore[misc]

@@ -19,7 +19,7 @@ from labeller.learning.device import Device
 from labeller.learning.extraction import compute_missing
 from labeller.learning.features import Features, Floats, Scaling, open_features
 from labeller.learning.fitting import Labelled
-from labeller.learning.heads import fit_head
+from labeller.learning.head_training import fit_head
 from labeller.learning.images import Ints
 from labeller.learning.predictors import HeadPredictor, TrainedModel
 from labeller.learning.snapshot import Labels, Snapshot, group_names, lacking, take

@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
-
-from fastai.learner import Learner
-
-from labeller.learning.batches import batch_size
-from labeller.learning.fitting import Best, Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +19,3 @@ class Course:
     epochs_planned: int
     epoch_kept: int
     best_known: bool
-
-    @classmethod
-    def of(cls, learn: Learner, examples: int, report: Report, best: Best | None) -> Self:
-        """Return how the training of a learner on so many examples went."""
-        known = best is not None and bool(best.weights)
-        return cls(
-            examples_seen=report.done * len(learn.dls.train) * batch_size(examples),
-            epochs=report.done,
-            epochs_planned=report.epochs,
-            epoch_kept=report.done - best.waited if best is not None and known else report.done,
-            best_known=known,
-        )

@@ -14,7 +14,9 @@ from fastai.learner import AvgSmoothLoss, Learner, Recorder
 from torch import Tensor, nn
 from torch.nn import functional
 
-from labeller.learning.batches import BATCH, Augment, TensorLoader, batch_size
+from labeller.learning.batch_sizes import BATCH, batch_size
+from labeller.learning.batches import Augment, TensorLoader
+from labeller.learning.course import Course
 from labeller.learning.objective import Objective, loss_function, present_classes
 from labeller.learning.optimiser import adam
 from labeller.progress import Progress
@@ -270,6 +272,18 @@ def best_of(objective: Objective, train: Labelled, valid: Labelled | None) -> Be
         return None
     known = torch.isin(valid.y, train.y if train.y.ndim == 1 else (train.y > 0).any(0).nonzero())
     return Best(objective.patience) if bool(known.any()) else None
+
+
+def course_of(learn: Learner, examples: int, report: Report, best: Best | None) -> Course:
+    """Return how the training of a learner on so many examples went."""
+    known = best is not None and bool(best.weights)
+    return Course(
+        examples_seen=report.done * len(learn.dls.train) * batch_size(examples),
+        epochs=report.done,
+        epochs_planned=report.epochs,
+        epoch_kept=report.done - best.waited if best is not None and known else report.done,
+        best_known=known,
+    )
 
 
 def _silent(*_values: object) -> None:

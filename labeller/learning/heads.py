@@ -10,13 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from labeller.learning.batches import batch_size
+from labeller.learning.batch_sizes import batch_size
 from labeller.learning.course import Course
-from labeller.learning.device import Device, reproducible
-from labeller.learning.features import Scaling
-from labeller.learning.fitting import Labelled, Report, Stop, absent_classes, best_of, learner
-from labeller.learning.objective import Objective
-from labeller.progress import Progress
 
 CLAMP = 10.0  # scaled features beyond this are outliers
 
@@ -97,86 +92,6 @@ class Head(nn.Module):
         scaled = self.scaled(features)
         with dropping(self):
             return torch.stack([self.layers(scaled) + self.absent for _ in range(count)])
-
-
-def fit_head(
-    train: Labelled,
-    valid: Labelled | None,
-    classes: int,
-    scaling: Scaling,
-    *,
-    seed: int,
-    device: Device,
-    progress: Progress,
-    config: HeadConfig | None = None,
-    objective: Objective | None = None,
-) -> Head:
-    """Train a head with one-cycle scheduling.
-
-    Parameters
-    ----------
-    train : Labelled
-        Features (n, d) and their columns, or shares of the classes; n is at least 2.
-    valid : Labelled, optional
-        What progress reports; training depends on it only where the best epoch is to be kept.
-    classes : int
-        C; classes without an example are never predicted.
-    scaling : Scaling
-        Of the pool.
-    seed : int
-        The same seed, examples and device give the same head.
-    device : Device
-    progress : Progress
-        Told after each epoch, asked after each batch whether to stop.
-    config : HeadConfig, optional
-    objective : Objective, optional
-
-    Returns
-    -------
-    Head
-        In evaluation mode, on `device`.
-
-    Raises
-    ------
-    JobCancelled
-        When the work should stop.
-
-    References
-    ----------
-    Smith, L. N. A Disciplined Approach to Neural Network Hyper-Parameters. arXiv:1803.09820.
-    """
-    config, objective = config or HeadConfig(), objective or Objective()
-    best = best_of(objective, train, valid)
-    where = device.torch
-    with reproducible(seed):
-        head = Head(train.x.shape[1], classes, config)
-        head.mean.copy_(torch.from_numpy(scaling.mean))
-        head.spread.copy_(torch.from_numpy(scaling.spread))
-        head.absent.copy_(absent_classes(train.y, classes))
-        head.to(where)
-        epochs, repeats = config.passes(len(train))
-        report = Report(progress, epochs)
-        learn = learner(
-            head.layers,
-            _scaled(head, train, where),
-            _scaled(head, valid, where) if valid is not None else None,
-            head.absent,
-            where,
-            objective=objective,
-            repeats=repeats,
-            wd=config.decay,
-            callbacks=[report, *([best, Stop(best)] if best else [])],
-        )
-        learn.fit_one_cycle(epochs, config.rate)
-        head.course = Course.of(learn, len(train), report, best)
-        if best is not None:
-            best.put_back()
-    return head.eval()
-
-
-def _scaled(head: Head, examples: Labelled, device: torch.device) -> Labelled:
-    """Scale once what training looks at many times."""
-    return Labelled(head.scaled(examples.x.to(device)), examples.y.to(device))
 
 
 @contextmanager

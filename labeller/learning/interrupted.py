@@ -17,7 +17,7 @@ import torch
 
 from labeller.learning import checkpoints, tidy
 from labeller.learning.features import Features
-from labeller.learning.fine_tune import FineTuneConfig
+from labeller.learning.fine_tuned import FineTuneConfig
 from labeller.learning.objective import Objective
 from labeller.learning.round_context import RoundContext
 from labeller.learning.snapshot import Snapshot

@@ -17,7 +17,7 @@ from labeller.learning.committee import Committee, described, members_of, opinio
 from labeller.learning.device import Device, reproducible
 from labeller.learning.extraction import extract
 from labeller.learning.features import Features, Floats
-from labeller.learning.fine_tune import FineTuneConfig, FineTuned
+from labeller.learning.fine_tuned import FineTuneConfig, FineTuned
 from labeller.learning.heads import Head, dropping
 from labeller.learning.images import Decoded, Ints, decoded, gathered
 from labeller.progress import Progress

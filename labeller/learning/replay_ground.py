@@ -15,7 +15,8 @@ from labeller.learning.device import Device
 from labeller.learning.extraction import compute_missing
 from labeller.learning.features import Features, Scaling, open_features
 from labeller.learning.fitting import Labelled
-from labeller.learning.heads import Head, fit_head
+from labeller.learning.head_training import fit_head
+from labeller.learning.heads import Head
 from labeller.learning.images import Ints
 from labeller.learning.snapshot import Labels, Snapshot, groups_of
 from labeller.progress import Progress

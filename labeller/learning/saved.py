@@ -19,7 +19,7 @@ from labeller.errors import RoundError
 from labeller.learning import backbones, device
 from labeller.learning.committee import built
 from labeller.learning.features import Floats, features_of
-from labeller.learning.fine_tune import FineTuneConfig, FineTuned
+from labeller.learning.fine_tuned import FineTuneConfig, FineTuned
 from labeller.learning.heads import Head, HeadConfig
 from labeller.learning.images import Ints
 from labeller.learning.predictors import (

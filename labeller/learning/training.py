@@ -16,9 +16,11 @@ from labeller.learning.committee import Committee, CommitteeConfig
 from labeller.learning.device import Device
 from labeller.learning.examples import Examples, Images
 from labeller.learning.features import Features, Floats, Scaling
-from labeller.learning.fine_tune import FineTuneConfig, FineTuned, fine_tune
+from labeller.learning.fine_tune import fine_tune
+from labeller.learning.fine_tuned import FineTuneConfig, FineTuned
 from labeller.learning.fitting import Labelled, joined
-from labeller.learning.heads import Head, fit_head
+from labeller.learning.head_training import fit_head
+from labeller.learning.heads import Head
 from labeller.learning.images import Ints
 from labeller.learning.objective import Objective
 from labeller.learning.predictors import FineTunedPredictor, HeadPredictor, Predictor

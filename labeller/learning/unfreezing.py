@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from fastai.learner import Learner
+if TYPE_CHECKING:
+    from fastai.learner import Learner
 
-from labeller.learning.checkpoints import Checkpoint
-from labeller.learning.fitting import Best
+    from labeller.learning.checkpoints import Checkpoint
+    from labeller.learning.fitting import Best
 
 SPREAD = 100  # between the rates of the new layer and of the first blocks
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from labeller import jobs
 from labeller.learning import checkpoints, round_job, saved, tidy, training
-from labeller.learning.fine_tune import FineTuneConfig
+from labeller.learning.fine_tuned import FineTuneConfig
 from labeller.learning.fitting import Report
 from labeller.project import open_project
 from store.models_ import Models

@@ -36,7 +36,8 @@ from labeller.learning.backbone_weights import Source
 from labeller.learning.calibration import probabilities
 from labeller.learning.extraction import extract
 from labeller.learning.features import features_of, open_features
-from labeller.learning.fine_tune import FineTuneConfig, fine_tune
+from labeller.learning.fine_tune import fine_tune
+from labeller.learning.fine_tuned import FineTuneConfig
 from labeller.learning.fitting import Labelled
 from labeller.learning.saved import load_model
 from labeller.progress import Silent

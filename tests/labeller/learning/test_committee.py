@@ -24,7 +24,7 @@ from labeller.learning.committee import (
     vote,
 )
 from labeller.learning.exported import Whole, onnx_probabilities, probabilities, write_onnx
-from labeller.learning.fine_tune import FineTuneConfig, FineTuned
+from labeller.learning.fine_tuned import FineTuneConfig, FineTuned
 from labeller.learning.heads import Head, HeadConfig
 from labeller.learning.predictors import HeadPredictor, TrainedModel
 from labeller.learning.saved import load_model

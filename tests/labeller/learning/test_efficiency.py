@@ -17,7 +17,8 @@ from benchmarks.efficiency.tables import Outcome, holm, lower_tail
 from labeller.learning import device, replay_ground
 from labeller.learning.features import Scaling
 from labeller.learning.fitting import Labelled
-from labeller.learning.heads import HeadConfig, fit_head
+from labeller.learning.head_training import fit_head
+from labeller.learning.heads import HeadConfig
 from labeller.learning.snapshot import take
 from labeller.progress import Silent
 from labeller.services import replays

@@ -15,7 +15,8 @@ from labeller.errors import ConfigError
 from labeller.learning import fine_tune, training
 from labeller.learning.backbones import get
 from labeller.learning.device import Device, choose
-from labeller.learning.fine_tune import FineTuneConfig, FineTuned, split
+from labeller.learning.fine_tune import split
+from labeller.learning.fine_tuned import FineTuneConfig, FineTuned
 from labeller.learning.fitting import Labelled
 from labeller.learning.lite0 import NAME, network
 from labeller.learning.saved import load_model
@@ -135,7 +136,7 @@ class MovedAt(Told):
         super().__init__()
         self.moved: list[tuple[bool, bool]] = []
         self.before = network().state_dict()
-        real = fine_tune.FineTuned
+        real = FineTuned
 
         def made(*given: Any) -> FineTuned:
             self.model = real(*given)

@@ -16,7 +16,8 @@ from labeller.learning import checkpoints, training
 from labeller.learning.backbones import get
 from labeller.learning.batches import TensorLoader
 from labeller.learning.device import choose
-from labeller.learning.fine_tune import FineTuneConfig, FineTuned, fine_tune
+from labeller.learning.fine_tune import fine_tune
+from labeller.learning.fine_tuned import FineTuneConfig, FineTuned
 from labeller.learning.fitting import Labelled
 from labeller.learning.lite0 import NAME
 from labeller.learning.optimiser import adam

@@ -14,11 +14,13 @@ from labeller.demo import load
 from labeller.errors import JobCancelled
 from labeller.learning import device, lite0
 from labeller.learning.backbones import get
-from labeller.learning.batches import TensorLoader, batch_size
+from labeller.learning.batch_sizes import batch_size
+from labeller.learning.batches import TensorLoader
 from labeller.learning.extraction import extract
 from labeller.learning.features import Scaling
 from labeller.learning.fitting import Labelled
-from labeller.learning.heads import Head, HeadConfig, dropping, fit_head
+from labeller.learning.head_training import fit_head
+from labeller.learning.heads import Head, HeadConfig, dropping
 from labeller.progress import Progress, Silent
 from labeller.services.evaluation_scores import wilson
 from labeller.squares import square

@@ -16,7 +16,7 @@ from labeller.learning.course import Course
 from labeller.learning.device import choose
 from labeller.learning.examples import Examples, Images
 from labeller.learning.features import Scaling, open_features
-from labeller.learning.fine_tune import FineTuneConfig
+from labeller.learning.fine_tuned import FineTuneConfig, FineTuned
 from labeller.learning.fitting import Best, Labelled
 from labeller.learning.heads import HeadConfig
 from labeller.learning.lite0 import NAME
@@ -143,7 +143,7 @@ def images(n: int, shift: int = 0) -> Labelled:
     return Labelled(pixels, (torch.arange(n) + shift) % 3)
 
 
-def tuned(told: Told, folder: Path | None = None, **more: Any) -> fine_tune.FineTuned:
+def tuned(told: Told, folder: Path | None = None, **more: Any) -> FineTuned:
     return fine_tune.fine_tune(
         images(12),
         images(9, shift=1),

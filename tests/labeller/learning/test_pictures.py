@@ -12,7 +12,7 @@ import pytest
 
 from labeller.errors import RoundError
 from labeller.learning import training
-from labeller.learning.fine_tune import FineTuneConfig
+from labeller.learning.fine_tuned import FineTuneConfig
 from labeller.learning.pictures import load_images
 from labeller.learning.snapshot import take
 from labeller.progress import Silent

@@ -14,7 +14,7 @@ import pytest
 from labeller.learning import predictors, selection, training
 from labeller.learning.calibration import probabilities
 from labeller.learning.features import Floats, open_features
-from labeller.learning.fine_tune import FineTuneConfig
+from labeller.learning.fine_tuned import FineTuneConfig
 from labeller.learning.heads import Head, HeadConfig
 from labeller.learning.images import Ints
 from labeller.learning.predictors import HeadPredictor, TrainedModel

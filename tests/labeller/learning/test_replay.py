@@ -14,7 +14,8 @@ from PIL import Image
 from labeller.errors import JobCancelled, ReplayError
 from labeller.learning import replay, replay_ground, replay_run
 from labeller.learning.fitting import Labelled
-from labeller.learning.heads import Head, fit_head
+from labeller.learning.head_training import fit_head
+from labeller.learning.heads import Head
 from labeller.learning.replay_ground import Ground
 from labeller.learning.snapshot import Labels, take
 from labeller.progress import Progress, Silent

@@ -11,7 +11,7 @@ import pytest
 
 from labeller.errors import RoundError
 from labeller.learning import training
-from labeller.learning.fine_tune import FineTuneConfig
+from labeller.learning.fine_tuned import FineTuneConfig
 from labeller.project import Project
 from tests.labeller.learning.shapes import label, run, shapes
 
