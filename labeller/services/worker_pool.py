@@ -161,7 +161,7 @@ class Pool:
 
     def submit(self, request: Request) -> None:
         """Hand a request to the least busy worker."""
-        min(self._workers, key=lambda worker: len(worker.pending)).send(request)
+        min(self._workers, key=lambda one: (one.seeking, len(one.pending))).send(request)
 
     def answers(self, timeout: float) -> list[tuple[Request, Answer]]:
         """Wait up to `timeout` seconds and return the answers that are there.
