@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -11,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, TimeoutError, expect
 
 from labeller.project import Project, open_project
-from tests.browser import RunningApp, start_app
+from tests.browser import PATIENCE, RunningApp, start_app
 
 pytestmark = pytest.mark.timeout(900)  # half a minute on two idle cores
 CLASSES = ("circle", "square", "cross")
@@ -124,8 +125,15 @@ def round_done(project: Project, number: int) -> Callable[[], bool]:
 
 
 def go(page: Page, title: str) -> None:
-    """Follow a link of the navigation."""
-    page.get_by_role("link", name=re.compile(rf"\b{title}$")).first.click()
+    """Follow a link of the navigation, again where a redraw of it swallowed the click."""
+    link = page.get_by_role("link", name=re.compile(rf"\b{title}$")).first
+    there = re.compile(r"/(\?|$)" if title == "Label" else rf"/{title.lower()}\b")
+    link.click()
+    with contextlib.suppress(TimeoutError):
+        page.wait_for_url(there, timeout=PATIENCE / 2)
+        return
+    link.click()
+    page.wait_for_url(there)
 
 
 def curve_points(page: Page, number: int) -> None:

@@ -49,7 +49,7 @@ def test_labels_wait_out_an_absent_server_and_a_reload(
     expect(text).to_have_text("Server away — 3 labels kept in this browser, sending again…")
     assert events_of(project) == {}
     window.unroute(LABELS)
-    card.part("retry").click()
+    card.part("retry").evaluate("button => button.click()")  # it may have tried by itself
     expected = dict(zip(names, ["cat", "dog", "horse"], strict=True))
     until(lambda: labels_of(project) == expected, "all three, as pressed")
     expect(card.part("away")).to_be_hidden()
@@ -91,7 +91,7 @@ def test_undo_of_what_the_server_has_not_seen(
     expect(card.part("name")).to_have_text(names[1])
     card.press("4")
     window.unroute(LABELS)
-    card.part("retry").click()
+    card.part("retry").evaluate("button => button.click()")  # it may have tried by itself
     expected = {names[0]: "cat", names[1]: "ship"}
     until(lambda: labels_of(project) == expected, "the label given after the undo")
     assert events_of(project) == {"label": 3, "undo": 1}
@@ -202,7 +202,7 @@ def test_a_browser_that_keeps_nothing_warns(
     expect(card.part("unkept")).to_be_visible()
     expect(card.part("awayText")).to_contain_text("kept in this page only")
     window.unroute(LABELS)
-    card.part("retry").click()
+    card.part("retry").evaluate("button => button.click()")  # it may have tried by itself
     until(lambda: events_of(project) == {"label": 1}, "sent all the same")
     expect(card.part("unkept")).to_be_hidden()
 
