@@ -63,6 +63,7 @@ class After(Silent):
 
     def check(self) -> None:
         if self.seen == self.rows:
+            self.rows = -1  # while nothing is ready it is asked again and again
             self.act()
 
     def act(self) -> None:

@@ -198,6 +198,7 @@ def test_says_what_it_is(info: registry.StrategyInfo) -> None:
     assert len(info.reference) > 10
 
 
+@pytest.mark.slow
 @every_strategy
 @pytest.mark.timeout(120)
 def test_a_hundred_thousand_items(info: registry.StrategyInfo) -> None:

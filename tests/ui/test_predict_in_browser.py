@@ -107,6 +107,7 @@ def test_choose_predict_look_and_download(
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(tiles.first).to_be_focused()
     page.keyboard.press("ArrowRight")
+    expect(tiles.nth(1)).to_be_focused()
     page.keyboard.press("Space")
     assert opened_name(page) != first
     page.keyboard.press("Escape")

@@ -368,7 +368,9 @@ def test_a_round_reads_each_image_once_per_backbone(home: Path) -> None:
     assert cost.text.startswith("66 images will be read anew, about ")
 
 
-@pytest.mark.parametrize("name", [RESNET, "timm/vit_tiny_patch16_224"])
+@pytest.mark.parametrize(
+    "name", [RESNET, pytest.param("timm/vit_tiny_patch16_224", marks=pytest.mark.slow)]
+)
 def test_fine_tuning_learns_with_other_backbones(name: str) -> None:
     put_resnet()
     put_vit()

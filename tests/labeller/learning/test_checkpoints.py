@@ -71,7 +71,8 @@ def tuned(
 @pytest.mark.parametrize(
     ("gradual", "objective", "done"),
     [
-        (False, Objective(), (1, 2)),  # between two phases, within one
+        # between two phases, within one
+        pytest.param(False, Objective(), (1, 2), marks=pytest.mark.slow),
         (True, ALL, (2, 3)),
     ],
 )

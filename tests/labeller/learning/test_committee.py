@@ -166,6 +166,7 @@ def test_strategies_get_the_members_opinions(
     assert [shape[0] for shape in seen] == [4]
 
 
+@pytest.mark.slow
 def test_a_fine_tuned_committee(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "FineTuneConfig", partial(FineTuneConfig, examples=1, least=1))
     project = shapes(tmp_path / "p", 24, training="fine_tune", committee=2, soft_voting=True)

@@ -53,7 +53,7 @@ def kill(project: Project, job_id: int, moment: str) -> None:
 @pytest.mark.parametrize(
     ("moment", "counts"),
     [
-        ("training", False),
+        pytest.param("training", False, marks=pytest.mark.slow),
         pytest.param("before the model's folder is renamed", False, marks=pytest.mark.slow),
         ("before the last transaction", False),
         pytest.param("inside the last transaction", False, marks=pytest.mark.slow),

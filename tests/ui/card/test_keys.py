@@ -122,6 +122,7 @@ def test_a_held_key_labels_no_faster_than_the_interval(
     assert 2 <= given <= 14, "50 events in 1 to 2 seconds at 150 ms"
 
 
+@pytest.mark.slow
 def test_another_key_while_one_is_down_is_slowed_too(project_of: Make, card_of: Open) -> None:
     project = project_of(key_interval_ms=2_000)
     card = card_of(project).ready()

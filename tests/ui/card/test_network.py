@@ -129,6 +129,7 @@ def test_two_tabs_and_two_annotators_share_nothing(
     other.close()
 
 
+@pytest.mark.slow
 def test_a_duplicated_tab_gets_a_session_of_its_own(
     project_of: Make, card_of: Open, window: BrowserContext
 ) -> None:
@@ -155,6 +156,7 @@ def test_a_tab_that_leaves_gives_its_items_back(project_of: Make, card_of: Open)
     until(lambda: leased(project) == 0, "no lease left")
 
 
+@pytest.mark.slow
 def test_another_page_of_the_app_gives_them_back_too(project_of: Make, card_of: Open) -> None:
     project = project_of(items=20)
     card = card_of(project).ready()
@@ -229,6 +231,7 @@ def test_a_token_is_renewed_before_it_expires(project_of: Make, card_of: Open) -
     assert sent.value.headers["authorization"] == f"Bearer {fresh}"
 
 
+@pytest.mark.slow
 def test_what_is_refused_while_another_page_is_shown_is_told_later(
     project_of: Make, card_of: Open, window: BrowserContext
 ) -> None:

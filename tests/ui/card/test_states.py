@@ -120,6 +120,7 @@ def test_a_new_project_says_what_to_do_first(
     expect(card.page).to_have_url(re.compile(url))
 
 
+@pytest.mark.slow
 def test_what_others_hold_is_said_and_comes_back(project_of: Make, card_of: Open) -> None:
     project = project_of(items=3)
     with project.store.write() as unit:
