@@ -30,7 +30,7 @@ def show(project: Project, one: Shelved) -> None:
     st.markdown("##### Export")
     with project.store.read() as unit:
         running = bool(unit.jobs.active(model_shelf.KIND))
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         formats = st.pills(
             "Formats",
             list(FORMATS),
