@@ -58,7 +58,7 @@ def test_the_audit_of_the_demo_with_500_random_labels(tmp_path: Path) -> None:
     result = run(project)
     with project.store.read() as unit:
         metrics = unit.models.get(result["model"]).metrics
-    assert metrics["train_n"] == 500
+    assert abs(metrics["train_n"] - 500) <= 5, "near-duplicates follow their twins"
     assert metrics["n"] > 200
     low, high = metrics["interval"]
     assert high >= max(accuracy.MEASURED[500]), f"{metrics['accuracy']} ({low} to {high})"
