@@ -162,14 +162,8 @@ def _committee(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _training(config: Mapping[str, Any]) -> str:
-    parts = [
-        f"class weights {config.get('class_weights', 'none')}",
-        f"label smoothing {config.get('label_smoothing', 0.0):g}",
-        training_words.mirrored(config),
-        training_words.kept(config),
-    ]
     how = f"{config.get('training', 'features')} ({config.get('why', 'as set')})"
-    return f"{how}; " + ", ".join(filter(None, parts))
+    return f"{how}; {training_words.objective(config)}"
 
 
 def _extras(config: Mapping[str, Any]) -> list[str]:

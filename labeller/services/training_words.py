@@ -6,6 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 
 
+def objective(config: Mapping[str, Any]) -> str:
+    """Say what the training of a model strove for, how its images were altered, and what was kept.
+
+    Parameters
+    ----------
+    config : mapping
+        Of a model.
+    """
+    parts = [
+        f"class weights {config.get('class_weights', 'none')}",
+        f"label smoothing {float(config.get('label_smoothing') or 0):g}",
+        mirrored(config),
+        kept(config),
+    ]
+    return ", ".join(filter(None, parts))
+
+
 def mirrored(config: Mapping[str, Any]) -> str:
     """Say whether images were mirrored in training; nothing of a model that saw none.
 

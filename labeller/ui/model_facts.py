@@ -76,7 +76,7 @@ def made(model: ModelRecord) -> dict[str, str]:
     versions = ", ".join(f"{name} {number}" for name, number in model.versions.items())
     return {
         "Training": how,
-        "Objective": _objective(config),
+        "Objective": training_words.objective(config),
         **seen,
         **_committee(config),
         "When": time.strftime("%Y-%m-%d %H:%M", time.localtime(model.created_at)),
@@ -109,16 +109,6 @@ def measured(model: ModelRecord) -> dict[str, str]:
 def kept(model: ModelRecord) -> dict[str, Any]:
     """Return the whole record as JSON values."""
     return asdict(model)
-
-
-def _objective(config: Mapping[str, Any]) -> str:
-    parts = [
-        f"class weights {config.get('class_weights', 'none')}",
-        f"label smoothing {float(config.get('label_smoothing') or 0):g}",
-        training_words.mirrored(config),
-        training_words.kept(config),
-    ]
-    return ", ".join(filter(None, parts))
 
 
 def _committee(config: Mapping[str, Any]) -> dict[str, str]:
