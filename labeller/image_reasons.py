@@ -90,6 +90,8 @@ def broken(error: Exception, head: bytes) -> ImageError:
     webp = head[8:12] == b"WEBP" and "decoder" in text
     if webp or "truncated" in text.lower() or isinstance(error, EOFError):
         return ImageError("it is truncated: its end is missing", FETCH_AGAIN)
+    if "raw mode" in text:  # Pillow knows how its pixels lie, and not what they mean
+        return ImageError(f"it is a {_named(head, _MAGIC)} of a rare kind ({text})", CONVERT)
     return ImageError(f"it is damaged ({text or type(error).__name__})", FETCH_AGAIN)
 
 

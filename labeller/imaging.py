@@ -26,9 +26,11 @@ from PIL import (
 )
 
 from labeller.decode_room import ROOM
+from labeller.deep_colour import is_deep_colour, load_deep_colour
 from labeller.errors import ImageError
 from labeller.image_reasons import begins_like_image, broken, irregular, unidentified, unopenable
 from labeller.pixels import reduced, to_rgb
+from labeller.png_metadata import tolerate_metadata
 
 PLUGINS = (
     JpegImagePlugin,
@@ -58,6 +60,7 @@ MEDIA_TYPES = {
 # Pillow's own limit is one for the whole process and only half enforced (it warns, then raises at
 # twice the size). Every size is checked here, before decoding, against the project's limit.
 Image.MAX_IMAGE_PIXELS = None
+tolerate_metadata()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,8 @@ def open_rgb(
     -------
     PIL.Image.Image
         Mode RGB: EXIF orientation applied, transparency over white, first frame, more than 8 bits
-        stretched over the image's own range, CMYK and colour profiles converted to sRGB.
+        stretched from the image's 0.1 to its 99.9 percentile, CMYK and colour profiles converted
+        to sRGB.
 
     Raises
     ------
@@ -157,16 +161,18 @@ def decode(
         room = (
             nullcontext() if cover is None else ROOM.taken(image.width * image.height, max_pixels)
         )
+        deep = is_deep_colour(image)
         with room:
-            image.load()
+            pixels = load_deep_colour(image, file, FORMATS) if deep else image
+            pixels.load()
             turn, name = orientation(image), _format(image)
-            plain = _is_plain(image, turn)
+            plain = not deep and _is_plain(image, turn)
             if cover is not None:
                 # Whoever covers resizes once more: whole steps are quick, and leave room for it.
-                rgb = to_rgb(reduced(image, cover), turn)
+                rgb = to_rgb(reduced(pixels, cover), turn)
             else:
-                rgb = to_rgb(image, turn, max_side)
-            del image  # before the next one has the room
+                rgb = to_rgb(pixels, turn, max_side)
+            del image, pixels  # before the next one has the room
     except ImageError:
         raise
     except MemoryError as error:
@@ -195,7 +201,7 @@ def is_plain(path: Path | str) -> bool:
         file.seek(0)
         try:
             with Image.open(file, formats=FORMATS) as image:
-                return _is_plain(image, orientation(image))
+                return not is_deep_colour(image) and _is_plain(image, orientation(image))
         except Exception as error:  # as in decode()
             raise broken(error, head) from error
 

@@ -16,13 +16,17 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _SPACES = {"RGB ": "RGB", "CMYK": "CMYK", "GRAY": "L"}
+# The mode in which the colours of another one are converted
+_COLOURS = dict.fromkeys(("P", "PA", "RGBA", "RGBX", "LA"), "RGB") | dict.fromkeys(
+    ("1", "I", "I;16", "I;16B", "I;16L", "F"), "L"
+)
 _RESIZABLE = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
 
 
 def to_rgb(image: Image.Image, orientation: int, max_side: int | None = None) -> Image.Image:
     """Return a loaded image as upright RGB.
 
-    Values of more than 8 bits are stretched from the image's own darkest to its brightest value,
+    Values of more than 8 bits are stretched from the image's 0.1 to its 99.9 percentile,
     transparency is laid over white, and an embedded colour profile is converted to sRGB.
 
     Parameters
@@ -97,17 +101,27 @@ def is_srgb(profile: bytes) -> bool:
     return b"sRGB" in profile or "sRGB".encode("utf-16-be") in profile
 
 
+def is_convertible(profile: bytes, mode: str) -> bool:
+    """Whether an embedded colour profile says what the colours of an image of a mode are."""
+    return is_srgb(profile) or _transform(profile, _COLOURS.get(mode, mode)) is not None
+
+
 def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     """Convert to sRGB; a profile that is broken or for another mode is passed over."""
     if is_srgb(profile):
         return image
+    transform = _transform(profile, image.mode)
+    if transform is None:
+        return image
+    return ImageCms.applyTransform(image, transform) or image
+
+
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """Return the way from a profile to sRGB, None when it cannot be used."""
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        if _SPACES.get(source.profile.xcolor_space) != image.mode:
-            return image
-        converted = ImageCms.profileToProfile(
-            image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
-        )
+        if _SPACES.get(source.profile.xcolor_space) != mode:
+            return None
+        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
     except (ImageCms.PyCMSError, OSError, ValueError):
-        return image
-    return image if converted is None else converted
+        return None

@@ -18,6 +18,7 @@ from typing import Any
 
 from labeller import imaging
 from labeller.errors import ImageError
+from labeller.image_remarks import list_remarks
 from labeller.services import thumbnails
 
 NICE = 5
@@ -53,9 +54,10 @@ def answer(request: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``sha256`` and, unless sifted, ``width``, ``height``, ``format``, ``bytes`` and ``looks``
-        (the perceptual hash as hexadecimal digits, or None); or ``reason`` and ``mend`` when the
-        file is left out; or ``stop`` when nothing can be written any more.
+        ``sha256`` and, unless sifted, ``width``, ``height``, ``format``, ``bytes``, ``looks`` (the
+        perceptual hash as hexadecimal digits, or None) and ``remarks`` (kind and number of each);
+        or ``reason`` and ``mend`` when the file is left out; or ``stop`` when nothing can be
+        written any more.
     """
     keep = request["keep"]
     try:
@@ -109,6 +111,7 @@ def _decoded(file: BufferedReader, sha256: str, config: dict[str, Any]) -> dict[
         "format": decoded.format,
         "bytes": size,
         "looks": None if looks is None else looks.hex(),
+        "remarks": [(remark.kind, remark.number) for remark in list_remarks(file)],
     }
 
 

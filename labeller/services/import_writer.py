@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from labeller.errors import ClassError
+from labeller.image_remarks import RemarkTally
 from labeller.project import Project
 from labeller.services import classes as class_service
 from labeller.services.class_names import class_ids, class_name
@@ -75,11 +76,13 @@ class Writer:
         self.conflicts: list[LabelConflict] = []
         self.unknown: Counter[str] = Counter()
         self.made: list[str] = []
+        self.remarks = RemarkTally()
         self._load_classes()
 
     def take(self, candidate: Candidate, facts: dict[str, Any], file: Path | None) -> None:
         """Note an image that can be read, or is known by its hash."""
         self._found.append(_Found(candidate, facts, file))
+        self.remarks.add(candidate.shown, facts.get("remarks", ()))
 
     def refuse(self, problem: ImportProblem) -> None:
         """Note a file that is left out."""
