@@ -48,7 +48,7 @@ def features() -> tuple[NDArray[np.float32], NDArray[np.int64], int]:
         classes.append(labels[chosen].astype(np.int64))
         for start in range(0, number, 64):
             some = [Image.fromarray(images[i]).convert("RGB") for i in chosen[start : start + 64]]
-            pixels = np.stack([square(image, recipe.size) for image in some])
+            pixels = np.stack([square(image, recipe.resize) for image in some])
             parts.append(extract(trunk, recipe, pixels, where))
     return np.concatenate(parts), np.concatenate(classes), POOL
 

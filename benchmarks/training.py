@@ -93,7 +93,7 @@ def photos(root: Path, images: int) -> tuple[Project, Labels, list[Path]]:
 
 def ours(project: Project, labels: Labels, recipe: Recipe, where: Device) -> FineTuned:
     """Fine-tune as a round does: decoded once, with checkpoints."""
-    images = load_images(project, labels, recipe.size, Silent()).examples
+    images = load_images(project, labels, recipe.resize, Silent()).examples
     model = fine_tune(
         images,
         images.first(CPU_BATCH),
@@ -116,7 +116,7 @@ def bare(files: list[Path], recipe: Recipe, where: Device, workers: int) -> Fine
     x, y = torch.cat([part for part, _ in parts]), torch.cat([part for _, part in parts])
     model = FineTuned(get(recipe.backbone).network(), CLASSES, CONFIG.dropout)
     model.to(where.torch).to(memory_format=torch.channels_last)
-    augment = _augmentation(recipe.size, model.normalised)
+    augment = _augmentation(recipe, model.normalised)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     scaler = torch.amp.GradScaler("cuda", enabled=where.cuda)
     batch = batch_size(len(y))

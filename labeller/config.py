@@ -7,17 +7,25 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from labeller.errors import ConfigError
 
 FILE = "project.toml"
 
+ResizeMethod = Literal["squish", "crop", "pad"]
+
 
 def _setting(
-    default: Any, text: str, *, low: float | None = None, high: float | None = None
+    default: Any,
+    text: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
 ) -> Any:
-    return field(default=default, metadata={"help": text, "low": low, "high": high})
+    about = {"help": text, "low": low, "high": high, "choices": choices}
+    return field(default=default, metadata=about)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,14 @@ class Settings:
         "efficientnet_lite0",
         "Backbone whose features the model learns from: `efficientnet_lite0`, which is packaged, "
         "`torchvision/NAME` or `timm/NAME`.",
+    )
+    resize_method: ResizeMethod = _setting(  # noqa: RUF009 - as the others; the type is an alias
+        "squish",
+        "How images become the squares that a backbone takes: `squish` (all of the image, "
+        "proportions not kept), `crop` (the square in the middle; fine-tuning trains on random "
+        "parts of it) or `pad` (all of it, proportions kept, grey around). Another one has all "
+        "features computed anew.",
+        choices=get_args(ResizeMethod),
     )
     training: str = _setting(
         "auto",
@@ -262,6 +278,8 @@ def _checked(where: str, name: str, value: Any) -> Any:
             f"{where}: {name} must be {type(default).__name__}, not {type(value).__name__}."
         )
     meta = next(f.metadata for f in fields(Settings) if f.name == name)
+    if meta["choices"] and value not in meta["choices"]:
+        raise ConfigError(f"{where}: {name} = {value!r} is none of {', '.join(meta['choices'])}.")
     low, high = meta["low"], meta["high"]
     if (low is not None and not value >= low) or (high is not None and not value <= high):
         raise ConfigError(f"{where}: {name} = {value} is out of range ({low} to {high}).")

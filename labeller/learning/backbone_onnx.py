@@ -115,7 +115,7 @@ def fastest(
         if not file.is_file():
             export(trunk, backbone.widths, recipe.size, file)
         candidate = OnnxTrunk(file, backbone.widths)
-        with closing(decoded(project, ids, recipe.size)) as parts:
+        with closing(decoded(project, ids, recipe.resize)) as parts:
             images = next(parts).pixels
         reason = compare(trunk, candidate, images)
     except Exception as error:  # exporters and runtimes raise what they like; torch can do it all

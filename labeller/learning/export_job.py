@@ -22,7 +22,7 @@ from labeller.project import Project
 from labeller.services import model_card
 from labeller.services.class_names import names_of
 from labeller.services.model_shelf import CARD, CLASSES, FILES, Check, check_there, folder_of
-from labeller.squares import Bytes, square_of
+from labeller.squares import Bytes, Resize, square_of
 from store.records import ItemRecord, JobRecord, ModelRecord
 
 CHECKED = 1_000  # images on which an export is compared with the model
@@ -123,7 +123,7 @@ def _kept(folder: Path, record: ModelRecord) -> set[str]:
 
 def _source(project: Project, record: ModelRecord) -> _Source:
     whole = Whole(load_model(project, record))
-    split, images, training = _chosen(project, record, whole.side)
+    split, images, training = _chosen(project, record, whole.resize)
     with project.store.read() as unit:
         names = names_of(unit, record.class_ids)
     return _Source(
@@ -230,7 +230,7 @@ def _check(file: Path, found: Probs, source: _Source) -> Check:
     )
 
 
-def _chosen(project: Project, record: ModelRecord, side: int) -> tuple[str, _Images, _Images]:
+def _chosen(project: Project, record: ModelRecord, resize: Resize) -> tuple[str, _Images, _Images]:
     """Return what to compare on (the audit set if any of it is labelled), and training images."""
     snapshot = take(project)
     place = {class_id: column for column, class_id in enumerate(record.class_ids)}
@@ -240,7 +240,7 @@ def _chosen(project: Project, record: ModelRecord, side: int) -> tuple[str, _Ima
         columns = now[labels.columns]
         known = np.flatnonzero(columns >= 0)
         rows = known[:: -(-len(known) // most) or 1]
-        return _read(project, labels.ids[rows], columns[rows], side)
+        return _read(project, labels.ids[rows], columns[rows], resize)
 
     training = read(snapshot.part("train"), MEASURED)
     for split in ("audit", "valid", "train"):
@@ -250,19 +250,19 @@ def _chosen(project: Project, record: ModelRecord, side: int) -> tuple[str, _Ima
     raise ExportError("No labelled image can be read, so that an export could not be checked.")
 
 
-def _read(project: Project, ids: Ints, columns: Ints, side: int) -> _Images:
+def _read(project: Project, ids: Ints, columns: Ints, resize: Resize) -> _Images:
     with project.store.read() as unit:
         items: dict[int, ItemRecord] = unit.items.many(ids.tolist())
     paths, kept, pixels = [], [], []
     for item_id, column in zip(ids.tolist(), columns.tolist(), strict=True):
         path = project.file(items[item_id].path)
         try:
-            pixels.append(square_of(path, side, project.settings.max_image_pixels))
+            pixels.append(square_of(path, resize, project.settings.max_image_pixels))
         except ImageError:
             continue
         paths.append(path)
         kept.append(column)
-    stacked = np.stack(pixels) if pixels else np.empty((0, side, side, 3), np.uint8)
+    stacked = np.stack(pixels) if pixels else np.empty((0, resize.side, resize.side, 3), np.uint8)
     return _Images(tuple(paths), np.array(kept, np.int64), stacked)
 
 
@@ -270,15 +270,16 @@ def _describe(
     work: Path, project: Project, record: ModelRecord, checks: Sequence[Check], source: _Source
 ) -> None:
     """Write the classes in the order of the columns, and the model's card."""
-    names, side = source.names, source.whole.side
+    names, resize = source.names, source.whole.resize
     about = {
         "classes": list(names),
-        "side": side,
+        "side": resize.side,
+        "resize_method": resize.method,
         "model": record.id,
         "label_hash": record.label_hash,
     }
     text = json.dumps(about, indent=2, ensure_ascii=False)
     (work / CLASSES).write_text(text + "\n", encoding="utf-8")
     n = len(source.images.columns)
-    card = model_card.card(project, record, names, checks, source.split, n, side)
+    card = model_card.card(project, record, names, checks, source.split, n, resize.side)
     (work / CARD).write_text(card, encoding="utf-8")

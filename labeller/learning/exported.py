@@ -40,7 +40,7 @@ class Whole(nn.Module):
         super().__init__()
         self.temperature = model.temperature
         predictor = model.predictor
-        self.side = predictor.side
+        self.resize = predictor.resize
         if isinstance(predictor, FineTunedPredictor):
             self.net: nn.Module = _on_cpu(predictor.network)
         else:
@@ -129,7 +129,7 @@ def write_onnx(whole: Whole, file: Path) -> None:
     whole : Whole
     file : Path
     """
-    sample = torch.zeros(2, whole.side, whole.side, 3, dtype=torch.uint8)
+    sample = torch.zeros(2, whole.resize.side, whole.resize.side, 3, dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -221,7 +221,7 @@ def write_learner(
 
     block = DataBlock(
         blocks=(
-            TransformBlock(Square(whole.side, max_pixels), batch_tfms=IntToFloatTensor),
+            TransformBlock(Square(whole.resize, max_pixels), batch_tfms=IntToFloatTensor),
             CategoryBlock(vocab=list(names), sort=False),
         ),
         get_y=Named(names[0]),

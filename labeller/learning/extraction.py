@@ -105,7 +105,7 @@ def _computed(
     """Yield features in parts worth a write."""
     batch = GPU_BATCH if device.cuda else max(16, min(64, CPU_PIXELS // recipe.size**2))
     part = _Part()
-    with contextlib.closing(decoded(project, ids, recipe.size)) as images:
+    with contextlib.closing(decoded(project, ids, recipe.resize)) as images:
         for some in gathered(images, batch):
             progress.check()
             part.ids.append(some.ids)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from labeller.imaging import decode, open_rgb, orientation
 from labeller.pixels import to_rgb
-from labeller.squares import square
+from labeller.squares import Resize, square
 
 
 class Square(Transform):  # type: ignore[misc]
@@ -24,29 +24,28 @@ class Square(Transform):  # type: ignore[misc]
 
     Parameters
     ----------
-    side : int
-        In pixels; proportions are not kept.
+    resize : Resize
     max_pixels : int
         Files with more are refused with `ImageError`.
     """
 
     input_types = (Path, str, bytes, ndarray, Image.Image)  # what fastai's `predict` lets through
 
-    def __init__(self, side: int, max_pixels: int) -> None:
+    def __init__(self, resize: Resize, max_pixels: int) -> None:
         super().__init__()
-        self.side, self.max_pixels = side, max_pixels
+        self.resize, self.max_pixels = resize, max_pixels
 
     def encodes(self, item: Any) -> Any:
         """Return a fastai image of side × side pixels."""
         if isinstance(item, Path | str):
-            image = open_rgb(item, self.max_pixels, cover=self.side)
+            image = open_rgb(item, self.max_pixels, cover=self.resize.side)
         elif isinstance(item, bytes):
-            image = decode(BytesIO(item), self.max_pixels, cover=self.side).image
+            image = decode(BytesIO(item), self.max_pixels, cover=self.resize.side).image
         else:
             given = Image.fromarray(item) if isinstance(item, ndarray) else item
             given.load()
             image = to_rgb(given, orientation(given))
-        return PILImage.create(square(image, self.side))
+        return PILImage.create(square(image, self.resize))
 
 
 class Named(Transform):  # type: ignore[misc]

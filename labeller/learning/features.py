@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,7 +109,9 @@ def open_features(project: Project, ids: Ints) -> Features:
         When the file cannot be used.
     """
     backbone, note = backbones.usable(project.settings.backbone)
-    fitting = backbone.recipe(median_side(project, ids))
+    fitting = replace(
+        backbone.recipe(median_side(project, ids)), method=project.settings.resize_method
+    )
     recipe = feature_recipes.begun(project, backbone.name)
     if recipe is None or recipe.weights != backbone.weights:
         recipe = fitting

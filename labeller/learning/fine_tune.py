@@ -26,6 +26,7 @@ from labeller.learning.fitting import (
     learner,
 )
 from labeller.learning.objective import Objective
+from labeller.learning.random_crop import crop_randomly
 from labeller.learning.stopwatch import versions
 from labeller.progress import Progress
 from labeller.services.feature_recipes import Recipe
@@ -63,7 +64,8 @@ def fine_tune(
     Parameters
     ----------
     train : Labelled
-        Images as bytes (n, s, s, 3) and their columns; n is at least 2.
+        Images as bytes (n, s, s, 3) and their columns; n is at least 2. With the resize method
+        ``"crop"`` they may be larger than s.
     valid : Labelled, optional
         What progress reports; training depends on it only where the best epoch is to be kept.
     classes : int
@@ -126,7 +128,7 @@ def fine_tune(
             torch.zeros_like(model.absent),
             device.torch,
             objective=objective,
-            augment=_augmentation(recipe.size, model.normalised, mirror=config.mirror),
+            augment=_augmentation(recipe, model.normalised, mirror=config.mirror),
             callbacks=[cb for cb in (report, best, stop, checkpoint, *mixed) if cb is not None],
             splitter=split,
             wd=config.decay,
@@ -150,17 +152,19 @@ def _identity(
 
 
 def _augmentation(
-    size: int, normalised: Callable[[Tensor], Tensor] = lite0.scaled, *, mirror: bool = False
+    recipe: Recipe, normalised: Callable[[Tensor], Tensor] = lite0.scaled, *, mirror: bool = False
 ) -> Callable[[Tensor], Tensor]:
-    """Return what makes bytes (n, s, s, 3) into altered, normalised images (n, 3, s, s)."""
+    """Return what makes bytes (n, t, t, 3) into altered, normalised images (n, 3, s, s)."""
     from fastai.data.core import Pipeline
     from fastai.vision.augment import aug_transforms
 
-    altered = aug_transforms(do_flip=mirror, size=size, max_rotate=10.0, max_warp=0.1)
+    altered = aug_transforms(do_flip=mirror, size=recipe.size, max_rotate=10.0, max_warp=0.1)
     alter = Pipeline(altered, split_idx=0)
 
     def augment(pixels: Tensor) -> Tensor:
         images = pixels.permute(0, 3, 1, 2).float() / 255.0
+        if recipe.method == "crop":
+            images = crop_randomly(images, recipe.size)
         return normalised(alter(TensorImage(images)).as_subclass(Tensor))
 
     return augment

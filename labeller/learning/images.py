@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from labeller.errors import ProjectError
 from labeller.project import Project
 from labeller.services.worker_pool import Answer, Pool, Request
-from labeller.squares import Bytes, read_into
+from labeller.squares import Bytes, Resize, read_into
 from store.records import ItemRecord
 
 Ints = NDArray[np.int64]
@@ -51,15 +51,14 @@ class Decoded:
     unreadable: tuple[Unreadable, ...]
 
 
-def decoded(project: Project, ids: Ints, size: int) -> Generator[Decoded]:
+def decoded(project: Project, ids: Ints, resize: Resize) -> Generator[Decoded]:
     """Yield the images of some items, resized to squares, in the order of `ids`.
 
     Parameters
     ----------
     project : Project
     ids : array of int, shape (N,)
-    size : int
-        Side of the squares in pixels; proportions are not kept, so that nothing is cut off.
+    resize : Resize
 
     Yields
     ------
@@ -69,9 +68,9 @@ def decoded(project: Project, ids: Ints, size: int) -> Generator[Decoded]:
     workers = project.settings.workers or len(os.sched_getaffinity(0))
     tasks = _tasks(project, ids)
     if workers >= MANY_CORES and len(ids) >= MANY_IMAGES:
-        yield from _in_processes(project, tasks, size, workers)
+        yield from _in_processes(project, tasks, resize, workers)
     else:
-        yield from _in_threads(project, tasks, size, workers)
+        yield from _in_threads(project, tasks, resize, workers)
 
 
 def gathered(parts: Iterator[Decoded], size: int) -> Iterator[Decoded]:
@@ -136,7 +135,7 @@ def _task(project: Project, items: list[ItemRecord]) -> _Task:
 
 
 def _in_threads(
-    project: Project, tasks: Iterator[_Task], size: int, workers: int
+    project: Project, tasks: Iterator[_Task], resize: Resize, workers: int
 ) -> Generator[Decoded]:
     """Decode in this process: Pillow lets go of the interpreter while it does."""
     most = project.settings.max_image_pixels
@@ -144,7 +143,7 @@ def _in_threads(
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     try:
         for task in tasks:
-            waiting.append(pool.submit(_read, task, size, most))
+            waiting.append(pool.submit(_read, task, resize, most))
             if len(waiting) > workers * AHEAD:
                 yield waiting.popleft().result()
         while waiting:
@@ -153,24 +152,29 @@ def _in_threads(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _read(task: _Task, size: int, max_pixels: int) -> Decoded:
-    pixels = np.zeros((len(task.items), size, size, 3), np.uint8)
-    return task.result(pixels, read_into(pixels, task.paths, max_pixels))
+def _read(task: _Task, resize: Resize, max_pixels: int) -> Decoded:
+    pixels = np.zeros((len(task.items), resize.side, resize.side, 3), np.uint8)
+    return task.result(pixels, read_into(pixels, task.paths, resize, max_pixels))
 
 
 def _in_processes(
-    project: Project, tasks: Iterator[_Task], size: int, workers: int
+    project: Project, tasks: Iterator[_Task], resize: Resize, workers: int
 ) -> Generator[Decoded]:
     """Decode in processes, which write into a file that both have mapped."""
-    slot = CHUNK * size * size * 3
+    slot = CHUNK * resize.side**2 * 3
     number = max(2 * workers, min(AHEAD * workers, SLOTS_BYTES // slot))
-    shape = (number, CHUNK, size, size, 3)
+    shape = (number, CHUNK, resize.side, resize.side, 3)
     with _shared(number * slot) as path:
         if path is None:
-            yield from _in_threads(project, tasks, size, workers)
+            yield from _in_threads(project, tasks, resize, workers)
             return
         slots = np.memmap(path, np.uint8, "r", shape=shape)
-        config = {"file": path, "shape": shape, "max_pixels": project.settings.max_image_pixels}
+        config = {
+            "file": path,
+            "shape": shape,
+            "method": resize.method,
+            "max_pixels": project.settings.max_image_pixels,
+        }
         with Pool(COMMAND, workers, config) as pool:
             yield from _InOrder(pool, tasks, slots).run()
 

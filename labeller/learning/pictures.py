@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,7 +17,8 @@ from labeller.learning.snapshot import Labels
 from labeller.learning.synthetic import Synthetic, squares
 from labeller.progress import Progress
 from labeller.project import Project
-from labeller.squares import Bytes
+from labeller.services.feature_recipes import Recipe
+from labeller.squares import Bytes, Resize
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,10 +35,20 @@ class Pictures:
     lost: tuple[Unreadable, ...]
 
 
+MARGIN = 8 / 7  # how much larger cropped images are before random parts are taken: 256 for 224
+
+
+def seen_in_training(recipe: Recipe) -> Resize:
+    """Return how images are resized for training: cropped ones leave room for random parts."""
+    if recipe.method != "crop":
+        return recipe.resize
+    return replace(recipe.resize, side=round(recipe.size * MARGIN))
+
+
 def load_images(
     project: Project,
     labels: Labels,
-    size: int,
+    resize: Resize,
     progress: Progress,
     synthetic: Synthetic | None = None,
 ) -> Pictures:
@@ -48,8 +59,7 @@ def load_images(
     project : Project
     labels : Labels
         Items and their classes.
-    size : int
-        Side of the images in pixels.
+    resize : Resize
     progress : Progress
     synthetic : Synthetic, optional
         Pictures that come behind; those whose parent cannot be read are left out.
@@ -66,10 +76,10 @@ def load_images(
         When the disk has no room for them.
     """
     total = len(labels) + (0 if synthetic is None else len(synthetic))
-    pixels = _room(project, total, size)
+    pixels = _room(project, total, resize.side)
     kept: list[int] = []
     lost: list[Unreadable] = []
-    with closing(decoded(project, labels.ids, size)) as parts:
+    with closing(decoded(project, labels.ids, resize)) as parts:
         for part in parts:
             progress.check()
             pixels[len(kept) : len(kept) + len(part.ids)] = part.pixels
@@ -78,18 +88,20 @@ def load_images(
     labels = labels.among(np.array(kept, np.int64))
     columns, n = labels.columns, len(labels)
     if synthetic is not None:
-        synthetic = _behind(project, synthetic.within(labels.ids), pixels[n:], progress)
+        synthetic = _behind(project, synthetic.within(labels.ids), pixels[n:], resize, progress)
         columns = np.concatenate([columns, synthetic.columns])
     examples = Labelled(torch.from_numpy(pixels[: len(columns)]), torch.from_numpy(columns))
     return Pictures(examples, labels, synthetic, tuple(lost))
 
 
-def _behind(project: Project, synthetic: Synthetic, pixels: Bytes, progress: Progress) -> Synthetic:
+def _behind(
+    project: Project, synthetic: Synthetic, pixels: Bytes, resize: Resize, progress: Progress
+) -> Synthetic:
     """Decode synthetic pictures into the first of `pixels`; return those that can be read."""
     done = 0
     readable = np.zeros(len(synthetic), np.bool_)
     paths = [one.path or "" for one in synthetic.records]
-    for rows, made in squares(project, paths, pixels.shape[1], progress):
+    for rows, made in squares(project, paths, resize, progress):
         pixels[done : done + len(rows)] = made
         readable[rows] = True
         done += len(rows)

@@ -28,7 +28,7 @@ from labeller.learning.calibration import probabilities
 from labeller.learning.predictors import TrainedModel
 from labeller.learning.saved import load_model
 from labeller.project import Project, open_project
-from labeller.squares import Bytes, square_of
+from labeller.squares import Bytes, Resize, square_of
 
 AHEAD = 256  # files that may wait decoded
 GPU_BATCH = 256
@@ -100,7 +100,7 @@ def _batches(project: Project, model: TrainedModel) -> Iterator[list[Read]]:
     waiting: queue.Queue[Future[Read] | None] = queue.Queue(AHEAD)
     workers = project.settings.workers or len(os.sched_getaffinity(0))
     with ThreadPoolExecutor(workers, "decode") as pool:
-        limits = model.predictor.side, project.settings.max_image_pixels
+        limits = model.predictor.resize, project.settings.max_image_pixels
         threading.Thread(target=_receive, args=(pool, waiting, *limits), daemon=True).start()
         while (first := waiting.get()) is not None:
             yield _batch(first, waiting, most)
@@ -124,19 +124,19 @@ def _batch(first: Future[Read], waiting: queue.Queue[Future[Read] | None], most:
 def _receive(
     pool: ThreadPoolExecutor,
     waiting: queue.Queue[Future[Read] | None],
-    side: int,
+    resize: Resize,
     max_pixels: int,
 ) -> None:
     """Begin to decode what is asked for, and stop reading while enough waits."""
     for line in sys.stdin:
         request: Mapping[str, Any] = json.loads(line)
-        waiting.put(pool.submit(_read, request["path"], side, max_pixels))
+        waiting.put(pool.submit(_read, request["path"], resize, max_pixels))
     waiting.put(None)
 
 
-def _read(path: str, side: int, max_pixels: int) -> Read:
+def _read(path: str, resize: Resize, max_pixels: int) -> Read:
     try:
-        return square_of(path, side, max_pixels)
+        return square_of(path, resize, max_pixels)
     except ImageError as error:
         return error
     except OSError as error:

@@ -23,7 +23,7 @@ from labeller.learning.images import Decoded, Ints, decoded, gathered
 from labeller.progress import Progress
 from labeller.project import Project
 from labeller.services.feature_recipes import Recipe
-from labeller.squares import Bytes
+from labeller.squares import Bytes, Resize
 
 STEP = 8_192
 PART_NUMBERS = 1 << 24  # that opinions are computed in at once; each takes 24 bytes for a moment
@@ -42,8 +42,8 @@ class Predictor(Protocol):
         """The network, or all of a committee; the first is the one that would be trained alone."""
 
     @property
-    def side(self) -> int:
-        """Side in pixels of the squares that :meth:`on_pixels` takes."""
+    def resize(self) -> Resize:
+        """How images become the squares that :meth:`on_pixels` takes."""
 
     def on_pixels(self, pixels: Bytes) -> Floats:
         """Return logits (n, C) of images (n, side, side, 3) that are no items."""
@@ -143,9 +143,9 @@ class HeadPredictor:
         self._trunk: Trunk | None = None
 
     @property
-    def side(self) -> int:
-        """Side in pixels of the images that the backbone sees."""
-        return self.features.recipe.size
+    def resize(self) -> Resize:
+        """How images become what the backbone sees."""
+        return self.features.recipe.resize
 
     def on_pixels(self, pixels: Bytes) -> Floats:
         """Return logits (n, C) of images; the backbone is loaded for the first of them."""
@@ -236,9 +236,9 @@ class FineTunedPredictor:
         self.config = config
 
     @property
-    def side(self) -> int:
-        """Side in pixels of the images that the network sees."""
-        return self.recipe.size
+    def resize(self) -> Resize:
+        """How images become what the network sees."""
+        return self.recipe.resize
 
     def on_pixels(self, pixels: Bytes) -> Floats:
         """Return logits (n, C) of images."""
@@ -289,7 +289,7 @@ class FineTunedPredictor:
 
     def _batches(self, ids: Ints, progress: Progress) -> Iterator[Decoded]:
         batch = GPU_BATCH if self.device.cuda else CPU_BATCH
-        with closing(decoded(self.project, ids, self.recipe.size)) as parts:
+        with closing(decoded(self.project, ids, self.recipe.resize)) as parts:
             for part in gathered(parts, batch):
                 progress.check()
                 if len(part.ids):

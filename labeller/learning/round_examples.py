@@ -9,7 +9,7 @@ from labeller.learning import interrupted
 from labeller.learning.examples import Examples, Images
 from labeller.learning.features import Features
 from labeller.learning.images import Ints
-from labeller.learning.pictures import load_images
+from labeller.learning.pictures import load_images, seen_in_training
 from labeller.learning.round_context import RoundContext
 from labeller.learning.snapshot import Labels, lacking
 from labeller.learning.synthetic import Synthetic, gather, ready
@@ -54,9 +54,9 @@ def decoded(context: RoundContext, recipe: Recipe, mode: Mode, found: Examples) 
     RoundError
         When too few can be read for a model, or the disk has no room for them.
     """
-    project, progress, size = context.project, context.progress, recipe.size
-    train = load_images(project, found.train, size, progress, found.synthetic)
-    valid = load_images(project, found.valid, size, progress)
+    project, progress = context.project, context.progress
+    train = load_images(project, found.train, seen_in_training(recipe), progress, found.synthetic)
+    valid = load_images(project, found.valid, recipe.resize, progress)
     labels = found.labels.among(train.labels.ids)
     if train.lost and lacking(context.snapshot, labels) is not None:
         first = train.lost[0]

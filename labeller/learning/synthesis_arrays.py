@@ -183,7 +183,7 @@ class _Seer:
             wanted,
             len(plans),
             arrays.progress,
-            square=self.model.predictor.side,
+            resize=self.model.predictor.resize,
         )
         with closing(stream) as answers:
             for place, (_, answer) in enumerate(answers):

@@ -19,7 +19,7 @@ from labeller.learning.images import Ints
 from labeller.learning.snapshot import Labels
 from labeller.progress import Progress
 from labeller.project import Project
-from labeller.squares import Bytes, square_of
+from labeller.squares import Bytes, Resize, square_of
 from store.records_made import SyntheticRecord
 from store.vectors import VectorFile
 from strategies.synthesis import Parents, Plan, blend
@@ -233,7 +233,7 @@ def _compute_missing(
     trunk.module.to(device.torch)
     done = 0
     paths = [one.path or "" for one in new.records]
-    for rows, pixels in squares(project, paths, features.recipe.size, progress):
+    for rows, pixels in squares(project, paths, features.recipe.resize, progress):
         if len(rows):
             file.write(new.ids[rows], extract(trunk, features.recipe, pixels, device))
         done = min(len(new), done + PART)
@@ -241,23 +241,23 @@ def _compute_missing(
 
 
 def squares(
-    project: Project, paths: Sequence[str], size: int, progress: Progress
+    project: Project, paths: Sequence[str], resize: Resize, progress: Progress
 ) -> Iterator[tuple[Ints, Bytes]]:
-    """Yield places of readable pictures among `paths`, and their pixels (n, size, size, 3)."""
+    """Yield places of readable pictures among `paths`, and their pixels (n, side, side, 3)."""
     with ThreadPoolExecutor(project.settings.workers or None) as pool:
         for start in range(0, len(paths), PART):
             progress.check()
             part = paths[start : start + PART]
-            read = list(pool.map(lambda path: _square(project, path, size), part))
+            read = list(pool.map(lambda path: _square(project, path, resize), part))
             rows = [start + place for place, one in enumerate(read) if one is not None]
             pixels = [one for one in read if one is not None]
-            empty = np.empty((0, size, size, 3), np.uint8)
+            empty = np.empty((0, resize.side, resize.side, 3), np.uint8)
             yield np.array(rows, np.int64), np.stack(pixels) if pixels else empty
 
 
-def _square(project: Project, path: str, size: int) -> Bytes | None:
+def _square(project: Project, path: str, resize: Resize) -> Bytes | None:
     """Return the pixels of a picture, None when it cannot be read."""
     try:
-        return square_of(project.file(path), size, project.settings.max_image_pixels)
+        return square_of(project.file(path), resize, project.settings.max_image_pixels)
     except (ImageError, ProjectError):
         return None

@@ -17,8 +17,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from labeller.config import ResizeMethod
 from labeller.project import Project
 from labeller.services.backbone_names import FINEST, KNOWN, input_size, possible
+from labeller.squares import METHODS, Resize
 from store.records import ModelRecord
 
 Ints = NDArray[np.int64]
@@ -35,7 +37,8 @@ _LARGEST = 4_096  # pixels: no backbone sees larger images
 class Recipe:
     """What the features of a project are made of.
 
-    `size` is the side in pixels to which images are resized; `parts` are pieces of a vector in
+    `size` is the side in pixels to which images are resized by `method`; `parts` are pieces of a
+    vector in
     their order: ``mids``, ``final``, ``raw``, ``hog``. `weights` is the start of the weights'
     SHA-256, empty for the packaged backbone, which has but one.
     """
@@ -44,6 +47,7 @@ class Recipe:
     size: int
     parts: tuple[str, ...]
     weights: str = ""
+    method: ResizeMethod = "squish"
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
@@ -59,24 +63,32 @@ class Recipe:
             int(values["size"]),
             tuple(values["parts"]),
             str(values.get("weights", "")),
+            values.get("method", "squish"),
         )
         sound = (
             possible(made.backbone) and 0 < made.size <= _LARGEST and set(made.parts) <= set(PARTS)
         )
-        if not (sound and made.parts):
+        if not (sound and made.parts and made.method in METHODS):
             raise ValueError(f"{made} is no recipe")
         return made
 
     @property
+    def resize(self) -> Resize:
+        """How images become squares."""
+        return Resize(self.size, self.method)
+
+    @property
     def tag(self) -> str:
         """Identity of the recipe, kept in the vector file."""
-        return f"{self.name}@{self.size}:{'+'.join(self.parts)} v{VERSION}"
+        method = "" if self.method == "squish" else f" {self.method}"
+        return f"{self.name}@{self.size}:{'+'.join(self.parts)} v{VERSION}{method}"
 
     @property
     def file(self) -> str:
         """Name of the vector file."""
         name = self.name.replace("/", "-")
-        return f"{PREFIX}{name}-{self.size}-{'-'.join(self.parts)}-v{VERSION}.f16"
+        method = "" if self.method == "squish" else f"-{self.method}"
+        return f"{PREFIX}{name}-{self.size}-{'-'.join(self.parts)}{method}-v{VERSION}.f16"
 
     @property
     def name(self) -> str:
@@ -93,8 +105,13 @@ def of_model(model: ModelRecord) -> Recipe | None:
 
 
 def begun(project: Project, backbone: str) -> Recipe | None:
-    """Return the recipe that a project reads its images by, None before the first round with it."""
-    return _table(project).get(backbone)
+    """Return the recipe that a project reads its images by.
+
+    None before the first round with the backbone, or with the resize method of the settings.
+    """
+    recipe = _table(project).get(backbone)
+    same = recipe is not None and recipe.method == project.settings.resize_method
+    return recipe if same else None
 
 
 def begin(project: Project, recipe: Recipe) -> None:

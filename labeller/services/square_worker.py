@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labeller.squares import read_into
+from labeller.squares import Resize, read_into
 
 
 def main() -> None:
@@ -25,12 +25,16 @@ def main() -> None:
     warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
     config = json.loads(sys.stdin.readline())
     slots = np.memmap(config["file"], np.uint8, "r+", shape=tuple(config["shape"]))
+    resize = Resize(slots.shape[2], config["method"])
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
-        print(json.dumps(answer(json.loads(line), slots, config["max_pixels"])), flush=True)
+        found = answer(json.loads(line), slots, resize, config["max_pixels"])
+        print(json.dumps(found), flush=True)
 
 
-def answer(request: Mapping[str, Any], slots: NDArray[np.uint8], max_pixels: int) -> dict[str, Any]:
+def answer(
+    request: Mapping[str, Any], slots: NDArray[np.uint8], resize: Resize, max_pixels: int
+) -> dict[str, Any]:
     """Decode some images into a slot.
 
     Parameters
@@ -38,8 +42,9 @@ def answer(request: Mapping[str, Any], slots: NDArray[np.uint8], max_pixels: int
     request : mapping
         ``paths``, at most as many as fit, the number of the ``slot``, and the place there of the
         first (``at``).
-    slots : array of uint8, shape (n, images, size, size, 3)
+    slots : array of uint8, shape (n, images, side, side, 3)
         Changed in place: the squares come in the order of the paths.
+    resize : Resize
     max_pixels : int
         Images with more are refused.
 
@@ -49,7 +54,7 @@ def answer(request: Mapping[str, Any], slots: NDArray[np.uint8], max_pixels: int
         ``bad``: place, reason and mend of each image that cannot be read.
     """
     at = request["at"]
-    bad = read_into(slots[request["slot"]][at:], request["paths"], max_pixels)
+    bad = read_into(slots[request["slot"]][at:], request["paths"], resize, max_pixels)
     return {"bad": [(at + row, reason, mend) for row, reason, mend in bad]}
 
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from labeller.progress import Progress
 from labeller.project import Project
 from labeller.services.thumbnails import check_unchanged
 from labeller.services.worker_pool import Pool, Request
+from labeller.squares import Resize
 from store.records import ItemRecord
 from strategies.synthesis import AugmenterMissing, Plan, check_augmenter
 
@@ -57,7 +58,7 @@ def rendered(
     count: int,
     progress: Progress,
     side: int = SIDE,
-    square: int | None = None,
+    resize: Resize | None = None,
     pool: Pool | None = None,
 ) -> Generator[tuple[Wanted, Answer]]:
     """Yield children in the order in which they are wanted.
@@ -72,8 +73,8 @@ def rendered(
         Asked, while others render, whether to stop.
     side : int
         Longest side in pixels at which parents are opened.
-    square : int, optional
-        Side to which answered pictures are resized.
+    resize : Resize, optional
+        How answered pictures are resized.
     pool : Pool, optional
         Processes that wait already, told :func:`config_of`; otherwise they are started and ended.
 
@@ -97,7 +98,7 @@ def rendered(
         if pool is None:
             most = project.settings.workers or cores()
             workers = max(1, min(most, -(-count // PER_WORKER)))
-            pool = Pool(COMMAND, workers, config_of(project, side, square), depth=DEPTH)
+            pool = Pool(COMMAND, workers, config_of(project, side, resize), depth=DEPTH)
             ending.enter_context(pool)
         while feed.open:
             progress.check()
@@ -150,9 +151,13 @@ class _Feed:
             self._given += 1
 
 
-def config_of(project: Project, side: int, square: int | None = None) -> dict[str, Any]:
+def config_of(project: Project, side: int, resize: Resize | None = None) -> dict[str, Any]:
     """Return what rendering processes are told first; see :func:`rendered`."""
-    return {"max_pixels": project.settings.max_image_pixels, "side": side, "square": square}
+    return {
+        "max_pixels": project.settings.max_image_pixels,
+        "side": side,
+        "resize": resize and asdict(resize),
+    }
 
 
 def cores() -> int:

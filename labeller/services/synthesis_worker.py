@@ -22,6 +22,7 @@ from PIL import Image
 
 from labeller import imaging
 from labeller.errors import ImageError
+from labeller.squares import Resize, to_square
 from strategies.synthesis import AugmenterMissing, Plan, SynthesisError, Unchanged, render
 
 COMPRESSION = 3  # of PNGs: twice as fast as Pillow's own choice, and a tenth larger
@@ -58,7 +59,7 @@ def answer(request: dict[str, Any], config: dict[str, Any]) -> Answer:
         to write, or None to have the picture in the answer.
     config : dict
         ``max_pixels`` of a parent; ``side``, the longest one at which parents are opened;
-        ``square``, the side to which answered pictures are resized, or None.
+        ``side`` and ``method`` to which answered pictures are resized as ``resize``, or None.
 
     Returns
     -------
@@ -71,7 +72,7 @@ def answer(request: dict[str, Any], config: dict[str, Any]) -> Answer:
         parent = _opened(request["source"], config["max_pixels"], config["side"])
         child = render(parent, Plan.from_json(request["plan"]))
         if request["target"] is None:
-            return {"png": base64.b64encode(_png(_resized(child, config["square"]))).decode()}
+            return {"png": base64.b64encode(_png(_resized(child, config["resize"]))).decode()}
         return _kept(child, Path(request["target"]))
     except (AugmenterMissing, CannotWriteError) as error:
         return {"stop": str(error)}
@@ -90,11 +91,9 @@ def _opened(source: str, max_pixels: int, side: int) -> Image.Image:
     return imaging.open_rgb(source, max_pixels, side)
 
 
-def _resized(image: Image.Image, square: int | None) -> Image.Image:
+def _resized(image: Image.Image, resize: dict[str, Any] | None) -> Image.Image:
     """Return the picture as a backbone is to see it, or as it is."""
-    if square is None:
-        return image
-    return image.resize((square, square), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    return image if resize is None else to_square(image, Resize(**resize))
 
 
 def _png(image: Image.Image) -> bytes:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import fields
-from typing import Any
+from typing import Any, get_args
 
 import streamlit as st
 
 from labeller import tokens
-from labeller.config import FILE, Settings
+from labeller.config import FILE, ResizeMethod, Settings
 from labeller.errors import LabellerError
 from labeller.project import Project, change_settings
 from labeller.services import budget
@@ -28,6 +28,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "strategy",
         "batch",
         "distinct_distance",
+        "resize_method",
         "training",
         "class_weights",
         "label_smoothing",
@@ -66,6 +67,7 @@ def choices(name: str) -> tuple[str, ...] | None:
         "class_weights": ("none", "balanced"),
         "keep": ("last", "best"),
         "device": ("auto", "cpu", "cuda"),
+        "resize_method": get_args(ResizeMethod),
         backbone_change.SETTING: tuple(KNOWN),
     }.get(name)
 

@@ -18,6 +18,7 @@ from labeller.services import synthesis
 from labeller.services.synthesis import SynthesisPlan
 from labeller.services.synthesis_rendering import Answer, Wanted, config_of
 from labeller.services.synthesis_worker import answer
+from labeller.squares import Resize
 from store.records import JobRecord, NewEvent, NewItem, Split
 from store.records_made import SyntheticRecord
 
@@ -113,7 +114,7 @@ def rendered_here(
     count: int,
     progress: Progress,
     side: int = 1_024,
-    square: int | None = None,
+    resize: Resize | None = None,
 ) -> Generator[tuple[Wanted, Answer]]:
     """Render as `rendered` does, without processes: for tests that make many runs."""
     for one in wanted:
@@ -123,7 +124,7 @@ def rendered_here(
             "plan": one.plan.to_json(),
             "target": None if one.target is None else str(one.target),
         }
-        yield one, answer(request, config_of(project, side, square))
+        yield one, answer(request, config_of(project, side, resize))
 
 
 def children(project: Project, run_id: int) -> list[SyntheticRecord]:

@@ -19,14 +19,14 @@ from labeller.errors import BackboneError
 from labeller.learning import backbones, device, hog, lite0
 from labeller.learning.extraction import extract
 from labeller.services.feature_recipes import Recipe
-from labeller.squares import square
+from labeller.squares import Resize, square
 
 CAT: Callable[[], NDArray[np.uint8]] = skimage.data.chelsea
 
 
 def photo(size: int) -> torch.Tensor:
     """Return a photograph as bytes (1, size, size, 3)."""
-    return torch.from_numpy(square(Image.fromarray(CAT()), size).copy())[None]
+    return torch.from_numpy(np.array(square(Image.fromarray(CAT()), Resize(size))))[None]
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ from labeller.progress import Silent
 from labeller.project import Project, change_settings, open_project
 from labeller.services import extraction_cost
 from labeller.services.backbone_names import weights_folder
-from labeller.squares import square
+from labeller.squares import Resize, square
 from store.vectors import VectorFile
 from tests.labeller.learning.shapes import Told, add_shapes, label, picture, run, shapes
 
@@ -89,7 +89,7 @@ def put_vit() -> Any:
 
 def photo(size: int) -> Tensor:
     """Return a photograph as bytes (1, size, size, 3)."""
-    return torch.from_numpy(square(Image.fromarray(CAT()), size).copy())[None]
+    return torch.from_numpy(np.array(square(Image.fromarray(CAT()), Resize(size))))[None]
 
 
 def prepared(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:

@@ -136,7 +136,7 @@ def test_soft_voting_predicts_by_the_mean(tmp_path: Path) -> None:
     )
     with project.store.read() as unit:
         paths = [project.file(unit.items.many([i])[i].path) for i in (1, 2, 3)]
-    pixels = np.stack([square_of(path, model.predictor.side, 10**6) for path in paths])
+    pixels = np.stack([square_of(path, model.predictor.resize, 10**6) for path in paths])
     np.testing.assert_allclose(model.predictor.on_pixels(pixels), logits[:3], atol=0.05)
 
     # what is exported votes too

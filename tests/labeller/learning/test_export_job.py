@@ -24,7 +24,7 @@ from labeller.progress import Silent
 from labeller.project import Project, open_project
 from labeller.services import model_shelf
 from labeller.services.model_shelf import Export
-from labeller.squares import Bytes, square_of
+from labeller.squares import Bytes, Resize, square_of
 from store.errors import Conflict
 from store.records import JobRecord, ModelRecord
 from tests.labeller.learning.shapes import CLASSES, label, picture, run, shapes
@@ -78,14 +78,14 @@ def model(project: Project, number: int) -> ModelRecord:
         return unit.models.get(number)
 
 
-def pixels(project: Project, side: int, first: int, n: int) -> Bytes:
+def pixels(project: Project, resize: Resize, first: int, n: int) -> Bytes:
     files = sorted((project.root / "images").glob("*.png"))[first : first + n]
-    return np.stack([square_of(file, side, 10**6) for file in files])
+    return np.stack([square_of(file, resize, 10**6) for file in files])
 
 
 def test_onnx_says_what_torch_says(project: Project, result: dict[str, Any]) -> None:
     trained = load_model(project, model(project, 2))
-    images = pixels(project, trained.predictor.side, 20, 33)
+    images = pixels(project, trained.predictor.resize, 20, 33)
     images[0] = 0  # nothing changes anywhere: no edge has a direction
     images[1, :, :32] = 200
     logits = trained.predictor.on_pixels(images) / trained.temperature
@@ -127,7 +127,7 @@ def test_the_file_stands_alone(project: Project, result: dict[str, Any]) -> None
     (given,) = session.get_inputs()
     assert (given.name, given.type) == ("pixels", "tensor(uint8)")
     assert given.shape[1:] == [64, 64, 3]
-    one = session.run(None, {"pixels": pixels(project, 64, 0, 1)})[0]
+    one = session.run(None, {"pixels": pixels(project, Resize(64), 0, 1)})[0]
     assert one.shape == (1, 3)
     assert one.sum() == pytest.approx(1, abs=1e-5)
 
@@ -154,7 +154,7 @@ def test_the_learner_reads_images_as_the_model_does(project: Project, tmp_path: 
     (tmp_path / "odd").mkdir()
     files = odd_images(tmp_path / "odd")
     whole = exported.Whole(load_model(project, model(project, 2)))
-    pixels = np.stack([square_of(file, whole.side, 10**6) for file in files])
+    pixels = np.stack([square_of(file, whole.resize, 10**6) for file in files])
     wanted = exported.probabilities(whole, pixels)
     learner = tmp_path / "learner.pkl"
     exported.write_learner(whole, CLASSES, files[0], learner, 10**6)

@@ -22,6 +22,7 @@ from labeller.learning.lite0 import NAME, network
 from labeller.learning.saved import load_model
 from labeller.learning.training import training_mode
 from labeller.progress import Silent
+from labeller.services.feature_recipes import Recipe
 from tests.labeller.learning.shapes import Told, label, picture, run, shapes
 
 GPU = Device("cuda", "a GPU, mixed precision")
@@ -156,7 +157,7 @@ class MovedAt(Told):
 
 def test_augmentation_alters_and_normalises() -> None:
     pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 255, (4, 64, 64, 3), np.uint8))
-    augment = fine_tune._augmentation(64)
+    augment = fine_tune._augmentation(Recipe(NAME, 64, ("mids",)))
     first, second = augment(pixels), augment(pixels)
     assert first.shape == (4, 3, 64, 64)
     assert not torch.equal(first, second)
@@ -168,7 +169,7 @@ def test_images_are_mirrored_only_when_asked(mirror: bool) -> None:
     pixels = torch.zeros(64, 64, 64, 3, dtype=torch.uint8)
     pixels[:, :, :32] = 255  # bright on the left
     torch.manual_seed(0)
-    altered = fine_tune._augmentation(64, mirror=mirror)(pixels)
+    altered = fine_tune._augmentation(Recipe(NAME, 64, ("mids",)), mirror=mirror)(pixels)
     turned = altered[..., 40:].mean((1, 2, 3)) > altered[..., :24].mean((1, 2, 3))
     assert float(turned.float().mean()) == pytest.approx(0.5 if mirror else 0.0, abs=0.2 * mirror)
 

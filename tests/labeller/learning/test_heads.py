@@ -23,7 +23,7 @@ from labeller.learning.head_training import fit_head
 from labeller.learning.heads import Head, HeadConfig, dropping
 from labeller.progress import Progress, Silent
 from labeller.services.evaluation_scores import wilson
-from labeller.squares import square
+from labeller.squares import Resize, square
 from tests.labeller.learning.shapes import Told
 
 CPU = device.choose("cpu")
@@ -131,7 +131,9 @@ def test_500_labels_are_worth_what_was_measured() -> None:
     recipe = get(lite0.NAME).recipe(28)
     trunk = lite0.Lite0()
     chosen = np.random.default_rng(0).permutation(len(images))[:1300]
-    pixels = np.stack([square(Image.fromarray(images[i]).convert("RGB"), 64) for i in chosen])
+    pixels = np.stack(
+        [square(Image.fromarray(images[i]).convert("RGB"), Resize(64)) for i in chosen]
+    )
     rows = np.concatenate([extract(trunk, recipe, part, CPU) for part in np.split(pixels, 20)])
     columns = torch.from_numpy(classes[chosen].astype(np.int64))
     x = torch.from_numpy(rows)

@@ -19,7 +19,7 @@ from labeller.learning.features import open_features
 from labeller.learning.images import Ints, decoded, gathered
 from labeller.project import Project
 from labeller.services.worker_pool import Answer, Request
-from labeller.squares import square, square_of
+from labeller.squares import Resize, square, square_of
 from store.records import NewItem
 from tests.labeller.learning.shapes import Told, picture, shapes
 
@@ -30,7 +30,7 @@ def test_images_come_in_the_order_asked_for(tmp_path: Path) -> None:
     project = shapes(tmp_path / "p", 45, workers=3)
     (project.root / "images" / "0007.png").unlink()
     asked = np.random.default_rng(0).permutation(np.arange(1, 46))
-    parts = list(gathered(decoded(project, asked, 32), 20))
+    parts = list(gathered(decoded(project, asked, Resize(32)), 20))
     ids = np.concatenate([part.ids for part in parts])
     assert ids.tolist() == [i for i in asked.tolist() if i != 8]
     (bad,) = [one for part in parts for one in part.unreadable]
@@ -39,7 +39,7 @@ def test_images_come_in_the_order_asked_for(tmp_path: Path) -> None:
     assert pixels.shape == (44, 32, 32, 3)
     for item, found in zip(ids[:5], pixels[:5], strict=True):
         seed = int(item) - 1
-        assert np.array_equal(found, square(Image.fromarray(picture(seed % 3, seed)), 32))
+        assert np.array_equal(found, square(Image.fromarray(picture(seed % 3, seed)), Resize(32)))
 
 
 @pytest.fixture
@@ -54,10 +54,10 @@ def test_processes_decode_as_threads_do(tmp_path: Path, monkeypatch: pytest.Monk
     (project.root / "images" / "0007.png").unlink()
     (project.root / "images" / "0020.png").write_bytes(b"no image at all")
     asked = np.random.default_rng(1).permutation(np.arange(1, 151))
-    threads = list(decoded(project, asked, 32))
+    threads = list(decoded(project, asked, Resize(32)))
     monkeypatch.setattr(decoding, "MANY_CORES", 1)
     monkeypatch.setattr(decoding, "MANY_IMAGES", 1)
-    processes = list(decoded(project, asked, 32))
+    processes = list(decoded(project, asked, Resize(32)))
     assert [part.ids.tolist() for part in processes] == [part.ids.tolist() for part in threads]
     for one, other in zip(processes, threads, strict=True):
         assert np.array_equal(one.pixels, other.pixels)
@@ -84,7 +84,7 @@ def test_an_image_that_ends_its_process_costs_itself_alone(
         "square_worker.main()\n"
     )
     monkeypatch.setattr(decoding, "COMMAND", (sys.executable, str(hostile)))
-    parts = list(decoded(project, np.arange(1, 41), 32))
+    parts = list(decoded(project, np.arange(1, 41), Resize(32)))
     (bad,) = [one for part in parts for one in part.unreadable]
     assert bad.item_id == 13
     assert "SIGABRT" in bad.reason
@@ -92,7 +92,7 @@ def test_an_image_that_ends_its_process_costs_itself_alone(
     assert ids.tolist() == [i for i in range(1, 41) if i != 13]
     seed = 20
     pixels = np.concatenate([part.pixels for part in parts])[ids.tolist().index(seed + 1)]
-    assert np.array_equal(pixels, square(Image.fromarray(picture(seed % 3, seed)), 32))
+    assert np.array_equal(pixels, square(Image.fromarray(picture(seed % 3, seed)), Resize(32)))
 
 
 @pytest.mark.usefixtures("in_processes")
@@ -104,7 +104,7 @@ def test_without_room_for_the_file_threads_decode(
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     project = shapes(tmp_path / "p", 20, workers=2)
-    assert sum(len(part.ids) for part in decoded(project, np.arange(1, 21), 32)) == 20
+    assert sum(len(part.ids) for part in decoded(project, np.arange(1, 21), Resize(32))) == 20
 
 
 @pytest.mark.usefixtures("in_processes")
@@ -142,7 +142,7 @@ def test_one_slow_image_does_not_let_all_others_pile_up(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("in_processes")
 def test_who_stops_early_leaves_no_process_behind(tmp_path: Path) -> None:
     project = shapes(tmp_path / "p", 80, workers=2)
-    parts = decoded(project, np.arange(1, 81), 32)
+    parts = decoded(project, np.arange(1, 81), Resize(32))
     next(parts)
     mine = psutil.Process().children()
     assert sum("square_worker" in " ".join(one.cmdline()) for one in mine) == 2
@@ -155,7 +155,7 @@ def test_a_large_image_is_shrunk_in_whole_steps_first(tmp_path: Path) -> None:
     ramp = np.linspace(0, 255, side).astype(np.uint8)
     grey = np.broadcast_to(ramp, (side, side))
     Image.fromarray(grey.copy()).convert("RGB").save(tmp_path / "ramp.png")
-    found = square_of(tmp_path / "ramp.png", 64, 10**7).astype(float)
+    found = square_of(tmp_path / "ramp.png", Resize(64), 10**7).astype(float)
     wanted = np.interp((np.arange(64) + 0.5) / 64 * side - 0.5, np.arange(side), ramp)
     assert np.abs(found[:, 2:-2] - wanted[None, 2:-2, None]).max() < 1.5
 
@@ -168,7 +168,7 @@ def test_a_panorama_keeps_its_detail(tmp_path: Path) -> None:
     with project.store.write() as unit:
         new = NewItem("f" * 64, "images/wide.jpg", True, 3000, 100, "JPEG", 1, "g", "train")
         (item,) = unit.items.add([new])
-    (part,) = decoded(project, np.array([item]), 64)
+    (part,) = decoded(project, np.array([item]), Resize(64))
     assert part.pixels.shape == (1, 64, 64, 3)
     assert part.pixels[0, :28].min() > 200
     assert part.pixels[0, 36:].max() < 55
@@ -179,7 +179,7 @@ def test_paths_out_of_the_project_are_not_followed(tmp_path: Path) -> None:
     with project.store.write() as unit:
         new = NewItem("f" * 64, "../secret.png", True, 9, 9, "PNG", 1, "g", "train")
         (item,) = unit.items.add([new])
-    (part,) = decoded(project, np.array([item]), 64)
+    (part,) = decoded(project, np.array([item]), Resize(64))
     assert "outside the project" in part.unreadable[0].reason
 
 

@@ -16,7 +16,7 @@ from labeller.learning.fine_tuned import FineTuneConfig
 from labeller.learning.pictures import load_images
 from labeller.learning.snapshot import take
 from labeller.progress import Silent
-from labeller.squares import square_of
+from labeller.squares import Resize, square_of
 from tests.labeller.learning.shapes import label, run, shapes
 
 
@@ -30,11 +30,13 @@ def test_pixels_are_kept_on_the_disk_and_go_when_nobody_reads_them(tmp_path: Pat
     project = shapes(tmp_path / "p", 12)
     label(project, range(1, 13))
     labels = take(project).part("train", "valid")
-    images = load_images(project, labels, 16, Silent()).examples
+    images = load_images(project, labels, Resize(16), Silent()).examples
     with project.store.read() as unit:
         files = unit.items.many(labels.ids.tolist())
     for row, i in enumerate(labels.ids.tolist()):
-        assert np.array_equal(images.x[row], square_of(project.file(files[i].path), 16, 10**6))
+        assert np.array_equal(
+            images.x[row], square_of(project.file(files[i].path), Resize(16), 10**6)
+        )
     assert mapped(project.models) == 1
     assert not list(project.models.iterdir()), "a process that is killed leaves nothing"
     del images
@@ -65,4 +67,4 @@ def test_a_full_disk_is_said_before_anything_is_written(
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(RoundError, match=r"models: .* MB .*No space left.*Make room"):
-        load_images(project, take(project).part("train"), 16, Silent())
+        load_images(project, take(project).part("train"), Resize(16), Silent())

@@ -187,7 +187,7 @@ def test_what_the_worker_says_of_images(project: Project, tmp_path: Path) -> Non
     assert record is not None
     model = load_model(project, record)
     Image.fromarray(picture(1, 99)).save(tmp_path / "a.png")
-    pixels = square_of(tmp_path / "a.png", model.predictor.side, 10**6)
+    pixels = square_of(tmp_path / "a.png", model.predictor.resize, 10**6)
     missing = ImageError("there is no such file any more", "Put it back.")
     told, bad = prediction_worker.answers(model, [pixels, missing])
     assert bad == {"reason": missing.reason, "mend": missing.mend}

@@ -33,7 +33,7 @@ from labeller.project import Project, open_project
 from labeller.services import budget, synthesis, synthesis_rendering
 from labeller.services.synthesis import SynthesisPlan
 from labeller.services.synthesis_plan import Limits
-from labeller.squares import square_of
+from labeller.squares import Resize, square, square_of
 from strategies.base import Needs
 from strategies.synthesis import Parents, render, strategy_called, trial_plans
 from strategies.synthesis.recipes import called
@@ -173,9 +173,8 @@ def test_trial_children_are_predicted_as_they_look(project: Project) -> None:
         for n, plan in enumerate(plans):
             with Image.open(project.file(items[plan.parent].path)) as image:
                 child = render(image.convert("RGB"), plan)
-            side = model.predictor.side
-            square = child.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=3.0)
-            logits = model.predictor.on_pixels(np.asarray(square)[None])
+            seen = square(child, model.predictor.resize)
+            logits = model.predictor.on_pixels(seen[None])
             wanted = np.exp(logits / model.temperature)
             np.testing.assert_allclose(given.child_probs[r, n], wanted[0] / wanted.sum(), atol=2e-3)
 
@@ -273,7 +272,7 @@ def test_mixtures_are_blended_from_their_owners(project: Project) -> None:
     assert known.targets[6:12].max(axis=1).tolist() == [1.0] * 6  # both of one class
     trunk = features.backbone.load()
     for row, one in enumerate(known.records[12:], 12):
-        pixels = square_of(project.file(one.path or ""), features.recipe.size, 10**6)
+        pixels = square_of(project.file(one.path or ""), features.recipe.resize, 10**6)
         wanted = extract(trunk, features.recipe, pixels[None], where)[0]
         np.testing.assert_allclose(known.vectors[row], wanted, rtol=2e-3, atol=2e-3)
         assert known.targets[row].tolist() == np.eye(3)[column[one.parent_id]].tolist()
@@ -371,21 +370,21 @@ def test_fine_tuning_reads_the_pictures_of_children(project: Project) -> None:
     assert found is not None
     used = ready(project, found, people, 3, None, device.choose("cpu"), Silent())
     assert (len(used), used.left_out) == (3, 3)
-    images = load_images(project, people, 16, Silent(), used).examples
+    images = load_images(project, people, Resize(16), Silent(), used).examples
     assert images.x.shape == (len(people) + 3, 16, 16, 3)
     assert images.y[-3:].tolist() == used.columns.tolist()
     for row, one in enumerate(used.records, len(people)):
-        wanted = square_of(project.file(one.path or ""), 16, 10**6)
+        wanted = square_of(project.file(one.path or ""), Resize(16), 10**6)
         assert np.array_equal(images.x[row].numpy(), wanted)
     project.file(used.records[0].path or "").unlink()
-    fewer = load_images(project, people, 16, Silent(), used)
+    fewer = load_images(project, people, Resize(16), Silent(), used)
     assert len(fewer.examples) == len(images) - 1
     assert fewer.synthetic is not None
     assert fewer.synthetic.ids.tolist() == used.ids.tolist()[1:]
     parent = used.owners[1, 0]
     with project.store.read() as unit:
         project.file(unit.items.many([int(parent)])[int(parent)].path).unlink()
-    orphaned = load_images(project, people, 16, Silent(), used)
+    orphaned = load_images(project, people, Resize(16), Silent(), used)
     assert [one.item_id for one in orphaned.lost] == [parent]
     assert orphaned.synthetic is not None
     assert parent not in orphaned.synthetic.owners
