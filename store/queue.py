@@ -95,14 +95,28 @@ class Queues(Repository):
             How many of the picks were put there.
         """
         self._gate()
-        wanted = {entry.item_id: entry for entry in reversed(entries)}
-        for part in chunks(list(wanted)):
-            query = select(Queue.item_id).where(Queue.item_id.in_(part))
-            for item_id in self._connection.execute(query).scalars():
-                wanted.pop(item_id)
+        wanted = self._not_queued(entries)
         return self._put(
             entries, wanted, self._count(select(func.max(Queue.position))) + 1, round_id
         )
+
+    def prepend(self, entries: Sequence[NewQueueEntry]) -> int:
+        """Put picks before the present queue; what is in it already, or held, is left out.
+
+        Parameters
+        ----------
+        entries : sequence of NewQueueEntry
+            The picks, most wanted first.
+
+        Returns
+        -------
+        int
+            How many of the picks were put there.
+        """
+        self._gate()
+        wanted = self._not_queued(entries)
+        first = self._count(select(func.min(Queue.position))) - len(wanted)
+        return self._put(entries, wanted, first, None)
 
     def withdraw(self, item_ids: Sequence[int], strategy: str) -> int:
         """Take those of the items out that one strategy put there and nobody has begun."""
@@ -114,6 +128,15 @@ class Queues(Repository):
             self._connection.execute(delete(Queue).where(unheld, Queue.item_id.in_(part))).rowcount
             for part in chunks([int(item_id) for item_id in item_ids])
         )
+
+    def _not_queued(self, entries: Sequence[NewQueueEntry]) -> dict[int, NewQueueEntry]:
+        """Return the picks, by item, that have no place yet."""
+        wanted = {entry.item_id: entry for entry in reversed(entries)}
+        for part in chunks(list(wanted)):
+            query = select(Queue.item_id).where(Queue.item_id.in_(part))
+            for item_id in self._connection.execute(query).scalars():
+                wanted.pop(item_id)
+        return wanted
 
     def _put(
         self,

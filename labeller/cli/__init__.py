@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from labeller.cli.drift import drift_command
 from labeller.cli.evaluation import evaluate_command
 from labeller.cli.leaks import leaks_command
 from labeller.cli.models import models_command
@@ -94,6 +95,7 @@ for _command in (
     models_command,
     snapshot_command,
     predict_command,
+    drift_command,
     run_command,
     demo_command,
     worker_command,

@@ -7,7 +7,7 @@ import streamlit as st
 from labeller.project import Project
 from labeller.services.prediction_index import Summary
 from labeller.services.predictions import Kept
-from labeller.ui import plots, predict_gallery, predict_plots, view
+from labeller.ui import plots, predict_drift, predict_gallery, predict_plots, view
 
 _UNFAMILIAR = (
     "Their energy is above that of 95 % of the labelled validation images, however sure the model "
@@ -28,6 +28,7 @@ def show(project: Project, kept: Kept, summary: Summary) -> None:
     _numbers(summary)
     if summary.predicted:
         _plots(project, kept, summary)
+        predict_drift.show(project, kept)
     predict_gallery.show(project, kept, summary)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption("To label some of them, bring them into the project.", width="content")
