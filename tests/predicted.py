@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from labeller import jobs
 from labeller.project import Project
-from labeller.services import energies, predictions
+from labeller.services import audit_files, energies, predictions
 from store.records import JobRecord, NewModel
+from store.vectors import VectorFile
 
 WORKER = """
 import json, sys, zlib
@@ -45,6 +48,24 @@ def add_model(project: Project, threshold: float | None = THRESHOLD) -> int:
         metrics = {energies.KEY: told}
         made = NewModel("models/1", "a" * 64, 9, 0, "b", "CPU", classes, {}, metrics, {}, {})
         return unit.models.add(made, started.id).id
+
+
+def add_audited_model(project: Project, shares: Sequence[float]) -> None:
+    """Add a model that gave an audit set, items 1, 2, …, these probabilities of a cat."""
+    number = add_model(project)
+    folder = project.models / "1"
+    folder.mkdir()
+    ids = np.arange(1, len(shares) + 1)
+    probs = np.column_stack([shares, 1 - np.array(shares)])
+    audit_files.write(folder, ids, probs)
+    nothing = np.empty(0, np.int64)
+    np.savez(folder / audit_files.LABELLED, item_ids=nothing, class_ids=nothing, probs=probs[:0])
+    path = project.vectors / "predictions-1.f32"
+    VectorFile.open(path, 2, "float32", "1").write(ids, probs.astype(np.float32))
+    told = VectorFile.open(energies.path_of(path), 1, "float32", "1")
+    told.write(ids, -10 * probs[:, :1].astype(np.float32))
+    with project.store.write() as unit:
+        unit.predictions.add(number, "vectors/predictions-1.f32", len(ids), 1.0)
 
 
 def predict(project: Project, *sources: Path, **given: Any) -> int:

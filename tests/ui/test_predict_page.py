@@ -286,3 +286,28 @@ def test_words() -> None:
     assert predict_gallery.energy_text(-3.25, None) == "Energy −3.25."
     assert "not above −3.00" in predict_gallery.energy_text(-3.25, -3.0)
     assert "nothing that the model has seen" in predict_gallery.energy_text(-2.0, -3.0)
+
+
+def test_a_prediction_is_compared_with_the_audit_set(
+    open_app: Run, project: Project, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predicting, "COMMAND", predicted.COMMAND)
+    predicted.add_audited_model(project, [0.99] * 30)
+    number = predicted.predict(project, photos)
+    plan = plan_of(project, number)
+    app = open_app(project, "predict")
+    assert "Drift: the audit accuracy may not hold here" in said(app)
+    assert "The model is less sure" in said(app)
+    app.number_input(key=f"drift_count_{plan.id}").set_value(3).run()
+    app.button(key=f"drift_queue_{plan.id}").click().run()
+    assert "3 images are first in the queue, 3 of them new." in app.toast[0].value
+    with project.store.read() as unit:
+        entries = unit.queue.entries()
+    assert [entry.strategy for entry in entries[:4]].count("drift") == 3
+
+
+def test_without_an_audit_set_the_comparison_says_why(
+    open_app: Run, project: Project, model: int, photos: Path
+) -> None:
+    predicted.predict(project, photos)
+    assert "cannot be read" in said(open_app(project, "predict"))
