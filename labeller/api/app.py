@@ -17,6 +17,7 @@ from labeller.api import (
     predict,
     predictions,
     queue,
+    review,
     rounds,
     synthetic,
     upload,
@@ -57,8 +58,8 @@ def create_api() -> FastAPI:
         redoc_url=None,
         responses={code: {"model": Problem} for code in (400, 401, 413, 422, 503)},
     )
-    predicting = (predict, predictions)
-    for module in (queue, labels, items, upload, *predicting, rounds, jobs, synthetic, overview):
+    predicting, judging = (predict, predictions), (synthetic, review)
+    for module in (queue, labels, items, upload, *predicting, rounds, jobs, *judging, overview):
         api.include_router(module.router)
     api.add_middleware(Limits)
     api.add_exception_handler(LabellerError, _labeller_error)

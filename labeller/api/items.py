@@ -4,20 +4,43 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Path, Response
+from fastapi import APIRouter, HTTPException, Path, Query, Response
 from fastapi.responses import FileResponse
 
 from labeller.api.access import Access
 from labeller.api.images import GONE, IfNoneMatch, Size, Version, caching
-from labeller.api.models import LARGEST_ID, Item, Problem
+from labeller.api.models import LARGEST_ID, Item, ItemList, Problem
 from labeller.errors import ImageError
 from labeller.project import Project
 from labeller.services import labelling, thumbnails
-from store.records import ItemRecord
+from labeller.services.item_list import MOST, ItemFilter, Order, list_items
+from store.records import ItemRecord, ItemState, Split
 
 router = APIRouter(prefix="/items", tags=["items"])
 ItemId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
+
+
+@router.get("", response_model=ItemList)
+def items(
+    access: Access,
+    state: ItemState | None = None,
+    class_: Annotated[str | None, Query(alias="class", max_length=200)] = None,
+    split: Split | None = None,
+    text: Annotated[str | None, Query(max_length=1_000)] = None,
+    generated: bool = False,
+    order: Order = "newest",
+    after: Annotated[int | None, Query(ge=1, le=LARGEST_ID)] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
+) -> dict[str, Any]:
+    """List items, filtered, a page at a time."""
+    wanted = ItemFilter(state, class_, split, text, generated, order)
+    page = list_items(access.project, wanted, after, limit)
+    return {
+        "items": [listed.to_json() for listed in page.items],
+        "total": page.total,
+        "after": page.after,
+    }
 
 
 @router.get("/{item_id}", response_model=Item, responses=MISSING)

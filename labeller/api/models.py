@@ -101,6 +101,12 @@ class RoundRequest(Taken):
     batch: int | None = Field(default=None, ge=1, le=100_000)
 
 
+class BudgetRequest(Taken):
+    """Set the whole labelling budget."""
+
+    total: float | None = Field(ge=0, le=1e12, description="Null for no limit.")
+
+
 class Queue(BaseModel):
     """How far the present queue is."""
 
@@ -209,6 +215,28 @@ class Item(BaseModel):
     state: Literal["unlabelled", "labelled", "skipped", "flagged"]
     image: str
     label: CurrentLabel | None
+
+
+class ListedItem(BaseModel):
+    """One image of the project in a list."""
+
+    item: int
+    path: str
+    sha256: str
+    width: int
+    height: int
+    group: str
+    split: Literal["train", "valid", "audit", "unused"]
+    state: Literal["unlabelled", "labelled", "skipped", "flagged"]
+    label: CurrentLabel | None
+
+
+class ItemList(BaseModel):
+    """A page of items."""
+
+    items: list[ListedItem]
+    total: int = Field(description="How many match in all.")
+    after: int | None = Field(description="Send it as `after` for the next page; null at the end.")
 
 
 class ClassAnswer(BaseModel):

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from labeller import tokens
 from labeller.api.access import Access
-from labeller.api.models import ClassAnswer, Health, Token
+from labeller.api.models import (
+    LARGEST_ID,
+    Budget,
+    BudgetRequest,
+    ClassAnswer,
+    Health,
+    Problem,
+    Token,
+)
+from labeller.services import budget as budget_service
+from labeller.services import evaluation_json
 from labeller.services import status as service
+from labeller.services.evaluation_report import evaluate
 
 router = APIRouter(tags=["project"])
 
@@ -36,6 +47,38 @@ def classes(access: Access) -> list[dict[str, Any]]:
         }
         for record in found
     ]
+
+
+@router.get("/budget", response_model=Budget)
+def budget(access: Access) -> dict[str, Any]:
+    """Return the labelling budget."""
+    meter = budget_service.meter(access.project)
+    return {
+        "total": meter.total,
+        "spent": meter.spent,
+        "reserved": meter.reserved,
+        "left": meter.free,
+        "price": access.project.settings.label_price,
+    }
+
+
+@router.put("/budget", response_model=Budget, responses={409: {"model": Problem}})
+def set_budget(body: BudgetRequest, access: Access) -> dict[str, Any]:
+    """Set the whole budget, what is spent already included."""
+    budget_service.set_total(access.project, body.total)
+    return budget(access)
+
+
+@router.get("/evaluation")
+def evaluation(
+    access: Access,
+    model: Annotated[int | None, Query(ge=1, le=LARGEST_ID)] = None,
+    against: Annotated[int | None, Query(ge=1, le=LARGEST_ID)] = None,
+    labels: Annotated[int | None, Query(ge=1, le=1_000_000)] = None,
+) -> dict[str, Any]:
+    """Say how good a model is, as ``labeller evaluate --json`` prints it."""
+    facts = evaluate(access.project, model, against)
+    return evaluation_json.as_json(facts, labels or access.project.settings.batch)
 
 
 @router.post("/token", response_model=Token)

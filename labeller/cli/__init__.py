@@ -13,6 +13,7 @@ import click
 
 from labeller.cli.drift import drift_command
 from labeller.cli.evaluation import evaluate_command
+from labeller.cli.items import budget_command, items_command
 from labeller.cli.leaks import leaks_command
 from labeller.cli.models import models_command
 from labeller.cli.output import note
@@ -25,6 +26,7 @@ from labeller.cli.projects import (
     label_command,
 )
 from labeller.cli.propagate import propagate_command
+from labeller.cli.review import review_command
 from labeller.cli.rounds import queue_command, round_command, status_command
 from labeller.cli.serving import run_command, token_command, worker_command
 from labeller.cli.signals import INTERRUPTED
@@ -89,6 +91,9 @@ for _command in (
     stream_command,
     propagate_command,
     status_command,
+    items_command,
+    budget_command,
+    review_command,
     evaluate_command,
     leaks_command,
     export_command,

@@ -44,6 +44,10 @@ The JSON object holds, shares from 0 to 1, times in seconds, intervals as [low, 
   agreement        items, share, interval, pairs with share and kappa
   splits           first, second, n, p_value, method, distance, differs,
                    class, shares
+  ablation         with and without synthetic items: n, with, without, gained,
+                   lost, difference, interval, p_value, verdict
+  unfamiliar       images that look like nothing seen: threshold, share of the
+                   audit set above it, pool and pool_above
   leaks            near-duplicates joined (by method), pairs apart, unused items
   shown            who saw the model's mistakes on the audit set, and when
   unreadable       models whose kept predictions cannot be read, and why
@@ -100,10 +104,37 @@ def _text(data: dict[str, Any], project: Path) -> str:
     lines += _stopping_lines(data["stopping"])
     lines += _agreement_lines(data["agreement"])
     lines += [_split_line(split) for split in data["splits"]]
+    lines += _ablation_lines(data["ablation"])
+    lines += _unfamiliar_lines(data["unfamiliar"])
     lines += _leak_lines(data["leaks"])
     if data["quality"]:
         lines += ["", table([_HEADER, *(_class_row(row) for row in data["quality"]["classes"])])]
     return "\n".join(lines)
+
+
+def _ablation_lines(ablation: dict[str, Any] | None) -> list[str]:
+    """Say whether the synthetic items helped."""
+    if ablation is None:
+        return []
+    if ablation["difference"] is None:
+        return [f"synthesis  {ablation['synthetic']:,} synthetic items; {ablation['why']}"]
+    low, high = ablation["interval"]
+    return [
+        f"synthesis  {ablation['synthetic']:,} synthetic items: {_points(ablation['difference'])} "
+        f"({_points(low)} to {_points(high)}) points, {ablation['verdict']} "
+        f"(McNemar p = {ablation['p_value']:.3g})"
+    ]
+
+
+def _unfamiliar_lines(unfamiliar: dict[str, Any] | None) -> list[str]:
+    """Say how many images look like nothing the model has seen."""
+    if unfamiliar is None or not unfamiliar["pool"]:
+        return []
+    share = unfamiliar["pool_above"] / unfamiliar["pool"]
+    return [
+        f"unfamiliar {unfamiliar['pool_above']:,} of {unfamiliar['pool']:,} images of the pool "
+        f"look like nothing seen ({percent(share)}; 5 % of the audit set are expected to)"
+    ]
 
 
 def _leak_lines(leaks: dict[str, Any]) -> list[str]:

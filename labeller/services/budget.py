@@ -54,6 +54,20 @@ def set_total(project: Project, total: float | None) -> BudgetRecord:
         return unit.budget.get()
 
 
+def add(project: Project, more: float) -> BudgetRecord:
+    """Raise the whole budget by an amount, or lower it by a negative one.
+
+    Raises
+    ------
+    BudgetError
+        When there is no limit to raise, or the new total cannot be.
+    """
+    total = meter(project).total
+    if total is None:
+        raise BudgetError("The project has no limit. Set a budget first.")
+    return set_total(project, total + more)
+
+
 def amount(value: float) -> str:
     """Write an amount of budget: no decimals when there are none, at most two otherwise."""
     rounded = round(value, 2)

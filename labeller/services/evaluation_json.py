@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
-from labeller.services import leak_guard
+from labeller.services import ablations, energies, leak_guard, unfamiliar
 from labeller.services.evaluation_compare import Bought, Rate
 from labeller.services.evaluation_quality import Quality
 from labeller.services.evaluation_report import Evaluation, SplitCheck, Stopping
@@ -38,9 +39,48 @@ def as_json(facts: Evaluation, more: int) -> dict[str, Any]:
         "stopping": _stopping(facts.stopping(more)),
         "agreement": _agreement(facts),
         "splits": [_split(facts, check) for check in facts.splits],
+        "ablation": _ablation(facts),
+        "unfamiliar": _unfamiliar(facts),
         "leaks": _leaks(leak_guard.overview(facts.project)),
         "shown": [{"at": s.at, "annotator": s.annotator, "model": s.model} for s in facts.shown],
         "unreadable": {str(model): why for model, why in facts.failed.items()},
+    }
+
+
+def _ablation(facts: Evaluation) -> dict[str, Any] | None:
+    """Return what synthetic items did for the model; None when it learned from none."""
+    model = facts.model
+    found = None if model is None else ablations.of(model, facts.round_of(model).number)
+    if found is None:
+        return None
+    return {
+        "model": found.model_id,
+        "synthetic": found.synthetic,
+        "n": found.n,
+        "with": None if found.with_synthetic is None else asdict(found.with_synthetic),
+        "without": None if found.without is None else asdict(found.without),
+        "gained": found.gained,
+        "lost": found.lost,
+        "difference": found.difference,
+        "interval": None if found.difference is None else [found.low, found.high],
+        "p_value": found.p_value,
+        "verdict": found.verdict,
+        "why": found.why,
+    }
+
+
+def _unfamiliar(facts: Evaluation) -> dict[str, Any] | None:
+    """Return how many images look like nothing seen; of the pool for the model in use only."""
+    model = facts.model
+    known = None if model is None else energies.kept(model.metrics)
+    if model is None or known is None:
+        return None
+    listing = unfamiliar.listing(facts.project, 0) if model.in_use else None
+    counted = listing is not None and listing.why_not is None
+    return {
+        **known.to_json(),
+        "pool": len(listing.pool) if listing is not None and counted else None,
+        "pool_above": listing.total if listing is not None and counted else None,
     }
 
 
