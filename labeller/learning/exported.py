@@ -66,8 +66,7 @@ class _Features(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         parts = self.trunk.features(pixels)
         if {"raw", "hog"} & set(self.parts):
-            planes = hog.planes(pixels.permute(0, 3, 1, 2).float() / 255)
-            parts |= {"raw": hog.raw(planes), "hog": hog.hog(planes[:, 0])}
+            parts |= hog.tiny_features(pixels)
         joined = torch.cat([parts[name] for name in self.parts], 1).clamp(-LARGEST, LARGEST)
         found: Tensor = self.head(joined)
         return found

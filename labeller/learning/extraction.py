@@ -142,8 +142,7 @@ def extract(trunk: Trunk, recipe: Recipe, pixels: Bytes, device: Device) -> Floa
         with device.mixed():
             parts |= trunk.features(given)
         if {"raw", "hog"} & set(recipe.parts):
-            planes = hog.planes(given.permute(0, 3, 1, 2) / 255)
-            parts |= {"raw": hog.raw(planes), "hog": hog.hog(planes[:, 0])}
+            parts |= hog.tiny_features(given)
         joined = torch.cat([parts[name].float() for name in recipe.parts], dim=1)
         return joined.clamp_(-LARGEST, LARGEST).cpu().numpy()
 

@@ -8,12 +8,14 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import skimage.data
 import skimage.feature
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import nn
 
 from labeller.errors import BackboneError
 from labeller.learning import backbones, device, hog, lite0
@@ -76,14 +78,55 @@ def test_hog_gives_the_numbers_of_scikit_image() -> None:
     assert not hog.hog(torch.zeros(1, 32, 32)).any()
 
 
+def drawn(side: int) -> NDArray[np.uint8]:
+    """Draw pictures all of whose edges lie where two orientations meet, and faint ones."""
+    down, across = np.mgrid[:side, :side]
+    slopes = (down + across, down - across, down, across, np.maximum(down, across))
+    far = [np.where(slope > slope.mean(), 255, 0) for slope in slopes]
+    faint = [100 + slope * 3 // side for slope in slopes]
+    rng = np.random.default_rng(0)
+    tints = [rng.integers(0, 256, 3) * (slope[..., None] > slope.mean()) for slope in slopes]
+    grey = [np.repeat(one[..., None], 3, axis=2) for one in (*far, *faint)]
+    return np.stack([*grey, *tints, rng.integers(0, 256, (side, side, 3))]).astype(np.uint8)
+
+
+@pytest.mark.parametrize("side", [32, 64, 96, 224])
+def test_edges_where_orientations_meet_count_as_in_scikit_image(side: int) -> None:
+    pixels = drawn(side)
+    weighted = (pixels.astype(np.int64) * [299, 587, 114]).sum(-1)
+    times = side // 32
+    light = weighted.reshape(-1, 32, times, 32, times).sum((2, 4)).astype(np.float64)
+    expected = [skimage.feature.hog(one, 8, (4, 4), (2, 2)) for one in light]
+    found = hog.tiny_features(torch.from_numpy(pixels))["hog"].numpy()
+    assert np.allclose(found, np.stack(expected), atol=1e-4)  # its 1e-5 is of other units
+
+
+class Tiny(nn.Module):
+    """The features of tiny images side by side."""
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return torch.cat(list(hog.tiny_features(pixels).values()), 1)
+
+
+@pytest.mark.parametrize("side", [64, 70])
+@pytest.mark.filterwarnings("ignore")
+def test_onnx_gives_the_same_edges(side: int, tmp_path: Path) -> None:
+    given = torch.from_numpy(drawn(side))
+    file = str(tmp_path / "tiny.onnx")
+    torch.onnx.export(Tiny().eval(), (given,), file, dynamo=True, verbose=False)
+    session = onnxruntime.InferenceSession(file)
+    (found,) = session.run(None, {session.get_inputs()[0].name: given.numpy()})
+    assert np.abs(found - Tiny()(given).numpy()).max() < 1e-6
+
+
 def test_raw_separates_brightness_from_colour() -> None:
-    grey = hog.raw(hog.planes(torch.full((1, 3, 64, 64), 0.25)))
+    grey = hog.raw(torch.full((1, 3, 32, 32), 0.25))
     assert grey.shape == (1, hog.RAW_WIDTH)
     assert torch.allclose(grey[:, :256], torch.tensor(0.25))
     assert torch.allclose(grey[:, 256:], torch.tensor(0.0), atol=1e-5)
-    red = torch.zeros(1, 3, 64, 64)
-    red[:, 0] = 1
-    assert torch.allclose(hog.raw(hog.planes(red))[:, -64:], torch.tensor(0.5), atol=1e-5)
+    red = torch.zeros(1, 64, 64, 3, dtype=torch.uint8)
+    red[..., 0] = 255
+    assert torch.allclose(hog.tiny_features(red)["raw"][:, -64:], torch.tensor(0.5), atol=1e-5)
 
 
 @pytest.mark.parametrize(

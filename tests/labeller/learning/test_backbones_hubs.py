@@ -179,8 +179,8 @@ def test_other_weights_are_another_recipe_and_never_mixed_in(home: Path) -> None
 
 def test_the_packaged_backbone_keeps_its_tag_and_file() -> None:
     recipe = backbones.get(lite0.NAME).recipe(28)
-    assert recipe.tag == "efficientnet_lite0@64:mids+raw+hog v3"
-    assert recipe.file == "features-efficientnet_lite0-64-mids-raw-hog-v3.f16"
+    assert recipe.tag == "efficientnet_lite0@64:mids+raw+hog v4"
+    assert recipe.file == "features-efficientnet_lite0-64-mids-raw-hog-v4.f16"
 
 
 @pytest.mark.parametrize(
