@@ -63,7 +63,7 @@ def preview(
     Raises
     ------
     SynthesisError
-        When a recipe or range is unknown, too many are asked for, or AugLy or libmagic is missing.
+        When a recipe or range is unknown, too many are asked for, or AugLy is missing.
     """
     recipes = narrowed(limits)
     check_rendering()

@@ -44,7 +44,7 @@ def check_rendering() -> None:
     Raises
     ------
     SynthesisError
-        When AugLy or libmagic is missing; the text names the package.
+        When AugLy is missing.
     """
     try:
         check_augmenter()
@@ -87,7 +87,7 @@ def rendered(
     Raises
     ------
     SynthesisError
-        When AugLy or libmagic is missing, or nothing can be written.
+        When AugLy is missing, or nothing can be written.
     WorkerError
         When the processes cannot be started.
     JobCancelled

@@ -14,10 +14,11 @@ from PIL import Image
 from labeller.errors import JobCancelled, JobError, SynthesisError
 from labeller.progress import Silent
 from labeller.project import Project
-from labeller.services import budget, synthesis, synthesis_making
+from labeller.services import budget, synthesis, synthesis_making, synthesis_rendering
 from labeller.services.synthesis import SynthesisPlan
 from labeller.services.synthesis_files import affordable
 from strategies import registry
+from strategies.synthesis import AugmenterMissing
 from strategies.synthesis.recipes import BY_NAME, USUAL
 from tests.labeller.synthesised import (
     CLASSES,
@@ -469,26 +470,51 @@ def test_without_a_picture_to_change_the_preview_says_so(tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("no_libmagic")
-def test_without_libmagic_the_package_is_named(
+def test_children_are_made_without_libmagic(tmp_path: Path) -> None:
+    project = project_of(tmp_path / "p", 6)
+    label(project, range(1, 7))
+    assert synthesis.outlook(project, SynthesisPlan()).why_not is None
+    (shown, *_) = synthesis.preview(project, {"brightness": {}})
+    assert (shown.png or b"").startswith(b"\x89PNG")
+    assert run(project, SynthesisPlan(count=2))["made"] == 2
+
+
+def test_without_augly_the_package_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = project_of(tmp_path / "p", 6)
     label(project, range(1, 7))
-    assert "libmagic1" in (synthesis.outlook(project, SynthesisPlan()).why_not or "")
+
+    def missing() -> None:
+        raise AugmenterMissing("AugLy is not installed. Install the package augly with pip.")
+
+    monkeypatch.setattr(synthesis_rendering, "check_augmenter", missing)
+    assert "augly" in (synthesis.outlook(project, SynthesisPlan()).why_not or "")
     views = {one.name: one.why_not for one in synthesis.strategies(project)}
-    assert "libmagic1" in (views["balance"] or "")
+    assert "augly" in (views["balance"] or "")
     assert views["latent_mixup"] is None  # mixtures need no picture
-    with pytest.raises(SynthesisError, match="libmagic1 on Debian"):
-        synthesis.preview(project, {"hflip": {}})
-    with pytest.raises(SynthesisError, match="libmagic1 on Debian"):
-        synthesis.start(project, SynthesisPlan())
-    # on the machine of the worker it may be missing where the page has it
-    monkeypatch.setattr("labeller.services.synthesis_outlook.check_rendering", lambda: None)
-    with pytest.raises(SynthesisError, match="libmagic1 on Debian"):
+    for start in (
+        lambda: synthesis.preview(project, {"hflip": {}}),
+        lambda: synthesis.start(project, SynthesisPlan()),
+    ):
+        with pytest.raises(SynthesisError, match="Install the package augly"):
+            start()
+
+
+def test_a_worker_without_augly_fails_its_run_with_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the machine of the worker it may be missing where the page has it."""
+    project = project_of(tmp_path / "p", 6)
+    label(project, range(1, 7))
+    (tmp_path / "without" / "augly").mkdir(parents=True)
+    (tmp_path / "without" / "augly" / "__init__.py").write_text("raise ImportError('no augly')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "without"))
+    with pytest.raises(SynthesisError, match="Install the package augly"):
         run(project, SynthesisPlan(count=2))
     (view,) = synthesis.runs(project)
     assert (view.run.state, view.run.made, view.run.spent) == ("failed", 0, 0.0)
-    assert "libmagic1" in (view.run.error or "")
+    assert "augly" in (view.run.error or "")
 
 
 def test_a_damaged_plan_is_told(tmp_path: Path) -> None:

@@ -154,15 +154,15 @@ def test_mixtures_need_no_recipe_and_nobody_can_check_them(
     assert checking.waiting(labelled, run) == ([], 0)
 
 
-def test_a_missing_library_is_named_with_its_package(
+def test_a_missing_augmenter_is_named(
     open_app: Run, labelled: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing() -> None:
-        raise AugmenterMissing("AugLy needs libmagic: apt-get install libmagic1")
+        raise AugmenterMissing("AugLy is not installed. Install the package augly with pip.")
 
     monkeypatch.setattr(synthesis_rendering, "check_augmenter", missing)
     app = open_app(labelled, "synthesis")
-    assert "apt-get install libmagic1" in said(app)
+    assert "Install the package augly" in said(app)
     assert app.button(key="synthesis_create").disabled
 
 

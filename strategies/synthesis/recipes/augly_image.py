@@ -5,18 +5,23 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import random
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import cast
 
 import numpy as np
 from PIL import Image
 
 from strategies.synthesis.recipes.errors import AugmenterMissing
+from strategies.synthesis.recipes.file_types import libmagic_or_pillow
 from strategies.synthesis.recipes.recipe import Augment
 
+_IMAGES = "augly.image"
+_MISSING = "AugLy is not installed. Install the package augly with pip."
 _ONE_AT_A_TIME = threading.RLock()  # the global random state is one for all threads
 
 
@@ -36,7 +41,7 @@ def augmenting(seed: int) -> Iterator[Augment]:
     Raises
     ------
     AugmenterMissing
-        When AugLy or libmagic is not installed.
+        When AugLy is not installed.
     """
     with _ONE_AT_A_TIME:
         python_state = random.getstate()
@@ -57,17 +62,25 @@ def load() -> Augment:
     Raises
     ------
     AugmenterMissing
-        When AugLy or libmagic is not installed; the text names the package.
+        When AugLy is not installed.
     """
-    try:
-        module = importlib.import_module("augly.image")
-    except ImportError as error:
-        raise AugmenterMissing(_mend(error)) from error
+    module = sys.modules.get(_IMAGES) or _import_images()
 
     def augment(function: str, image: Image.Image, /, **arguments: object) -> Image.Image:
         return cast("Image.Image", getattr(module, function)(image, **arguments))
 
     return augment
+
+
+def _import_images() -> ModuleType:
+    check_augmenter()
+    try:
+        with libmagic_or_pillow():
+            return importlib.import_module(_IMAGES)
+    except ImportError as error:
+        raise AugmenterMissing(
+            f"AugLy cannot be loaded ({error}). Install the package augly with pip once more."
+        ) from error
 
 
 def check_augmenter() -> None:
@@ -76,14 +89,10 @@ def check_augmenter() -> None:
     Raises
     ------
     AugmenterMissing
-        When AugLy or libmagic is not installed; the text names the package.
+        When AugLy is not installed.
     """
     if importlib.util.find_spec("augly") is None:
-        raise AugmenterMissing("AugLy is not installed. Install the package augly with pip.")
-    try:
-        importlib.import_module("magic")  # what of AugLy's imports needs a system library
-    except ImportError as error:
-        raise AugmenterMissing(_mend(error)) from error
+        raise AugmenterMissing(_MISSING)
 
 
 def asset(*parts: str) -> str:
@@ -96,16 +105,5 @@ def asset(*parts: str) -> str:
     """
     spec = importlib.util.find_spec("augly")
     if spec is None or not spec.submodule_search_locations:
-        raise AugmenterMissing("AugLy is not installed. Install the package augly with pip.")
+        raise AugmenterMissing(_MISSING)
     return str(Path(spec.submodule_search_locations[0]).joinpath("assets", *parts))
-
-
-def _mend(error: ImportError) -> str:
-    """Say what to install."""
-    if "libmagic" in str(error):
-        return (
-            "AugLy needs the system library libmagic, which is not there. Install it: the package"
-            " libmagic1 on Debian and Ubuntu (apt-get install libmagic1), file-libs on Fedora,"
-            " libmagic with Homebrew."
-        )
-    return f"AugLy cannot be loaded ({error}). Install the package augly with pip."

@@ -26,4 +26,4 @@ class Unchanged(RenderError):
 
 
 class AugmenterMissing(SynthesisError):
-    """AugLy, or a system library that it needs, is not installed; the text names the mend."""
+    """AugLy is not installed, or cannot be loaded; the text names the mend."""

@@ -45,7 +45,7 @@ def render(image: Image.Image, plan: Plan) -> Image.Image:
     RenderError
         When the parent cannot be used, or the recipe fails on it; the text says why.
     AugmenterMissing
-        When AugLy or libmagic is not installed.
+        When AugLy is not installed.
 
     References
     ----------
