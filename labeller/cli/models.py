@@ -76,8 +76,8 @@ def models_command(
     """List the trained models; use, delete, export or describe one.
 
     All that are there are measured on the audit labels of now. An export is written to
-    exports/model-N in the project, with a model card; each file is compared with the model on the
-    audit set.
+    exports/model-N in the project, with a model card; each file is compared with the model, and
+    one that loses accuracy is warned about.
     """
     from labeller.project import open_project
     from labeller.services import feature_files, feature_recipes, model_comparison, model_shelf
@@ -121,9 +121,12 @@ def _card(project: Project, number: int) -> str:
 
 def _export(ctx: click.Context, project: Project, model: int, formats: tuple[str, ...]) -> None:
     """Wait for the export; Ctrl-C cancels it."""
-    from labeller.services import model_shelf
+    from labeller.services import export_check, model_shelf
 
     result = _follow(ctx, project, model_shelf.start_export(project, model, formats), "Export")
+    for file in result["files"]:
+        if said := export_check.warning(export_check.Check(**file)):
+            note(said)
     if result["failed"]:
         whole = f"The other files are in {result['folder']}."
         raise click.ClickException("\n".join([*result["failed"].values(), whole]))

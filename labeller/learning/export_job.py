@@ -9,45 +9,29 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from labeller.errors import ExportError, ImageError
+from labeller.errors import ExportError
 from labeller.learning import exported
+from labeller.learning.export_images import Chosen, choose_images
 from labeller.learning.exported import Probs, Whole
-from labeller.learning.images import Ints
 from labeller.learning.saved import flush, load_model
-from labeller.learning.snapshot import Labels, take
 from labeller.progress import Progress
 from labeller.project import Project
-from labeller.services import model_card
+from labeller.services import feature_recipes, model_card, preprocessing
 from labeller.services.class_names import names_of
-from labeller.services.model_shelf import CARD, CLASSES, FILES, Check, check_there, folder_of
-from labeller.squares import Bytes, Resize, square_of
-from store.records import ItemRecord, JobRecord, ModelRecord
+from labeller.services.export_check import EXACT, ROUNDED, Check, compare, judge
+from labeller.services.model_shelf import CARD, CLASSES, FILES, check_there, folder_of
+from store.records import JobRecord, ModelRecord
 
-CHECKED = 1_000  # images on which an export is compared with the model
-FARTHEST = {FILES["onnx"]: 1e-4, FILES["fastai"]: 1e-4}
-MEASURED = 200  # training images on which the ranges of 8-bit activations are measured
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Images:
-    """Some labelled images that can be read: `paths` and `columns` (n,), `pixels` (n, s, s, 3)."""
-
-    paths: tuple[Path, ...]
-    columns: Ints
-    pixels: Bytes
+LIMITS = {"onnx": EXACT, "int8": ROUNDED, "fastai": EXACT}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Source:
-    """What files are made of and compared with: `truth` is what the model says of `images`."""
+    """What files are made of and compared with: `truth` is what the model says of the images."""
 
     whole: Whole
     names: tuple[str, ...]
-    split: str
-    images: _Images
-    training: _Images
+    images: Chosen
     truth: Probs
     max_pixels: int
 
@@ -67,8 +51,8 @@ def run_export_job(project: Project, job: JobRecord, progress: Progress) -> dict
     -------
     dict
         JSON values: ``model``, ``folder``, ``files`` (name, bytes and how it compares with the
-        model), ``failed`` (reason by name of the file), ``split`` and ``n`` of the images it was
-        compared on.
+        model), ``failed`` (reason by name of the file), ``split`` and ``n`` of the labelled images
+        that accuracies are measured on.
 
     Raises
     ------
@@ -84,10 +68,11 @@ def run_export_job(project: Project, job: JobRecord, progress: Progress) -> dict
     final = folder_of(project, record.id)
     work = final.with_name(f".{final.name}")
     wanted = set(job.params["formats"])
-    kept = dict.fromkeys(_kept(final, record) - wanted, final)
-    steps = [(name, kept.get(name)) for name in FILES if name in {*wanted, *kept}]
+    there = _there(final, record)
+    earlier = {name: folder for name, folder in there.items() if name not in wanted}
+    steps = [(name, earlier.get(name)) for name in FILES if name in {*wanted, *earlier}]
     progress.update("export", 0, len(steps) + 1, "Loading the model")
-    source = _source(project, record)
+    source = _source(project, record, progress)
     shutil.rmtree(work, ignore_errors=True)
     try:
         work.mkdir(parents=True)
@@ -105,34 +90,37 @@ def run_export_job(project: Project, job: JobRecord, progress: Progress) -> dict
         "folder": str(final),
         "files": [asdict(check) for check in checks],
         "failed": failed,
-        "split": source.split,
-        "n": len(source.images.columns),
+        "split": source.images.split,
+        "n": source.images.labelled,
     }
 
 
-def _kept(folder: Path, record: ModelRecord) -> set[str]:
-    """Return the formats in which this very model was exported before."""
+def _there(folder: Path, record: ModelRecord) -> dict[str, Path | None]:
+    """Return the formats in which this very model was exported before.
+
+    With the folder to take the file from; None where the model has features of a newer version by
+    now, so that the file is written anew.
+    """
     try:
         about = json.loads((folder / CLASSES).read_text("utf-8"))
     except (OSError, ValueError):
-        return set()
+        return {}
     if (about.get("model"), about.get("label_hash")) != (record.id, record.label_hash):
-        return set()
-    return {name for name, file in FILES.items() if (folder / file).is_file()}
+        return {}
+    source = folder if about.get("features") == feature_recipes.VERSION else None
+    return {name: source for name, file in FILES.items() if (folder / file).is_file()}
 
 
-def _source(project: Project, record: ModelRecord) -> _Source:
+def _source(project: Project, record: ModelRecord, progress: Progress) -> _Source:
     whole = Whole(load_model(project, record))
-    split, images, training = _chosen(project, record, whole.resize)
+    images = choose_images(project, record, whole.resize, progress)
     with project.store.read() as unit:
         names = names_of(unit, record.class_ids)
     return _Source(
         whole=whole,
         names=names,
-        split=split,
         images=images,
-        training=training,
-        truth=exported.probabilities(whole, images.pixels),
+        truth=exported.probabilities(whole, images.compared.pixels),
         max_pixels=project.settings.max_image_pixels,
     )
 
@@ -148,7 +136,7 @@ def _made(
         progress.check()
         progress.update("export", done, len(steps) + 1, f"Writing {file.name}")
         try:
-            checks.append(_check(file, _write(name, work, source, earlier), source))
+            checks.append(_check(name, file, _write(name, work, source, earlier), source))
         except Exception as error:  # exporters raise what they like, and the other files may do
             failed[file.name] = _reason(file, error)
     if not checks:
@@ -166,21 +154,19 @@ def _write(name: str, work: Path, source: _Source, earlier: Path | None) -> Prob
     What lies in an `earlier` export is taken from there, but for the learner: it holds the names of
     the classes as they were, and nothing is unpickled that was not written a moment ago.
     """
-    file = work / FILES[name]
+    file, images = work / FILES[name], source.images.compared
     if name == "fastai":
-        exported.write_learner(
-            source.whole, source.names, source.images.paths[0], file, source.max_pixels
-        )
-        return exported.learner_probabilities(file, source.images.paths)
+        exported.write_learner(source.whole, source.names, images.paths[0], file, source.max_pixels)
+        return exported.learner_probabilities(file, images.paths)
     if earlier is not None:
         shutil.copyfile(earlier / file.name, file)
-        return exported.onnx_probabilities(file, source.images.pixels)
+        return exported.onnx_probabilities(file, images.pixels)
     onnx = work / FILES["onnx"]
     if not onnx.exists():
         exported.write_onnx(source.whole, onnx)
     if name == "int8":
-        exported.write_int8(onnx, file, source.training.pixels)
-    return exported.onnx_probabilities(file, source.images.pixels)
+        exported.write_int8(onnx, file, source.images.training.pixels)
+    return exported.onnx_probabilities(file, images.pixels)
 
 
 def _reason(file: Path, error: Exception) -> str:
@@ -210,76 +196,30 @@ def _replace(work: Path, final: Path) -> None:
     shutil.rmtree(earlier, ignore_errors=True)
 
 
-def _check(file: Path, found: Probs, source: _Source) -> Check:
-    """Compare what a file says with what the model says."""
-    truth, columns = source.truth, source.images.columns
-    same = found.argmax(axis=1) == truth.argmax(axis=1)
-    apart = float(np.abs(found - truth).max())
-    if not apart <= FARTHEST.get(file.name, 1.0):
-        raise ExportError(
-            f"{file.name}: does not say what the model says (a probability is off by {apart:.2g}), "
-            f"so it was not kept. Export the other formats, and report this with the versions."
-        )
-    return Check(
-        name=file.name,
-        bytes=file.stat().st_size,
-        accuracy=float((found.argmax(axis=1) == columns).mean()),
-        model_accuracy=float((truth.argmax(axis=1) == columns).mean()),
-        largest=apart,
-        agree=float(same.mean()),
+def _check(name: str, file: Path, found: Probs, source: _Source) -> Check:
+    """Compare what a file says with what the model says; refuse it when they differ too much."""
+    check = compare(
+        file.name, file.stat().st_size, found, source.truth, source.images.compared.columns
     )
-
-
-def _chosen(project: Project, record: ModelRecord, resize: Resize) -> tuple[str, _Images, _Images]:
-    """Return what to compare on (the audit set if any of it is labelled), and training images."""
-    snapshot = take(project)
-    place = {class_id: column for column, class_id in enumerate(record.class_ids)}
-    now = np.array([place.get(one, -1) for one in snapshot.class_ids], np.int64)
-
-    def read(labels: Labels, most: int) -> _Images:
-        columns = now[labels.columns]
-        known = np.flatnonzero(columns >= 0)
-        rows = known[:: -(-len(known) // most) or 1]
-        return _read(project, labels.ids[rows], columns[rows], resize)
-
-    training = read(snapshot.part("train"), MEASURED)
-    for split in ("audit", "valid", "train"):
-        images = read(snapshot.part(split), CHECKED)
-        if len(images.columns) and len(training.columns):
-            return split, images, training
-    raise ExportError("No labelled image can be read, so that an export could not be checked.")
-
-
-def _read(project: Project, ids: Ints, columns: Ints, resize: Resize) -> _Images:
-    with project.store.read() as unit:
-        items: dict[int, ItemRecord] = unit.items.many(ids.tolist())
-    paths, kept, pixels = [], [], []
-    for item_id, column in zip(ids.tolist(), columns.tolist(), strict=True):
-        path = project.file(items[item_id].path)
-        try:
-            pixels.append(square_of(path, resize, project.settings.max_image_pixels))
-        except ImageError:
-            continue
-        paths.append(path)
-        kept.append(column)
-    stacked = np.stack(pixels) if pixels else np.empty((0, resize.side, resize.side, 3), np.uint8)
-    return _Images(tuple(paths), np.array(kept, np.int64), stacked)
+    judge(file.name, found, source.truth, check, LIMITS[name])
+    return check
 
 
 def _describe(
     work: Path, project: Project, record: ModelRecord, checks: Sequence[Check], source: _Source
 ) -> None:
     """Write the classes in the order of the columns, and the model's card."""
-    names, resize = source.names, source.whole.resize
+    names, resize, images = source.names, source.whole.resize, source.images
     about = {
         "classes": list(names),
         "side": resize.side,
         "resize_method": resize.method,
         "model": record.id,
         "label_hash": record.label_hash,
+        "features": feature_recipes.VERSION,
+        "preprocessing": preprocessing.steps(resize),
     }
     text = json.dumps(about, indent=2, ensure_ascii=False)
     (work / CLASSES).write_text(text + "\n", encoding="utf-8")
-    n = len(source.images.columns)
-    card = model_card.card(project, record, names, checks, source.split, n, resize.side)
+    card = model_card.card(project, record, names, checks, images.split, images.labelled, resize)
     (work / CARD).write_text(card, encoding="utf-8")

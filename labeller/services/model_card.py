@@ -8,22 +8,30 @@ from typing import Any
 
 from labeller.errors import EvaluationError
 from labeller.project import Project
-from labeller.services import cleaning, model_card_quality, training_words
+from labeller.services import (
+    cleaning,
+    export_check,
+    feature_recipes,
+    model_card_quality,
+    preprocessing,
+    training_words,
+)
 from labeller.services.agreement import agreement
 from labeller.services.class_names import names_of
 from labeller.services.evaluation_audit import OnAudit, audit_labels, on_audit
 from labeller.services.evaluation_quality import Quality, quality
+from labeller.services.export_check import Check
 from labeller.services.model_card_quality import bounded, percent, plain
-from labeller.services.model_shelf import Check, Export
+from labeller.services.model_shelf import Export
+from labeller.squares import Resize
 from store.records import ModelRecord
 
 USE = {
     "model.onnx": "`model.onnx` takes `pixels`, bytes of shape (n, {side}, {side}, 3), and gives "
-    "`probabilities` (n, {classes}), calibrated, in the order of `classes.json`. The pixels are "
-    "RGB from 0 to 255, each image upright (EXIF) and squeezed to the square by bilinear "
-    "resampling with antialiasing (Pillow's `resize`); the scaling is in the file.",
-    "model-int8.onnx": "`model-int8.onnx` takes and gives the same; its convolutions have 8 bits, "
-    "for small devices.",
+    "`probabilities` (n, {classes}), calibrated, in the order of `classes.json`. How an image "
+    "becomes `pixels` is said under Preprocessing, and in `classes.json` for programs.",
+    "model-int8.onnx": "`model-int8.onnx` takes and gives the same; its convolutions but the first "
+    "have 8 bits, for small devices.",
     "learner.pkl": '`load_learner("learner.pkl").predict("photo.jpg")` is fastai where this '
     "program is installed: images (files, their bytes, arrays, Pillow's) are read as the model "
     "reads them. A pickle runs code when it is loaded, so load only one that you made.",
@@ -42,11 +50,11 @@ def of(project: Project, model: ModelRecord, export: Export | None = None) -> st
     """
     with project.store.read() as unit:
         names = names_of(unit, model.class_ids)
-    recipe: Mapping[str, Any] = model.config.get("recipe") or {}
-    side = int(recipe.get("size") or 0)
+    recipe = feature_recipes.of_model(model)
+    resize = None if recipe is None else recipe.resize
     if export is None:
-        return card(project, model, names, (), "", 0, side)
-    return card(project, model, names, export.checks, export.split, export.n, side)
+        return card(project, model, names, (), "", 0, resize)
+    return card(project, model, names, export.checks, export.split, export.n, resize)
 
 
 def card(
@@ -56,7 +64,7 @@ def card(
     checks: Sequence[Check],
     split: str,
     n: int,
-    side: int,
+    resize: Resize | None,
 ) -> str:
     """Return the card.
 
@@ -70,8 +78,8 @@ def card(
         How the exported files compare with it on `n` images of `split`; none, no section on files.
     split : str
     n : int
-    side : int
-        Of the images it sees, in pixels.
+    resize : Resize, optional
+        How images become what it sees; None when the model no longer says it.
 
     References
     ----------
@@ -84,8 +92,9 @@ def card(
         _data(project, model, names),
         model_card_quality.metrics(found, measured, _names(project), why),
         model_card_quality.limits(model, names, measured, _names(project)),
-        _files(checks, split, n, side, len(names)) if checks else "",
-        _provenance(model, side),
+        _preprocessing(resize),
+        _files(checks, split, n, resize, len(names)) if checks else "",
+        _provenance(model, resize),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -190,23 +199,47 @@ def _agreed(project: Project) -> list[str]:
     ]
 
 
-def _files(checks: Sequence[Check], split: str, n: int, side: int, classes: int) -> str:
-    rows = [
-        f"| `{one.name}` | {one.bytes / 1e6:.1f} MB | {percent(one.accuracy)} | "
-        f"{percent(one.model_accuracy)} | {one.largest:.2g} | {percent(one.agree)} |"
-        for one in checks
-    ]
-    uses = [f"- {USE[one.name].format(side=side, classes=classes)}" for one in checks]
+def _preprocessing(resize: Resize | None) -> str:
+    """Say how an image file becomes what the model sees."""
+    if resize is None:
+        return ""
     return (
-        f"## Files\n\nEach was compared with the model itself on {n:,} images of the {split} "
-        f"split: accuracy of both, the largest difference of any probability (0 to 1), and the "
-        f"share of images to which both give the same class.\n\n"
-        "| file | size | accuracy | the model's | largest difference | same class |\n"
-        "|---|---|---|---|---|---|\n" + "\n".join(rows) + "\n\n" + "\n".join(uses)
+        "## Preprocessing\n\nWhat is done to an image file, in this order, in training, in "
+        "prediction and in the fastai learner. Do the same before the ONNX files:\n\n"
+        + preprocessing.words(resize)
     )
 
 
-def _provenance(model: ModelRecord, side: int) -> str:
+def _files(checks: Sequence[Check], split: str, n: int, resize: Resize | None, classes: int) -> str:
+    side = "side" if resize is None else resize.side
+    rows = [
+        f"| `{one.name}` | {one.bytes / 1e6:.1f} MB | {export_check.interval(one)} | "
+        f"{percent(one.agree)} | {_difference(one.typical)} | {_difference(one.far)} | "
+        f"{one.largest:.2g} |"
+        for one in checks
+    ]
+    uses = [f"- {USE[one.name].format(side=side, classes=classes)}" for one in checks]
+    warnings = [f"**{said}**" for one in checks if (said := export_check.warning(one))]
+    most = max((one.compared or n for one in checks), default=n)
+    return "\n\n".join(
+        [
+            f"## Files\n\nEach was compared with the model itself: its accuracy on {n:,} labelled "
+            f"images of {split}, in points less or more than the model's (with the 95 % interval "
+            f"of a paired comparison); and on {most:,} images, labelled or not, the share to which "
+            f"both give the same class, and how far probabilities (0 to 1) lie apart.",
+            "| file | size | accuracy against the model | same class | median difference | 99 % "
+            "within | largest |\n|---|---|---|---|---|---|---|\n" + "\n".join(rows),
+            *warnings,
+            "\n".join(uses),
+        ]
+    )
+
+
+def _difference(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2g}"
+
+
+def _provenance(model: ModelRecord, resize: Resize | None) -> str:
     """List what it takes to make it again."""
     config, made = model.config, datetime.fromtimestamp(model.created_at, UTC)
     weights = config.get("backbone_hash")
@@ -217,7 +250,8 @@ def _provenance(model: ModelRecord, side: int) -> str:
         f"{plain(model.device)}, in {took:.0f} s",
         "Training": _training(config),
         **_committee(config),
-        "Backbone": f"{model.backbone}, images at {side} × {side} pixels"
+        "Backbone": model.backbone
+        + (f", images at {resize.side} × {resize.side} pixels" if resize else "")
         + (f", weights with the SHA-256 `{weights}`" if weights else ""),
         "Labels": f"those of train and valid (image, class and split of each) have the SHA-256 "
         f"`{model.label_hash}`",

@@ -12,6 +12,7 @@ from labeller import jobs
 from labeller.errors import ExportError
 from labeller.project import Project
 from labeller.services import energies, pool_predictions
+from labeller.services.export_check import Check
 from store.records import JobRecord, ModelRecord
 
 KIND = "export_model"
@@ -21,26 +22,11 @@ FILES = {"onnx": "model.onnx", "int8": "model-int8.onnx", "fastai": "learner.pkl
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """How an exported file compares with its model on the same images.
-
-    `largest` is the largest difference of a probability, `agree` the share of images that both
-    give the same class.
-    """
-
-    name: str
-    bytes: int
-    accuracy: float
-    model_accuracy: float
-    largest: float
-    agree: float
-
-
-@dataclass(frozen=True, slots=True)
 class Export:
     """The newest export of a model: where it is and how its files compare with it.
 
-    `failed` says of a file that was asked for in vain why it is not there.
+    Accuracies are measured on `n` labelled images of `split`, which may name two of them. `failed`
+    says of a file that was asked for in vain why it is not there.
     """
 
     folder: Path

@@ -11,17 +11,16 @@ from typing import Any
 import streamlit as st
 
 from labeller.project import Project
-from labeller.services import model_card, model_shelf
-from labeller.services.model_shelf import CARD, CLASSES, Check, Export, Shelved
+from labeller.services import export_check, model_card, model_shelf
+from labeller.services.export_check import Check
+from labeller.services.model_shelf import CARD, CLASSES, Export, Shelved
 from labeller.ui import attempts, view
-from labeller.ui import evaluation_words as words
 
 FORMATS = {
     "onnx": "ONNX",
     "int8": "8-bit ONNX, for small devices",
     "fastai": "fastai learner",
 }
-LOSES = 0.01  # of the accuracy; with more a file is warned about
 _PLACE = "models_export"
 
 
@@ -52,8 +51,7 @@ def show(project: Project, one: Shelved) -> None:
     attempts.show_error(_PLACE)
     if one.export is None:
         st.caption(
-            "Each file is compared with the model on the audit set before you get it, and comes "
-            "with a model card."
+            "Each file is compared with the model before you get it, and comes with a model card."
         )
     else:
         exported(one.export)
@@ -88,17 +86,14 @@ def _shown(text: str) -> str:
 def exported(export: Export) -> None:
     """Show how the exported files compare with the model, and offer them."""
     st.dataframe(check_rows(export.checks), hide_index=True, column_config=_HELPS)
-    for check in export.checks:
-        if check.model_accuracy - check.accuracy >= LOSES:
-            st.warning(
-                f"{check.name} is right on {view.percent(check.accuracy)}, the model on "
-                f"{view.percent(check.model_accuracy)}: take it only where its size matters more.",
-                icon=":material/warning:",
-            )
+    for said in filter(None, map(export_check.warning, export.checks)):
+        st.warning(said, icon=":material/warning:")
     for reason in export.failed.values():
         st.warning(reason, icon=":material/error:")
-    where = f"{view.count(export.n, 'image')} of the {export.split} split"
-    st.caption(f"Compared on {where}. The files, with the model card, are in:")
+    st.caption(
+        f"Accuracy is measured on {view.count(export.n, 'labelled image')} of {export.split}"
+        f"{_others(export)}. The files, with the model card, are in:"
+    )
     st.code(str(export.folder), language=None)
     with st.container(horizontal=True, gap="small"):
         for path in _files(export):
@@ -119,15 +114,21 @@ def _files(export: Export) -> list[Path]:
     return [path for name in names if (path := export.folder / name).is_file()]
 
 
+def _others(export: Export) -> str:
+    """Say on how many images classes and probabilities were compared, where that was kept."""
+    most = max((check.compared or 0 for check in export.checks), default=0)
+    return f", the rest on {view.count(most, 'image')}" if most else ""
+
+
 def check_rows(checks: Sequence[Check]) -> list[dict[str, Any]]:
     """Return a row for each file."""
     return [
         {
             "File": check.name,
             "Size": view.size(check.bytes),
-            "Accuracy": view.percent(check.accuracy),
-            "Against the model": f"{words.points(check.accuracy - check.model_accuracy)} points",
+            "Against the model": f"{export_check.interval(check)} points",
             "Same class": view.percent(check.agree),
+            "99 % within": "" if check.far is None else f"{check.far:.2g}",
             "Largest difference": f"{check.largest:.2g}",
         }
         for check in checks
@@ -135,15 +136,18 @@ def check_rows(checks: Sequence[Check]) -> list[dict[str, Any]]:
 
 
 _HELPS = {
-    "Accuracy": st.column_config.TextColumn(help="Of the file, on the images named below."),
     "Against the model": st.column_config.TextColumn(
-        help="Its accuracy less that of the model itself on the same images."
+        help="Its accuracy less that of the model itself on the same labelled images, with the "
+        "95 % interval of a paired comparison."
     ),
     "Same class": st.column_config.TextColumn(
         help="Share of the images to which file and model give the same class."
     ),
+    "99 % within": st.column_config.TextColumn(
+        help="On 99 % of the images no probability, which is 0 to 1, differs by more."
+    ),
     "Largest difference": st.column_config.TextColumn(
-        help="Of any probability, which is 0 to 1, between file and model."
+        help="Of any probability between file and model, on any image."
     ),
 }
 

@@ -14,8 +14,9 @@ from click.testing import CliRunner, Result
 from labeller.cli import cli
 from labeller.project import Project, create_project
 from labeller.services import audit_seal, model_card, model_shelf
+from labeller.services.export_check import Check
 from labeller.services.model_card_quality import plain
-from labeller.services.model_shelf import Check, Export
+from labeller.services.model_shelf import Export
 from labeller.ui import model_facts
 from store.records import ModelRecord
 from tests.audits import add_items, add_model, give, probabilities
@@ -89,10 +90,19 @@ def test_labels_of_then_and_what_changed_since(project: Project) -> None:
 
 
 def test_the_files_are_listed_with_how_they_compare(project: Project, tmp_path: Path) -> None:
-    check = Check("model-int8.onnx", 5_894_919, 0.9, 0.925, 0.0312, 0.975)
-    text = model_card.of(project, model(project), Export(tmp_path, (check,), "audit", 40))
-    assert "compared with the model itself on 40 images of the audit split" in text
-    assert "| `model-int8.onnx` | 5.9 MB | 90.0 % | 92.5 % | 0.031 | 97.5 % |" in text
+    check = Check(
+        "model-int8.onnx", 5_894_919, 0.9, 0.925, 0.0312, 0.975, 500, 0.001, 0.02, -0.1, 0.05
+    )
+    text = model_card.of(project, model(project), Export(tmp_path, (check,), "audit and valid", 40))
+    assert "its accuracy on 40 labelled images of audit and valid" in text
+    assert "on 500 images, labelled or not" in text
+    row = "| `model-int8.onnx` | 5.9 MB | −2.5 (−10.0 to +5.0) | 97.5 % | 0.001 | 0.02 | 0.031 |"
+    assert row in text
+    assert "**model-int8.onnx loses accuracy: −2.5 (−10.0 to +5.0) points against the model" in text
+    early = Check("model.onnx", 14_000_000, 0.925, 0.925, 1e-6, 1.0)  # of before more was kept
+    text = model_card.of(project, model(project), Export(tmp_path, (early,), "audit", 40))
+    assert "| `model.onnx` | 14.0 MB | 0.0 | 100.0 % | – | – | 1e-06 |" in text
+    assert "loses accuracy" not in text
 
 
 def test_a_model_that_cannot_be_measured_says_so(project: Project) -> None:

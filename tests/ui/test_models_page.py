@@ -25,6 +25,7 @@ from labeller.services import (
     pool_predictions,
 )
 from labeller.services.backbone_names import PACKAGED
+from labeller.services.export_check import Check
 from labeller.services.feature_recipes import Recipe
 from labeller.services.labelling import Act
 from labeller.ui import models_compare, models_export
@@ -149,19 +150,26 @@ def test_features_that_are_not_in_use_are_shown_and_deleted(
     assert feature_recipes.begun(audited, PACKAGED) is None
 
 
-def test_a_format_that_failed_is_told(open_app: Run, audited: Project) -> None:
+def test_a_format_that_failed_and_one_that_loses_are_told(open_app: Run, audited: Project) -> None:
     model, reason = add_model(audited, 1, 1), "learner.pkl: cannot be made (ValueError: no)."
     folder = model_shelf.folder_of(audited, model)
     folder.mkdir(parents=True)
-    check = model_shelf.Check("model.onnx", 5, 1.0, 1.0, 0.0, 1.0)
-    result = {"folder": str(folder), "files": [asdict(check)], "split": "audit", "n": 5}
+    good = Check("model.onnx", 5, 1.0, 1.0, 0.0, 1.0, 90, 0.0, 0.0, -0.01, 0.01)
+    poor = Check("model-int8.onnx", 5, 0.7, 0.9, 0.5, 0.8, 90, 0.1, 0.4, -0.3, -0.1)
+    files = [asdict(good), asdict(poor)]
+    result = {"folder": str(folder), "files": files, "split": "audit and valid", "n": 5}
     job = model_shelf.start_export(audited, model, ["onnx", "fastai"])
     with audited.store.write() as unit:
         assert unit.jobs.claim("here", 1, job_id=job.id)
         assert unit.jobs.finish(job.id, "done", result | {"failed": {"learner.pkl": reason}})
     app = open_app(audited, "models")
     assert reason in [one.value for one in app.warning]
-    assert any("5 images of the audit split" in text.value for text in app.caption)
+    assert any("on 5 labelled images of audit and valid" in one.value for one in app.caption)
+    assert any("the rest on 90 images" in one.value for one in app.caption)
+    warned = [one.value for one in app.warning if "model" in one.value and one.value != reason]
+    (loss,) = warned
+    assert "model-int8.onnx loses accuracy: −20.0 (−30.0 to −10.0) points" in loss
+    assert "chance" not in loss
 
 
 def test_two_models_side_by_side(audited: Project) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from labeller.learning.saved import load_model
 from labeller.progress import Silent
 from labeller.project import Project, open_project
 from labeller.services import model_shelf
+from labeller.services.export_check import Check
 from labeller.services.model_shelf import Export
 from labeller.squares import Bytes, Resize, square_of
 from store.errors import Conflict
@@ -95,7 +96,7 @@ def test_onnx_says_what_torch_says(project: Project, result: dict[str, Any]) -> 
     np.testing.assert_allclose(whole, wanted, atol=5e-3)  # items have features in half precision
     folder = Path(result["folder"])
     found = exported.onnx_probabilities(folder / "model.onnx", images)
-    np.testing.assert_allclose(found, whole, atol=1e-4)
+    np.testing.assert_allclose(found, whole, atol=1e-5)
     small = exported.onnx_probabilities(folder / "model-int8.onnx", images)
     assert np.abs(small - wanted).max() < 0.2
     assert (small.argmax(1) == wanted.argmax(1)).mean() > 0.9
@@ -104,11 +105,13 @@ def test_onnx_says_what_torch_says(project: Project, result: dict[str, Any]) -> 
 def test_each_file_is_compared_with_the_model(project: Project, result: dict[str, Any]) -> None:
     (shelved, _) = model_shelf.shelf(project)
     assert shelved.export is not None
-    assert (shelved.export.split, shelved.export.n) == ("audit", 11)
+    assert (shelved.export.split, shelved.export.n) == ("audit and valid", 23)
     checks = {check.name: check for check in shelved.export.checks}
     assert set(checks) == set(model_shelf.FILES.values())
-    assert checks["model.onnx"].largest < 1e-4
-    assert checks["learner.pkl"].largest < 1e-4
+    assert {check.compared for check in checks.values()} == {60}, "those without a label too"
+    assert checks["model.onnx"].largest < 1e-5
+    assert checks["learner.pkl"].largest < 1e-5
+    assert checks["model-int8.onnx"].agree > 0.9
     assert checks["model.onnx"].accuracy == checks["model.onnx"].model_accuracy
     assert checks["model-int8.onnx"].bytes < checks["model.onnx"].bytes / 2
     for check in checks.values():
@@ -226,6 +229,19 @@ def test_files_of_another_model_are_not_kept(project: Project, key: str) -> None
 
 
 @pytest.mark.usefixtures("quick")
+def test_files_on_features_of_an_earlier_version_are_written_anew(project: Project) -> None:
+    folder = model_shelf.folder_of(project, 1)
+    export(project, 1, "onnx")
+    about = json.loads((folder / "classes.json").read_text("utf-8"))
+    (folder / "classes.json").write_text(json.dumps(about | {"features": 3}), "utf-8")
+    (folder / "model.onnx").write_bytes(b"of an earlier version")
+    export(project, 1, "int8")
+    files = {check.name for check in shown(project, 1).checks}
+    assert files == {"model.onnx", "model-int8.onnx"}
+    assert (folder / "model.onnx").read_bytes() == b"32"
+
+
+@pytest.mark.usefixtures("quick")
 def test_what_passed_is_kept_when_another_format_fails(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,7 +260,12 @@ def test_what_passed_is_kept_when_another_format_fails(
 
 
 def test_the_command_fails_with_a_format(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    result = {"folder": "exports/model-1", "failed": {"learner.pkl": "learner.pkl: no."}}
+    lossy = Check("model-int8.onnx", 1, 0.8, 0.9, 0.2, 0.95, low=-0.2, high=0.0)
+    result = {
+        "folder": "exports/model-1",
+        "failed": {"learner.pkl": "learner.pkl: no."},
+        "files": [asdict(lossy)],
+    }
 
     def follow(project: Project, job: JobRecord) -> tuple[JobRecord, bool]:
         with project.store.write() as unit:
@@ -256,6 +277,7 @@ def test_the_command_fails_with_a_format(project: Project, monkeypatch: pytest.M
     told = CliRunner().invoke(cli, ["models", str(project.root), "--export", "1"])
     assert told.exit_code == 1
     assert "learner.pkl: no.\nThe other files are in exports/model-1." in told.stderr
+    assert "model-int8.onnx loses accuracy: −10.0 (−20.0 to 0.0) points" in told.stderr
 
 
 @pytest.mark.usefixtures("quick")
