@@ -38,6 +38,7 @@ def notes_on(sources: Sequence[Source], surveys: Sequence[Survey], writer: Write
     for source, survey in zip(sources, surveys, strict=False):
         if not survey.files:
             yield f"{source.shown}: holds no image. Known are {image_reasons.KINDS}."
+        yield from survey.notes
     if writer.made:
         yield f"Classes made from the labels that came along: {', '.join(writer.made)}."
     for name, number in writer.unknown.most_common(NAMED):

@@ -7,7 +7,7 @@ import hashlib
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from labeller.errors import ClassError
 from labeller.project import Project
 from labeller.services import classes as class_service
-from labeller.services.class_names import class_ids, class_name
+from labeller.services.class_names import class_ids, class_key, class_name
 from labeller.services.import_sources import Candidate
 from labeller.services.import_twins import Newcomer, Twins
 from labeller.services.import_worker import CannotWriteError
@@ -65,7 +65,7 @@ class Writer:
         self._found: list[_Found] = []
         self._refused: list[ImportProblem] = []
         self._last = time.monotonic()
-        self._classes: dict[str, int] = {}
+        self._classes: Mapping[str, int] = {}
         self._splits: dict[str, Split] = {}  # of groups that have a name
         self._renamed: dict[str, str] = {}  # groups that the leak guard put into others
         self._twins = Twins(project.settings)
@@ -258,19 +258,27 @@ class Writer:
         if not self._make:
             return
         labels = (class_name(one.candidate.label) for one in found if one.candidate.label)
+        fresh: dict[str, str] = {}  # names that differ only in case and the like are one class
         for name in dict.fromkeys(labels):
-            if name in self._classes or name in self.unknown:
-                continue
-            try:
-                class_service.add(self._project, [name])
-            except ClassError:  # too long, or with a line break: reported as unknown
-                continue
-            self.made.append(name)
+            if name not in self._classes and name not in self.unknown and _is_possible(name):
+                fresh.setdefault(class_key(name), name)
+        if fresh:
+            class_service.add(self._project, list(fresh.values()))
+            self.made += fresh.values()
             self._load_classes()
 
     def _load_classes(self) -> None:
         with self._project.store.read() as unit:
             self._classes = class_ids(unit)
+
+
+def _is_possible(name: str) -> bool:
+    """Whether a class can have this name; one that is too long is reported as unknown."""
+    try:
+        class_service.check_names([name])
+    except ClassError:
+        return False
+    return True
 
 
 def moved_in(file: Path, images: Path, target: PurePosixPath, sha256: str) -> PurePosixPath:

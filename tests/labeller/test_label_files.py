@@ -56,7 +56,7 @@ def test_paths_of_every_kind(
         "solo.jpg,cat,",  # copied in
     ]
     report = label_from_csv(project, file(tmp_path, "\n".join(rows)), "ann")
-    assert report == LabelFileReport(6, 6, 0, 0, 6.0)
+    assert report == LabelFileReport(rows=6, labelled=6, cost=6.0)
     assert current(project) == {
         "a/img0.jpg": ("cat", "ann"),
         "b/img0.jpg": ("dog", "bob"),
@@ -85,8 +85,9 @@ def test_a_rerun_adds_nothing(project: Project, tmp_path: Path) -> None:
     path = file(tmp_path, "path,class\na/img0.jpg,cat\na/img1.jpg,dog\n")
     label_from_csv(project, path, "ann")
     before = current(project)
-    assert label_from_csv(project, path, "ann") == LabelFileReport(2, 0, 2, 0, 0.0)
-    assert label_from_csv(project, path, "bob").labelled == 0
+    assert label_from_csv(project, path, "ann") == LabelFileReport(rows=2, unchanged=2)
+    assert label_from_csv(project, path, "bob") == LabelFileReport(rows=2, second_opinions=2)
+    assert label_from_csv(project, path, "bob") == LabelFileReport(rows=2, unchanged=2)
     assert current(project) == before
     assert budget.meter(project).spent == 2
 
@@ -105,7 +106,7 @@ def test_corrections_and_second_opinions(project: Project, tmp_path: Path) -> No
     label_from_csv(project, file(tmp_path, "path,class\na/img0.jpg,cat\na/img1.jpg,cat\n"), "ann")
     text = "path,class,annotator\na/img0.jpg,dog,ann\na/img1.jpg,dog,bob\n"
     report = label_from_csv(project, file(tmp_path, text), "carl")
-    assert report == LabelFileReport(2, 1, 0, 1, 0.0)
+    assert report == LabelFileReport(rows=2, changed=1, second_opinions=1)
     assert current(project) == {"a/img0.jpg": ("dog", "ann"), "a/img1.jpg": ("cat", "ann")}
 
 
@@ -150,7 +151,7 @@ def test_a_long_list_of_problems_is_cut(project: Project, tmp_path: Path) -> Non
     [
         (b"path,class\na.jpg,cat\nb.jpg,caf\xe9\n", "line 3 is not UTF-8"),
         (b"class\ncat\n", "'path' or 'sha256'"),
-        (b"path\na.jpg\n", "'class'"),
+        (b"path\na.jpg\n", "'label'"),
         (b"", "'path' or 'sha256'"),
     ],
 )
@@ -166,7 +167,7 @@ def test_a_missing_file(project: Project, tmp_path: Path) -> None:
 
 def test_an_empty_table_is_fine(project: Project, tmp_path: Path) -> None:
     report = label_from_csv(project, file(tmp_path, "path,class\n"), "ann")
-    assert report == LabelFileReport(0, 0, 0, 0, 0.0)
+    assert report == LabelFileReport(rows=0)
 
 
 def test_a_file_larger_than_the_budget_is_refused_whole(project: Project, tmp_path: Path) -> None:

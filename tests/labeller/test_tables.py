@@ -6,15 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from labeller.services.tables import BadRow, Row, read_table
-
-COLUMNS = {"path": ("path",), "key": ("key",)}
+from labeller.services.tables import BadRow, Row, open_table
 
 
 def read(folder: Path, text: str) -> list[tuple[int, Row] | BadRow]:
     path = folder / "list.csv"
     path.write_text(text, "utf-8", newline="")
-    return list(read_table(path, COLUMNS, [["path"]]))
+    return list(open_table(path, ("path", "key"), [["path"]]).rows())
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
