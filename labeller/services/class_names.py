@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from store.store import Unit
 
@@ -34,6 +35,7 @@ def class_name(text: str) -> str:
     return trimmed.strip("".join(_JOINERS)).strip()
 
 
+@lru_cache(maxsize=1 << 16)  # an import asks again for all classes with every batch
 def class_key(text: str) -> str:
     """Return what names of one class have in common.
 

@@ -90,10 +90,8 @@ class TableSource:
         if "label" in self._table.columns.places:
             yield from self._labels.notes()
         if generated:
-            yield (
-                f"{generated:,} rows have a generated label, which no person gave: their images "
-                "come in unlabelled."
-            )
+            rows = "1 row has" if generated == 1 else f"{generated:,} rows have"
+            yield f"{rows} a generated label, which no person gave: it is not taken."
 
     def _count_label(self, line: int, row: Row) -> int:
         """Count a row's label; 1 when no person gave it."""

@@ -8,6 +8,7 @@ told.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -156,12 +157,12 @@ class Rivals:
     def compare(self, line: int, record: Sequence[str], titles: Sequence[str]) -> None:
         """Take in a row."""
         said = {place: self._said(place, record, titles) for place in self.places}
-        for number, place in enumerate(self.places):
-            self.filled[place] += bool(said[place])
-            for other in self.places[number + 1 :]:
-                if not self._same(said[place], said[other]):
-                    count, first = self._apart.get((place, other), (0, line))
-                    self._apart[place, other] = count + 1, first
+        for place, text in said.items():
+            self.filled[place] += bool(text)
+        for place, other in itertools.permutations(self.places, 2):
+            if said[other] and not self._same(said[place], said[other]):
+                count, first = self._apart.get((place, other), (0, line))
+                self._apart[place, other] = count + 1, first
 
     @property
     def chosen(self) -> int:
@@ -169,12 +170,10 @@ class Rivals:
         return next((place for place in self.places if self.filled[place]), self.places[0])
 
     def differing(self) -> Iterator[tuple[int, int, int]]:
-        """Yield the filled columns that differ from the chosen one: place, rows, first line."""
+        """Yield the columns that say something else: place, number of rows, first line."""
         for place in self.places:
-            if place != self.chosen and self.filled[place]:
-                pair = (min(place, self.chosen, key=self.places.index), place)
-                if pair in self._apart:
-                    yield (place, *self._apart[pair])
+            if (self.chosen, place) in self._apart:
+                yield (place, *self._apart[self.chosen, place])
 
     def _said(self, place: int, record: Sequence[str], titles: Sequence[str]) -> str:
         text = record[place] if place < len(record) else ""
@@ -242,7 +241,7 @@ def _tell(rivals: Rivals, titles: Sequence[str]) -> Iterator[str]:
             raise ColumnsError(f"has two columns named {chosen!r}. Keep one.")
         yield (
             f"{chosen!r} and {titles[place]!r} can both be the {rivals.meaning}: {chosen!r} is "
-            f"read; they differ in {rows:,} rows, first in line {line}."
+            f"read; they differ in {rows:,} row{'s' if rows > 1 else ''}, first in line {line}."
         )
 
 

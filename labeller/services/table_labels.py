@@ -98,7 +98,9 @@ class LabelCells:
             yield f"{rows} without a label{said}: {name_lines(self._empty)}."
         for word in self._counts:
             if word in MISSING and not self._missing(word):
-                yield f"{word!r} is the name of a class: {self._counts[word]:,} rows are of it."
+                number = self._counts[word]
+                rows = "1 row is" if number == 1 else f"{number:,} rows are"
+                yield f"{word!r} is the name of a class: {rows} of it."
         lines = sorted(
             line for cell in self._divided if self.is_several(cell) for line in self._divided[cell]
         )

@@ -68,14 +68,14 @@ class _Record:
     """One row by places.
 
     `wrong` says why it cannot be understood, `broken` why not if a cell that is read has a line
-    break; `short` rows lack cells.
+    break. `excess` is how many cells it has more than the header, negative when it lacks some.
     """
 
     line: int
     cells: Sequence[str]
     wrong: str | None
     broken: str = "has a line break in a cell"
-    short: bool = False
+    excess: int = 0
 
 
 class _Format(Protocol):
@@ -126,7 +126,9 @@ class Table:
 
     def __init__(self, path: Path, file: _Format, columns: Columns) -> None:
         self._path, self._file, self.columns = path, file, columns
+        self._rows = 0
         self._short: list[int] = []
+        self._long: list[int] = []
         self._missing: Counter[tuple[Meaning, str]] = Counter()
 
     def rows(self) -> Iterator[tuple[int, Row] | BadRow]:
@@ -137,7 +139,7 @@ class Table:
         TableError
             When the file cannot be read further, or is not in its encoding.
         """
-        self._short, self._missing = [], Counter()
+        self._rows, self._short, self._long, self._missing = 0, [], [], Counter()
         with _telling(self._path):
             for record in self._file.records(self._path):
                 row = self.columns.cells(record.cells)
@@ -146,8 +148,9 @@ class Table:
                 if wrong is not None:
                     yield BadRow(record.line, wrong, whole)
                     continue
-                if record.short:
-                    self._short.append(record.line)
+                self._rows += 1
+                if record.excess:
+                    (self._long if record.excess > 0 else self._short).append(record.line)
                 yield record.line, self._filled(row)
 
     def notes(self) -> Iterator[str]:
@@ -158,8 +161,16 @@ class Table:
                 f"{name_lines(self._short)} {'has' if len(self._short) == 1 else 'have'} fewer "
                 "cells than the header: what is lacking was taken as empty."
             )
+        # With a path and a label alone, no cell can have slipped into another column.
+        if self._long and len(self._long) < self._rows and len(self._file.titles) > 2:
+            yield (
+                f"{name_lines(self._long)} {'has' if len(self._long) == 1 else 'have'} more cells "
+                "than the header, the last ones empty: the others were taken as they stand. If a "
+                "cell holds a separator, put it in quotes."
+            )
         for (meaning, word), number in self._missing.items():
-            yield f"{number:,} cells of {meaning} say {word!r}: taken as empty."
+            where = "1 cell" if number == 1 else f"{number:,} cells"
+            yield f"{word!r} in {where} of the column for the {meaning} was taken as empty."
 
     def _filled(self, row: Row) -> Row:
         """Empty the cells that say that there is nothing; labels are judged elsewhere."""
@@ -255,7 +266,7 @@ class _Csv:
             )
         elif any("\0" in cell for cell in cells):
             wrong = "holds a NUL character"
-        return _Record(line, trimmed, wrong, _unclosed(last), len(trimmed) < width)
+        return _Record(line, trimmed, wrong, _unclosed(last), len(trimmed) - width)
 
     def _is_strict(self, lines: Sequence[str], trimmed: Sequence[str]) -> bool:
         """Whether quotes enclose whole cells, but for blanks around them."""

@@ -150,8 +150,15 @@ def test_a_number_that_is_no_class(client: TestClient, digits: dict[str, int]) -
     )
 
 
-ANYTHING = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
-ANYTHING |= st.lists(st.integers(), max_size=2) | st.dictionaries(st.text(), st.none(), max_size=1)
+ANYTHING: st.SearchStrategy[Any] = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    st.text(),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(), st.none(), max_size=1),
+)
 
 
 @settings(

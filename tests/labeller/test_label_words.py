@@ -145,7 +145,7 @@ def test_a_class_of_that_name_is_meant_and_told(word: str) -> None:
     assert names[word] == word
     assert notes == [
         "1 row without a label: line 4.",
-        f"{word!r} is the name of a class: 1 rows are of it.",
+        f"{word!r} is the name of a class: 1 row is of it.",
     ]
 
 

@@ -140,6 +140,15 @@ def test_cells_lacking_at_the_end_are_empty_and_told(tmp_path: Path) -> None:
     ]
 
 
+def test_empty_cells_beyond_the_header_may_be_a_slip(tmp_path: Path) -> None:
+    text = "path,label,group\na.jpg,cat,\nb.jpg,cat, tabby,\n"
+    assert cells(tmp_path, text) == [(2, "a.jpg", "cat"), (3, "b.jpg", "cat")]
+    (told,) = notes(tmp_path, text)
+    assert told.startswith("line 3 has more cells than the header, the last ones empty")
+    assert not notes(tmp_path, "path,label,group\na.jpg,cat,,\nb.jpg,cat,g,\n")
+    assert not notes(tmp_path, "path,label\na.jpg,cat\nb.jpg,cat,\n")
+
+
 def test_columns_without_a_title_hold_nothing(tmp_path: Path) -> None:
     text = "path,label,,\na.jpg,cat,,\nb.jpg,dog,extra,\n"
     good, bad = cells(tmp_path, text)
@@ -370,7 +379,9 @@ def test_words_for_no_value(tmp_path: Path) -> None:
     assert [row["group"] for row in rows] == ["", "", "g", ""]
     assert [row["annotator"] for row in rows] == ["", "ann", "", ""]
     assert [row["split"] for row in rows] == ["", "", "", ""]
-    assert "1 cells of group say 'nan': taken as empty." in notes(tmp_path, text)
+    assert "'nan' in 1 cell of the column for the group was taken as empty." in notes(
+        tmp_path, text
+    )
 
 
 def test_lines_in_words() -> None:
