@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from labeller import image_reasons
+from labeller.services.class_names import readable
 from labeller.services.import_sources import Source, Survey
 from labeller.services.import_writer import LabelConflict, Writer
 from store.records import ImportProblem
@@ -46,5 +47,9 @@ def notes_on(sources: Sequence[Source], surveys: Sequence[Survey], writer: Write
             f"There is no class {name!r}: {number:,} images with that label came in "
             "unlabelled. Add the class and import again to label them."
         )
+    if len(writer.unknown) > NAMED:
+        yield f"{len(writer.unknown) - NAMED:,} more labels are no classes of the project either."
+    for (name, taken), number in writer.respelled.items():
+        yield f"{readable(name)} ({number:,}) is taken for the class {readable(taken)}."
     if writer.moved:
         yield f"{writer.moved:,} images that had been moved were found again."

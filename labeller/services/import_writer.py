@@ -74,6 +74,7 @@ class Writer:
         self.problems: list[ImportProblem] = []
         self.conflicts: list[LabelConflict] = []
         self.unknown: Counter[str] = Counter()
+        self.respelled: Counter[tuple[str, str]] = Counter()  # names taken for a class's
         self.made: list[str] = []
         self._load_classes()
 
@@ -239,6 +240,8 @@ class Writer:
             if wanted is None:
                 unknown[name] += 1
                 continue
+            if name != names[wanted] and class_key(name) == class_key(names[wanted]):
+                self.respelled[name, names[wanted]] += 1
             if item_id not in have:
                 current = unit.labels.current(item_id)
                 have[item_id] = None if current is None else current.class_id

@@ -56,7 +56,7 @@ class LabelCells:
             self._empty.append(line)
             return
         self._counts[cell] += 1
-        if cell in MISSING and class_key(cell) not in self._keys:
+        if self._missing(cell):
             self._empty.append(line)
         elif cell[0] in "[(" or any(c in cell for c in _SEPARATORS) or len(cell.split()) > 1:
             self._divided.setdefault(cell, []).append(line)
@@ -107,8 +107,7 @@ class LabelCells:
         if lines:
             example = next(cell for cell in self._divided if lines[0] in self._divided[cell])
             yield f"{self.describe_several(example)} ({name_lines(lines)})."
-        named = {cell: name for cell, name in self._settled.items() if name is not None}
-        singles = {cell: name for cell, name in named.items() if _listed(cell) is None}
+        singles = {cell: name for cell, name in self._settled.items() if _listed(cell) is None}
         if spelled := describe_spellings(self._counts, singles):
             yield spelled
 
@@ -119,12 +118,13 @@ class LabelCells:
 
     def _numbers(self) -> tuple[int, int]:
         """Return how many different labels there are, and in how many rows."""
-        named = {cell: name for cell, name in self._settled.items() if name is not None}
-        return len(set(named.values())), sum(self._counts[cell] for cell in named)
+        names = self._settled
+        return len(set(names.values())), sum(self._counts[cell] for cell in names)
 
     def _missing(self, cell: str) -> bool:
-        plain = cell in MISSING and class_key(cell) not in self._keys
-        return plain or _listed(cell) == []
+        items = _listed(cell)
+        words = [cell] if items is None else items
+        return all(word in MISSING and class_key(word) not in self._keys for word in words)
 
     @property
     def _settled(self) -> dict[str, str]:
@@ -139,7 +139,7 @@ class LabelCells:
         words: dict[str, str] = {}
         for cell in self._counts:
             word = self._word(cell, self._keys | alone)
-            if word is not None and class_name(word):
+            if word is not None:
                 words[cell] = word
         sums: Counter[str] = Counter()
         for cell, word in words.items():
@@ -181,4 +181,5 @@ def _listed(cell: str) -> list[str] | None:
             return None
     if not isinstance(value, list | tuple):
         return None
-    return [text for one in value if (text := "" if one is None else str(one).strip())]
+    texts = ["" if one is None else str(one).strip() for one in value]
+    return [text for text in texts if class_name(text)]

@@ -47,7 +47,7 @@ _AFTER_QUOTE = re.compile(r'"[ \t]+(?=[,;|\t\r\n]|$)')
 _PATH = re.compile(r"[^\s.]\.[A-Za-z]{2,4}\Z|/")  # as a file is named, or a path
 _SAVE_UTF8 = "Save the file as CSV UTF-8."
 _TOP = 50  # lines among which the header is
-_LISTED = 5
+_LISTED = 10
 
 
 class TableError(LabellerError):

@@ -164,10 +164,15 @@ def test_words_that_may_be_classes(word: str) -> None:
         ("[cat]", "[cat]"),
         ("[]", None),
         ("[null]", None),
+        ('["nan"]', None),
+        ('["​"]', None),
+        ('["cat", null]', "cat"),
     ],
 )
 def test_lists(cell: str, name: str | None) -> None:
-    assert judge(cell)[0] == {cell: name}
+    names, notes = judge(cell)
+    assert names == {cell: name}
+    assert any("1 row without a label" in note for note in notes) is (name is None)
 
 
 @pytest.mark.parametrize("cell", ["cat dog", "cat|dog", "cat, dog", "cat;dog", "['cat', 'dog']"])

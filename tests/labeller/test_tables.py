@@ -387,7 +387,7 @@ def test_words_for_no_value(tmp_path: Path) -> None:
 def test_lines_in_words() -> None:
     assert name_lines([4]) == "line 4"
     assert name_lines([4, 9]) == "lines 4, 9"
-    assert name_lines(list(range(1, 46))) == "lines 1, 2, 3, 4, 5 and 40 more"
+    assert name_lines(list(range(1, 51))) == "lines 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 40 more"
 
 
 # ---- whatever is written is read
