@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from labeller.errors import ConfigError
+from labeller.text_files import TextError, read_text
 
 FILE = "project.toml"
 
@@ -204,10 +205,12 @@ def load_settings(root: Path, environment: Mapping[str, str] = os.environ) -> Se
     """
     path = root / FILE
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(read_text(path))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror or error}).") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except TextError as error:
+        raise ConfigError(f"{path}: {error}. Save the file as UTF-8.") from error
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(
             f"{path}: is not valid TOML ({error}). Mend or restore the file."
         ) from error

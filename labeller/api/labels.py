@@ -23,6 +23,7 @@ def labels(body: LabelsRequest, access: Access) -> dict[str, Any]:
             kind=event.kind,
             item=event.item,
             label=event.class_,
+            class_id=event.class_id,
             reason=event.reason,
             duration_ms=event.duration_ms,
             client_at=event.client_at,

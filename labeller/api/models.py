@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 LARGEST_ID = 2**63 - 1
 MOST_EVENTS = 200
 MOST_CLAIMED = 50
+
+
+def _check_class(value: object) -> object:
+    """Say in words what a class may be; of a union pydantic tells every part."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError("must be a class name (text), or an integer")
+    return value
 
 
 def _storable(text: str) -> str:
@@ -19,6 +26,9 @@ def _storable(text: str) -> str:
 
 
 Key = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[!-~]+$")]
+
+
+ClassNumber = Annotated[int, Field(ge=-LARGEST_ID, le=LARGEST_ID)]
 Identity = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 Reason = Annotated[str, Field(max_length=500), AfterValidator(_storable)]
 ClassName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_storable)]
@@ -26,9 +36,12 @@ StrategyName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z
 
 
 class Taken(BaseModel):
-    """Base of request bodies: an unknown field is a mistake, not something to pass over."""
+    """Base of request bodies: an unknown field is a mistake, not something to pass over.
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    So is a value of another JSON type: ``true``, ``1.0`` and ``"1"`` are no ``1``.
+    """
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
 
 
 class Problem(BaseModel):
@@ -65,12 +78,28 @@ class LabelEvent(Taken):
     key: Key = Field(description="Made by the client; the same key twice is stored once.")
     kind: Literal["label", "skip", "flag"]
     item: Identity
-    class_: Identity | ClassName | None = Field(
-        default=None, alias="class", description="Class id or class name; for `label` only."
+    class_: Annotated[ClassName | ClassNumber, BeforeValidator(_check_class)] | None = Field(
+        default=None,
+        alias="class",
+        description="Class name; for `label` only. An integer is the class of that name, or the "
+        "class id, and refused where these are two classes.",
+    )
+    class_id: Identity | None = Field(
+        default=None, description="Class id, in place of `class`; for `label` only."
     )
     reason: Reason | None = Field(default=None, description="Why it was flagged.")
     duration_ms: int | None = Field(default=None, ge=0, le=86_400_000)
     client_at: float | None = Field(default=None, ge=0, le=1e11)
+
+    @model_validator(mode="after")
+    def _check_label(self) -> Self:
+        """Refuse a label without a class, and a class where it would be passed over."""
+        given = (self.class_ is not None) + (self.class_id is not None)
+        if self.kind == "label" and given != 1:
+            raise ValueError("a label needs either `class` or `class_id`")
+        if self.kind != "label" and given:
+            raise ValueError(f"a {self.kind} has no class: leave `class` and `class_id` out")
+        return self
 
 
 class LabelsRequest(Taken):

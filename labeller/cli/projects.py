@@ -119,8 +119,9 @@ def import_command(
 ) -> None:
     """Add images from folders, CSV files or zip files.
 
-    In a folder of class folders the folder is the label. A CSV file has the column path, and
-    optionally label, group and split. Files that cannot be read are listed with the reason. Ctrl-C
+    In a folder of class folders the folder is the label. A CSV or JSON Lines file has the column
+    path, and optionally label, group and split, under these or other usual names (docs/data.md).
+    Files that cannot be read are listed with the reason. Ctrl-C
     keeps what is in.
     """
     from labeller.project import open_project
@@ -188,25 +189,38 @@ def interruptible() -> Iterator[TerminalProgress]:
 
 @click.command("label", epilog=example("labeller label birds labels.csv --annotator ann"))
 @project_argument
-@click.argument("labels", metavar="LABELS.csv", type=click.Path(path_type=Path))
+@click.argument("labels", metavar="LABELS", type=click.Path(path_type=Path))
 @click.option("--annotator", metavar="NAME", help="Whose labels they are where the file is silent.")
+@click.option(
+    "--again",
+    is_flag=True,
+    help="Apply rows that were applied before and changed by hand since, too.",
+)
 @json_option
-def label_command(project: Path, labels: Path, annotator: str | None, as_json: bool) -> None:
-    """Apply a CSV file of labels, all of it or nothing.
+def label_command(
+    project: Path, labels: Path, annotator: str | None, again: bool, as_json: bool
+) -> None:
+    """Apply a CSV or JSON Lines file of labels, all of it or nothing.
 
-    Its columns are path or sha256, class, and optionally annotator. Each label costs of the budget;
-    a file that costs more than what is left is refused whole. Running it twice adds nothing.
+    Its columns are path or sha256, label, and optionally annotator, under these or other usual
+    names (docs/data.md). Rows without a label are counted and passed over. A row that says what the
+    last one for its image and annotator said changes nothing; another annotator's is a second
+    opinion. Each label costs of the budget; a file that costs more than what is left is refused
+    whole.
     """
     from labeller.project import open_project
     from labeller.services import budget
     from labeller.services.label_files import label_from_csv
 
     opened = open_project(project)
-    report = label_from_csv(opened, labels, annotator or person())
+    report = label_from_csv(opened, labels, annotator or person(), again)
+    for text in report.notes:
+        note(text)
     left = budget.meter(opened).left
     text = (
-        f"{report.rows:,} rows: {report.labelled:,} labelled, {report.unchanged:,} known already, "
-        f"{report.second_opinions:,} second opinions. Cost {number(report.cost)}, "
+        f"{report.rows:,} rows: {report.labelled:,} labelled, {report.changed:,} changed, "
+        f"{report.unchanged:,} known already, {report.second_opinions:,} second opinions, "
+        f"{report.empty:,} without a label. Cost {number(report.cost)}, "
         f"{'no limit' if left is None else f'{number(left)} left'}."
     )
     emit({"project": opened.root, **_fields(report), "budget_left": left}, as_json, text)

@@ -11,7 +11,7 @@ from labeller.errors import ClassError
 from labeller.project import Project
 from labeller.services import class_log
 from labeller.services.class_log import Change as Change
-from labeller.services.palette import check_colour, next_colour
+from labeller.services.palette import check_colour, free_colours
 from store.records import ClassRecord
 from store.store import Unit
 
@@ -212,7 +212,8 @@ def _add(unit: Unit, names: Sequence[str]) -> list[ClassRecord]:
         raise ClassError(f"“{double[0]}” is a class already. Leave it out.")
     asleep = {c.name: c for c in everything if c.archived and c.merged_into is None}
     keys = [k for k in KEYS if k not in {c.key for c in active}]
-    colours = {c.colour for c in active}
+    woken = [asleep[name] for name in names if name in asleep]
+    colours = free_colours(c.colour for c in (*active, *woken))
     position = max((c.position for c in active), default=-1)
     before: dict[int, dict[str, Any]] = {}
     ids: list[int] = []
@@ -223,9 +224,8 @@ def _add(unit: Unit, names: Sequence[str]) -> list[ClassRecord]:
             before[record.id] = class_log.fields(record)
             unit.classes.update(record.id, archived=False, key=key, position=position)
         else:
-            record = unit.classes.add(name, key, next_colour(colours), position)
+            record = unit.classes.add(name, key, next(colours), position)
             before[record.id] = {"archived": True, "key": None}
-        colours.add(record.colour)
         ids.append(record.id)
     class_log.note(unit, "Added " + ", ".join(f"“{name}”" for name in names), before)
     now = {c.id: c for c in unit.classes.all()}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from labeller import image_reasons
+from labeller.services.class_names import readable
 from labeller.services.import_sources import Source, Survey
 from labeller.services.import_writer import LabelConflict, Writer
 from store.records import ImportProblem
@@ -38,6 +39,7 @@ def notes_on(sources: Sequence[Source], surveys: Sequence[Survey], writer: Write
     for source, survey in zip(sources, surveys, strict=False):
         if not survey.files:
             yield f"{source.shown}: holds no image. Known are {image_reasons.KINDS}."
+        yield from survey.notes
     if writer.made:
         yield f"Classes made from the labels that came along: {', '.join(writer.made)}."
     for name, number in writer.unknown.most_common(NAMED):
@@ -46,5 +48,9 @@ def notes_on(sources: Sequence[Source], surveys: Sequence[Survey], writer: Write
             "unlabelled. Add the class and import again to label them."
         )
     yield from writer.remarks.sentences()
+    if len(writer.unknown) > NAMED:
+        yield f"{len(writer.unknown) - NAMED:,} more labels are no classes of the project either."
+    for (name, taken), number in writer.respelled.items():
+        yield f"{readable(name)} ({number:,}) is taken for the class {readable(taken)}."
     if writer.moved:
         yield f"{writer.moved:,} images that had been moved were found again."

@@ -54,14 +54,20 @@ class Import:
         self._started = time.monotonic()
         self._incoming = _incoming(project.root / IMAGES)
         self._max_bytes = 8 * project.settings.max_image_pixels + (64 << 20)
-        self._sources = [
-            open_source(Path(path), project.root, self._incoming, self._max_bytes)
-            for path in sources
-        ]
         with project.store.read() as unit:
             self._class_names = frozenset(record.name for record in unit.classes.all())
             # In an empty project there is nothing to be known already: hashing first is wasted.
             self._sift = unit.items.count().items > 0
+        self._sources = [
+            open_source(
+                Path(path),
+                project.root,
+                self._incoming,
+                self._max_bytes,
+                classes=self._class_names,
+            )
+            for path in sources
+        ]
         self._surveys: list[Survey] = []
         self._again: deque[Request] = deque()
         self._sifted: list[tuple[Request, Answer]] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol
@@ -16,6 +16,7 @@ from store.records import ImportProblem, Split
 Labels = Literal["auto", "folders", "none"]
 Tick = Callable[[int], None]
 MOST_NEW_CLASSES = 200
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 _LONGEST_NAME, _LONGEST_PATH = 200, 1000  # bytes
 
 
@@ -53,11 +54,13 @@ class Survey:
 
     A source has the *shape* of class folders when every image lies in a folder and all those
     folders lie in one and the same folder (the source itself, or one folder further in, as in a
-    zip of a folder of classes). `folders` are then the names of the class folders.
+    zip of a folder of classes). `folders` are then the names of the class folders. `notes` say how
+    the source was understood.
     """
 
     files: int = 0
     folders: set[str] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
     _container: tuple[str, ...] | None = None
     _broken: bool = False
 
@@ -136,14 +139,19 @@ class SingleFile:
 
 
 def open_source(
-    path: Path, project_root: Path, incoming: Path, max_bytes: int, labelled: bool = True
+    path: Path,
+    project_root: Path,
+    incoming: Path,
+    max_bytes: int,
+    labelled: bool = True,
+    classes: Collection[str] = frozenset(),
 ) -> Source:
     """Recognise a source.
 
     Parameters
     ----------
     path : Path
-        A folder, a ``.csv`` or ``.tsv`` table, a ``.zip`` archive, or an image file.
+        A folder, a table (:data:`TABLES`), a ``.zip`` archive, or an image file.
     project_root : Path
         The project's folder, which is never imported into itself.
     incoming : Path
@@ -152,6 +160,8 @@ def open_source(
         Unpacked files may not be larger.
     labelled : bool
         Whether labels, groups and splits of a table are read, and rows refused whose are wrong.
+    classes : collection of str
+        The project's classes, which a table's labels are read by.
 
     Raises
     ------
@@ -169,8 +179,8 @@ def open_source(
         )
     if path.is_dir():
         return FolderSource(path, project_root)
-    if path.suffix.lower() in (".csv", ".tsv"):
-        return TableSource(path, labelled)
+    if path.suffix.lower() in TABLES:
+        return TableSource(path, labelled, classes)
     if path.suffix.lower() == ".zip":
         return ZipSource(path, incoming, max_bytes)
     return SingleFile(path)

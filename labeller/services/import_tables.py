@@ -1,82 +1,112 @@
-"""Import from a CSV file that lists images."""
+"""Import from a table that lists images."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import get_args
 
 from labeller.errors import ImportSourceError
 from labeller.services.import_sources import Candidate, Refused, Survey, Tick, safe_target, shown
-from labeller.services.tables import NOBODY, BadRow, Row, TableError, read_table
+from labeller.services.table_columns import SPLITS, Meaning
+from labeller.services.table_labels import LabelCells
+from labeller.services.tables import NOBODY, BadRow, Row, Table, TableError, open_table
 from store.records import Split
 
-COLUMNS = {
-    "path": ("path", "file", "filename", "image"),
-    "label": ("label", "class"),
-    "group": ("group",),
-    "split": ("split",),
-    "key": ("key", "id"),
-    "provenance": ("provenance",),
-}
-_UNLABELLED = ("path", "key")
-SPLITS: dict[str, Split] = {
-    "train": "train",
-    "valid": "valid",
-    "val": "valid",
-    "validation": "valid",
-    "audit": "audit",
-    "test": "audit",
-    "unused": "unused",
-}
+_LABELLED: tuple[Meaning, ...] = ("path", "label", "group", "split", "provenance")
+_UNLABELLED: tuple[Meaning, ...] = ("path", "key")
 
 
 class TableSource:
-    """A table with the column ``path`` (relative to the table), and maybe label, group, split."""
+    """A table with the column ``path`` (relative to the table), and maybe label, group, split.
 
-    def __init__(self, path: Path, labelled: bool = True) -> None:
+    Parameters
+    ----------
+    path : Path
+    labelled : bool
+        Whether labels, groups and splits are read.
+    classes : collection of str
+        The project's classes: words for "no value" that are classes are labels, and labels are
+        spelled as they are.
+    """
+
+    def __init__(
+        self, path: Path, labelled: bool = True, classes: Collection[str] = frozenset()
+    ) -> None:
         self.path = path
-        wanted = COLUMNS.keys() if labelled else _UNLABELLED
-        self._columns = {name: COLUMNS[name] for name in wanted}
+        self._wanted = _LABELLED if labelled else _UNLABELLED
+        self._labelled = labelled
+        self._classes = classes
         self.shown = shown(str(path))
         self._splits: dict[str, Split] = {}
+        self._table: Table
+        self._labels: LabelCells
 
     def survey(self, tick: Tick) -> Survey:
-        """Count the rows, and note which groups are given a split, for the rows that are not.
+        """Read all rows once: count them, and judge labels and groups by all of them.
 
         Raises
         ------
         ImportSourceError
-            When it is not UTF-8 or has no column ``path``.
+            When it is no table, is not UTF-8 or has no column ``path``.
         """
         survey = Survey()
         try:
-            for row in read_table(self.path, self._columns, [["path"]]):
+            self._table = open_table(self.path, self._wanted, [["path"]])
+            self._labels = LabelCells(self._classes, self._table.columns.several)
+            generated = 0
+            for row in self._table.rows():
                 survey.files += 1
                 if not isinstance(row, BadRow):
                     self._note_split(row[1])
+                    generated += self._count_label(*row)
                 if survey.files % 1000 == 0:
                     tick(survey.files)
         except TableError as error:
             raise ImportSourceError(str(error)) from error
+        if self._labelled:
+            survey.notes += [f"{self.path.name}: {note}" for note in self._notes(generated)]
         return survey
 
     def candidates(self, survey: Survey, folders: bool) -> Iterator[Candidate | Refused]:
-        """Yield the file of every row."""
-        del survey, folders
-        for row in read_table(self.path, self._columns, [["path"]]):
+        """Yield the file of every row; with `folders`, labels are taken however many there are."""
+        captions = self._labels.looks_like_captions and not folders
+        if captions:
+            survey.notes.append(
+                f"{self.path.name}: {self._labels.describe_captions()}: that is more like a text "
+                "about each image than a class, and the images came in unlabelled. If these are "
+                "classes, import again with --labels folders (on the page: Always)."
+            )
+        for row in self._table.rows():
             if isinstance(row, BadRow):
-                yield self._problem(row.line, row.cells, f"it is no CSV ({row.reason})")
+                yield self._problem(row.line, row.cells, row.reason)
             else:
-                yield self._candidate(row[0], row[1])
+                yield self._candidate(row[0], row[1], not captions)
+
+    def _notes(self, generated: int) -> Iterator[str]:
+        """Say how the table was understood."""
+        yield from self._table.notes()
+        if "label" in self._table.columns.places:
+            yield from self._labels.notes()
+        if generated:
+            rows = "1 row has" if generated == 1 else f"{generated:,} rows have"
+            yield f"{rows} a generated label, which no person gave: it is not taken."
+
+    def _count_label(self, line: int, row: Row) -> int:
+        """Count a row's label; 1 when no person gave it."""
+        if row.get("provenance") in NOBODY:
+            return 1
+        if "label" in row:
+            self._labels.count(line, row["label"])
+        return 0
 
     def _note_split(self, row: Row) -> None:
         split = SPLITS.get(row.get("split", "").casefold())
         if split not in (None, "unused") and row.get("group"):
             self._splits.setdefault(row["group"], split)
 
-    def _candidate(self, line: int, row: Row) -> Candidate | Refused:
+    def _candidate(self, line: int, row: Row, with_label: bool) -> Candidate | Refused:
         """Turn a row into a candidate, or say what is wrong with it."""
         if not row["path"]:
             return self._problem(line, row, "its path is empty")
@@ -95,11 +125,16 @@ class TableSource:
                 line, row, f"group {group!r} is in {whole} further up, here in {split}"
             )
         full = os.path.normpath(self.path.parent / row["path"])
-        given = row.get("provenance") not in NOBODY  # else no person gave it
-        label = (row.get("label") or None) if given else None
+        label = self._label(row) if with_label else None
         return Candidate(
             shown(full), full, self._target(full), label, group, whole, key=_key(line, row)
         )
+
+    def _label(self, row: Row) -> str | None:
+        """Return the label that a person gave."""
+        if row.get("provenance") in NOBODY or "label" not in row:
+            return None
+        return self._labels.name(row["label"])
 
     def _target(self, full: str) -> PurePosixPath:
         """Keep the folders of what lies beside the table; of the rest only the name."""

@@ -7,7 +7,7 @@ import hashlib
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,7 +16,7 @@ from labeller.errors import ClassError
 from labeller.image_remarks import RemarkTally
 from labeller.project import Project
 from labeller.services import classes as class_service
-from labeller.services.class_names import class_ids, class_name
+from labeller.services.class_names import class_ids, class_key, class_name
 from labeller.services.import_sources import Candidate
 from labeller.services.import_twins import Newcomer, Twins
 from labeller.services.import_worker import CannotWriteError
@@ -66,7 +66,7 @@ class Writer:
         self._found: list[_Found] = []
         self._refused: list[ImportProblem] = []
         self._last = time.monotonic()
-        self._classes: dict[str, int] = {}
+        self._classes: Mapping[str, int] = {}
         self._splits: dict[str, Split] = {}  # of groups that have a name
         self._renamed: dict[str, str] = {}  # groups that the leak guard put into others
         self._twins = Twins(project.settings)
@@ -75,6 +75,7 @@ class Writer:
         self.problems: list[ImportProblem] = []
         self.conflicts: list[LabelConflict] = []
         self.unknown: Counter[str] = Counter()
+        self.respelled: Counter[tuple[str, str]] = Counter()  # names taken for a class's
         self.made: list[str] = []
         self.remarks = RemarkTally()
         self._load_classes()
@@ -242,6 +243,8 @@ class Writer:
             if wanted is None:
                 unknown[name] += 1
                 continue
+            if name != names[wanted] and class_key(name) == class_key(names[wanted]):
+                self.respelled[name, names[wanted]] += 1
             if item_id not in have:
                 current = unit.labels.current(item_id)
                 have[item_id] = None if current is None else current.class_id
@@ -261,19 +264,27 @@ class Writer:
         if not self._make:
             return
         labels = (class_name(one.candidate.label) for one in found if one.candidate.label)
+        fresh: dict[str, str] = {}  # names that differ only in case and the like are one class
         for name in dict.fromkeys(labels):
-            if name in self._classes or name in self.unknown:
-                continue
-            try:
-                class_service.add(self._project, [name])
-            except ClassError:  # too long, or with a line break: reported as unknown
-                continue
-            self.made.append(name)
+            if name not in self._classes and name not in self.unknown and _is_possible(name):
+                fresh.setdefault(class_key(name), name)
+        if fresh:
+            class_service.add(self._project, list(fresh.values()))
+            self.made += fresh.values()
             self._load_classes()
 
     def _load_classes(self) -> None:
         with self._project.store.read() as unit:
             self._classes = class_ids(unit)
+
+
+def _is_possible(name: str) -> bool:
+    """Whether a class can have this name; one that is too long is reported as unknown."""
+    try:
+        class_service.check_names([name])
+    except ClassError:
+        return False
+    return True
 
 
 def moved_in(file: Path, images: Path, target: PurePosixPath, sha256: str) -> PurePosixPath:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from labeller.project import Project
 from labeller.services import second_opinions
+from labeller.services.class_names import class_name
 from labeller.services.emptiness import why_empty
 from store.records import EventKind, EventResult, EventSource, ItemRecord, NewEvent, QueueEntry
 from store.records_budget import BudgetRecord
@@ -22,12 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What an annotator did, as a client sends it; `label` is a class id or a class name."""
+    """What an annotator did, as a client sends it.
+
+    `label` is a class name, or a number that may be a class name or a class id; `class_id` is one.
+    """
 
     key: str
     kind: EventKind
     item: int | None = None
     label: int | str | None = None
+    class_id: int | None = None
     reason: str | None = None
     undoes: str | None = None
     duration_ms: int | None = None
@@ -247,13 +252,12 @@ def _suggestions(unit: Unit, entries: Sequence[QueueEntry]) -> dict[int, dict[st
 
 def _event(unit: Unit, act: Act) -> NewEvent | EventResult:
     """Turn a class name into its id; an unknown name is refused here, the others go on."""
-    class_id = act.label
-    if isinstance(class_id, str):
-        found = unit.classes.by_name(class_id)
-        if found is None:
-            reason = f"There is no class {class_id!r} in this project."
-            return EventResult(act.key, "refused", act.item, reason)
-        class_id = found.id
+    class_id = act.class_id
+    if act.label is not None:
+        found = _find_class(unit, act.label)
+        if isinstance(found, str):
+            return EventResult(act.key, "refused", act.item, found)
+        class_id = found
     return NewEvent(
         key=act.key,
         kind=act.kind,
@@ -264,6 +268,21 @@ def _event(unit: Unit, act: Act) -> NewEvent | EventResult:
         duration_ms=act.duration_ms,
         client_at=act.client_at,
     )
+
+
+def _find_class(unit: Unit, label: int | str) -> int | str:
+    """Return the id of the class that a client names, or why it names none."""
+    named = unit.classes.by_name(str(label)) or unit.classes.by_name(class_name(str(label)))
+    if isinstance(label, str):
+        return named.id if named else f"There is no class {label!r} in this project."
+    if label not in unit.classes.targets():
+        return named.id if named else f"There is no class {label} in this project."
+    if named is not None and named.id != label:
+        return (
+            f'The number {label} is the name of a class and the id of another one. Write "{label}" '
+            "for the name, or `class_id` for the id."
+        )
+    return label
 
 
 def _result(result: EventResult) -> dict[str, Any]:

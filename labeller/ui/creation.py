@@ -11,7 +11,7 @@ from labeller import jobs
 from labeller.errors import LabellerError
 from labeller.project import Project, create_project
 from labeller.services import classes
-from labeller.services.import_sources import Labels
+from labeller.services.import_sources import TABLES, Labels
 from labeller.ui import folders
 
 _UNSAFE = re.compile(r"[^\w.-]+")
@@ -66,7 +66,7 @@ def source_error(path: str) -> str | None:
         return f"{path}: give the whole path, beginning with / or ~."
     if not folder.exists():
         return f"{folder}: there is no such folder. Check the spelling, or use Browse."
-    table = folder.suffix.lower() in (".zip", ".csv", ".tsv")
+    table = folder.suffix.lower() in (".zip", *TABLES)
     if not folder.is_dir() and not table and not folders.is_image(folder.name):
         return f"{folder}: is no folder. Choose a folder, a zip or a CSV file."
     return None

@@ -12,6 +12,7 @@ import streamlit as st
 from labeller import jobs
 from labeller.project import Project
 from labeller.services import watching
+from labeller.services.import_sources import TABLES
 from labeller.services.tables import guarded
 from labeller.ui import source_form, uploads, view
 from labeller.ui.source_form import Chosen
@@ -69,10 +70,10 @@ def _form(project: Project) -> None:
     chosen = source_form.choose(
         "import",
         "Images, zip files or a CSV list",
-        (*source_form.IMAGES, "zip", "csv", "tsv"),
+        (*source_form.IMAGES, "zip", *(suffix[1:] for suffix in TABLES)),
         upload_help="Uploads are always copied into the project.",
-        path_help="Folders are read with everything below them. A CSV needs the column path; "
-        "label, group and split are optional.",
+        path_help="Folders are read with everything below them. A CSV or JSON Lines "
+        "file needs the column path; label, group and split are optional.",
     )
     labels, copy = _options(chosen.upload)
     source_form.say_what_is_wrong(chosen)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from labeller.project import Project
+from labeller.services.import_sources import TABLES
 
 FOLDER = "uploads"
 _LONGEST = 120
@@ -66,7 +67,7 @@ def write(folder: Path, files: Iterable[Upload]) -> list[Path]:
 def sources(kept: Iterable[Path]) -> list[Path]:
     """Return what to import: tables and archives one by one, the images' folder as one."""
     paths = list(kept)
-    single = [path for path in paths if path.suffix.lower() in (".zip", ".csv", ".tsv")]
+    single = [path for path in paths if path.suffix.lower() in (".zip", *TABLES)]
     images = [path for path in paths if path not in single]
     return [*single, *images] if single else [images[0].parent] if images else []
 

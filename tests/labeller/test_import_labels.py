@@ -198,9 +198,113 @@ def test_a_table_as_a_spreadsheet_writes_it(empty: Project, tmp_path: Path) -> N
     assert class_names(empty) == ["=cat"]
 
 
+def sheet(tmp_path: Path, text: str, name: str = "list.csv") -> Path:
+    """Write a table beside ten images, 0.jpg to 9.jpg."""
+    folder_of(tmp_path / "data", 10)
+    return write(tmp_path / "data" / name, text.encode())
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.csv", "file_name,subset,category\n0.jpg,val,cat\n1.jpg,training,dog\n2.jpg,,\n"),
+        ("list.csv", "image;label;is_valid\n0.jpg;cat;True\n1.jpg;dog;0\n2.jpg;;\n"),
+        ("list.tsv", "sep=\t\npath\tclass\tset\n0.jpg\tcat\tval\n1.jpg\tdog\ttrain\n2.jpg\n"),
+        (
+            "metadata.jsonl",
+            '{"file_name": "0.jpg", "label": "cat", "is_valid": true}\n'
+            '{"file_name": "1.jpg", "label": "dog", "is_valid": false}\n{"file_name": "2.jpg"}\n',
+        ),
+    ],
+)
+def test_columns_of_other_tools(empty: Project, tmp_path: Path, name: str, text: str) -> None:
+    report = import_sources(empty, [sheet(tmp_path, text, name)])
+    assert (report.added, report.labelled, report.failed) == (3, 2, 0)
+    found = {Path(item.path).name: item.split for item in items(empty)}
+    assert (found["0.jpg"], found["1.jpg"]) == ("valid", "train")
+    assert labels(empty) == {"0.jpg": "cat", "1.jpg": "dog"}
+    assert any("1 row without a label" in note for note in report.notes)
+    assert any(note.startswith(f"{name}: columns read: ") for note in report.notes)
+
+
+def test_what_a_table_says_besides(empty: Project, tmp_path: Path) -> None:
+    rows = [
+        "path,label,group,tag,provenance",
+        "0.jpg,cat,nan,x,",
+        "1.jpg,Cat,None,x,",
+        "2.jpg,cat\u200b,g,x,",
+        "3.jpg,cat,g",
+        "4.jpg,dog,,x,generated",
+        "5.jpg,cat|dog,,x,",
+        "6.jpg,dog,,x,",
+        "7.jpg,cat, tabby,g,x,page",
+        "8.jpg,NaN,,x,",
+    ]
+    report = import_sources(empty, [sheet(tmp_path, "\n".join(rows))])
+    assert class_names(empty) == ["cat", "dog"]
+    assert labels(empty) == {**{f"{i}.jpg": "cat" for i in range(4)}, "6.jpg": "dog"}
+    groups = {Path(item.path).name: item.group for item in items(empty)}
+    assert groups["0.jpg"] != groups["1.jpg"]  # nan is no group
+    assert groups["2.jpg"] == groups["3.jpg"] == "g"
+    assert "has 6 cells and the header 5" in reasons(report)["list.csv: line 9"]
+    told = "\n".join(report.notes)
+    for words in (
+        "columns not read: 'tag'.",
+        "line 5 has fewer cells than the header",
+        "'nan' in 1 cell of the column for the group",
+        "'None' in 1 cell of the column for the group",
+        "1 row without a label (empty, or 'NaN'): line 10.",
+        "“cat|dog” is several labels, and an image has one (line 7).",
+        "“Cat” (1) is taken for “cat”",
+        "“cat[U+200B]” (1) is taken for “cat”",
+        "1 row has a generated label",
+    ):
+        assert words in told, words
+
+
+def test_labels_of_a_table_take_the_spelling_of_the_classes(
+    project: Project, tmp_path: Path
+) -> None:
+    report = import_sources(project, [sheet(tmp_path, "path,label\n0.jpg,CAT\n1.jpg, Dog\n")])
+    assert labels(project) == {"0.jpg": "cat", "1.jpg": "dog"}
+    assert class_names(project) == ["cat", "dog"]
+    assert any("“CAT” (1) is taken for “cat”" in note for note in report.notes)
+
+
+def test_one_class_of_two_tables(empty: Project, tmp_path: Path) -> None:
+    one = sheet(tmp_path, "path,label\n0.jpg,cat\n")
+    two = sheet(tmp_path, "path,label\n1.jpg,Cat\n2.jpg,CAT\n3.jpg,CAT\n", "two.csv")
+    report = import_sources(empty, [one, two])
+    assert class_names(empty) == ["cat"]
+    assert "“CAT” (3) is taken for the class “cat”." in report.notes
+    assert set(labels(empty).values()) == {"cat"}
+
+
+def test_captions_are_no_classes(empty: Project, project: Project, tmp_path: Path) -> None:
+    folder_of(tmp_path / "data", 24)
+    rows = [["path", "label"], *([f"{i}.jpg", f"a photo of thing {i // 2}"] for i in range(24))]
+    fits = table(tmp_path / "data" / "fits.csv", rows)  # half as many labels as rows
+    rows[1:] = [[f"{i}.jpg", f"a photo of thing {i}"] for i in range(24)]
+    many = table(tmp_path / "data" / "many.csv", rows)
+    report = import_sources(empty, [many])
+    assert (report.added, report.labelled, class_names(empty)) == (24, 0, [])
+    assert any("24 different labels in 24 rows" in n and "--labels" in n for n in report.notes)
+    assert import_sources(project, [many]).labelled == 0  # a project's classes are its own
+    assert class_names(project) == ["cat", "dog"]
+    report = import_sources(empty, [fits])
+    assert (report.labelled, len(class_names(empty))) == (24, 12)
+    taken = create_project(tmp_path / "taken", [], workers=1)
+    report = import_sources(taken, [many], labels="folders")
+    assert (report.labelled, len(class_names(taken))) == (24, 24)
+    assert not any("different labels" in note for note in report.notes)
+
+
 @pytest.mark.parametrize(
     ("data", "word"),
     [
+        (b"PAR1" + bytes(9), "Parquet"),
+        (b'{"images": [], "annotations": []}', "COCO"),
+        (b"0.jpg,cat\n", "looks like a row"),
         (b"name,label\na.jpg,cat\n", "no column 'path'"),
         (b"", "no column 'path'"),
         (b"path,path\na,b\n", "two columns"),

@@ -65,7 +65,7 @@ def test_a_row_that_is_refused_keeps_its_key(project: Project, tmp_path: Path) -
     rows = ["key,path", "k0,0.png", "k1,", ",", '"a', 'b","c', 'd"', 'k2,"0.png', "k3,0.png"]
     listed = table(tmp_path / "list.csv", *rows)
     found = keyed(project, listed)
-    quote = "it is no CSV (a quote is still open in line {})"
+    quote = "a quote is still open in line {}"
     assert found == {
         "k0": share_of(good),
         "k1": "its path is empty",

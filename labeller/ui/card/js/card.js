@@ -142,7 +142,7 @@ export class Card {
     const duration = seen ? Math.round(performance.now() - this.shownAt) : 0;
     const act = { key: newKey(), kind, classId, item, at: Date.now() };
     const event = { key: act.key, kind, item: item.item, client_at: act.at / 1000 };
-    if (kind === "label") event.class = classId;
+    if (kind === "label") event.class_id = classId;
     if (reason) event.reason = reason;
     event.duration_ms = Math.min(86_400_000, Math.max(0, duration));
     this.post("labels", event, act); // kept before anything else can go wrong
