@@ -35,7 +35,6 @@ NAMES = [
     "né",
     "back\\slash",
     "[g]*",
-    "~t",
     "file:x",
 ]
 
