@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "migrations"
-HEAD = "0003"
+HEAD = "0004"
 
 # A second process waits this long for the first one's migration.
 MIGRATION_SECONDS = 600.0
