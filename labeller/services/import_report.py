@@ -45,5 +45,4 @@ def notes_on(sources: Sequence[Source], surveys: Sequence[Survey], writer: Write
             f"There is no class {name!r}: {number:,} images with that label came in "
             "unlabelled. Add the class and import again to label them."
         )
-    if writer.moved:
-        yield f"{writer.moved:,} images that had been moved were found again."
+    yield from writer.places.notes()

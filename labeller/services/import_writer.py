@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,11 +17,12 @@ from labeller.errors import ClassError
 from labeller.project import Project
 from labeller.services import classes as class_service
 from labeller.services.class_names import class_ids, class_name
+from labeller.services.import_paths import Places, Sighting
 from labeller.services.import_sources import Candidate
 from labeller.services.import_twins import Newcomer, Twins
 from labeller.services.import_worker import CannotWriteError
 from labeller.services.splits import split_of
-from store.records import ImportProblem, ItemRecord, NewEvent, NewItem, Split
+from store.records import ImportProblem, NewEvent, NewItem, Split, Stamp
 from store.store import Unit
 
 BATCH = 300  # items in one transaction: a few hundredths of a second
@@ -56,6 +58,16 @@ class _Found:
         looks = self.facts.get("looks")
         return None if looks is None else bytes.fromhex(looks)
 
+    def name(self) -> tuple[str, Stamp | None] | None:
+        """Return the path that this file is known by; None when it cannot be stored."""
+        if self.candidate.owned:
+            return self.candidate.shown, None
+        try:
+            self.candidate.path.encode("utf-8")
+        except UnicodeEncodeError:
+            return None
+        return self.candidate.path, Stamp(*self.facts["stamp"])
+
 
 class Writer:
     """Gathers results and writes them; its numbers are those of what is committed."""
@@ -70,7 +82,8 @@ class Writer:
         self._renamed: dict[str, str] = {}  # groups that the leak guard put into others
         self._twins = Twins(project.settings)
         self._told: list[ImportProblem] = []
-        self.added = self.known = self.labelled = self.failed = self.moved = 0
+        self.places = Places(project)
+        self.added = self.known = self.labelled = self.failed = 0
         self.problems: list[ImportProblem] = []
         self.conflicts: list[LabelConflict] = []
         self.unknown: Counter[str] = Counter()
@@ -109,7 +122,7 @@ class Writer:
         with self._project.store.read() as unit:
             self._twins.compare(unit, list(newcomers.values()))
         with self._project.store.write() as unit:
-            ids, fresh, moved = self._add(unit, found, newcomers)
+            ids, fresh = self._add(unit, found, newcomers)
             labelled, conflicts, unknown = self._label(unit, ids, found)
             told = [
                 ImportProblem(c.path, f"it is labelled {c.label} already, not {c.wanted}", "")
@@ -118,7 +131,6 @@ class Writer:
             unit.imports.problem(self._import_id, [*refused, *told, *self._told])
         self.added += fresh
         self.known += len(found) - fresh
-        self.moved += moved
         self.labelled += labelled
         self.failed += len(refused)
         self.unknown += unknown
@@ -129,28 +141,26 @@ class Writer:
                 one.file.unlink(missing_ok=True)
 
     def finish(self, cancelled: bool) -> None:
-        """Close the import's row with the numbers."""
+        """Settle what is left to settle, and close the import's row with the numbers."""
+        lost = self.places.finish()
         with self._project.store.write() as unit:
+            unit.imports.problem(self._import_id, lost)
             unit.imports.finish(
                 self._import_id, self.added, self.known, self.labelled, self.failed, cancelled
             )
 
     def _add(
         self, unit: Unit, found: Sequence[_Found], newcomers: dict[str, Newcomer]
-    ) -> tuple[dict[str, int], int, int]:
-        """Add what is new; returns all ids by hash, how many are new, how many were found again."""
+    ) -> tuple[dict[str, int], int]:
+        """Add what is new; returns all ids by hash, and how many are new."""
         unit.items.hold()
         self._look_up_groups(unit, found)
         ids = unit.items.known(list({one.sha256 for one in found}))
         records = unit.items.many(list(ids.values()))
         fresh: dict[str, _Found] = {}
-        moved = set()
         for one in found:
             if one.sha256 not in ids:
                 fresh.setdefault(one.sha256, one)
-            elif one.sha256 not in moved and self._is_lost(records[ids[one.sha256]]):
-                unit.items.relocate(ids[one.sha256], *self._place(one))
-                moved.add(one.sha256)
         for sha256, item_id in ids.items():
             newcomers[sha256].item, newcomers[sha256].group = item_id, records[item_id].group
         for sha256, one in fresh.items():
@@ -163,7 +173,13 @@ class Writer:
             newcomer.item = item_id
         self._twins.added(unit, everyone, placed)
         ids.update({sha256: newcomers[sha256].item for sha256 in fresh})
-        return ids, len(fresh), len(moved)
+        seen = [sighting for one in found if (sighting := self._sighting(one, ids)) is not None]
+        self.places.settle(unit, seen, frozenset(ids[sha256] for sha256 in fresh))
+        return ids, len(fresh)
+
+    def _sighting(self, one: _Found, ids: dict[str, int]) -> Sighting | None:
+        name = one.name()
+        return name and Sighting(*name, ids[one.sha256], partial(self._place, one))
 
     def _look_up_groups(self, unit: Unit, found: Sequence[_Found]) -> None:
         """Learn the splits of the groups that have a name, and which of them have a new one."""
@@ -209,9 +225,6 @@ class Writer:
             reason = f"its group {group} is in the split {split} already, not {candidate.split}"
             self._told.append(ImportProblem(candidate.shown, reason, ""))
         return split
-
-    def _is_lost(self, record: ItemRecord) -> bool:
-        return not self._project.file(record.path).exists()
 
     def _place(self, one: _Found) -> tuple[str, bool]:
         """Return where the image lies from now on, and whether that is in the project."""
