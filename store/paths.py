@@ -44,7 +44,8 @@ class Paths(Repository):
         for part in chunks([int(item_id) for item_id in item_ids]):
             query = select(*COLUMNS).where(ItemPath.item_id.in_(part)).order_by(ItemPath.path)
             for row in self._connection.execute(query):
-                found.setdefault(int(row[1] or 0), []).append(_record(*row))
+                one = _record(*row)
+                found.setdefault(one.item_id or 0, []).append(one)
         return found
 
     def holders(self, paths: Sequence[str]) -> dict[str, int]:
@@ -80,7 +81,7 @@ class Paths(Repository):
         ):
             rows = self._connection.execute(query)
             while part := rows.fetchmany(batch):
-                yield [(path, int(item_id)) for path, item_id in part]
+                yield [(path, item_id) for path, item_id in part if item_id is not None]
 
 
 def _row(one: KnownPath) -> dict[str, object]:
@@ -97,5 +98,6 @@ def _row(one: KnownPath) -> dict[str, object]:
 def _record(
     path: str, item_id: int | None, size: int | None, mtime: int | None, ctime: int | None
 ) -> KnownPath:
-    known = size is not None and mtime is not None and ctime is not None
-    return KnownPath(path, item_id, Stamp(size, mtime, ctime) if known else None)
+    if size is None or mtime is None or ctime is None:
+        return KnownPath(path, item_id, None)
+    return KnownPath(path, item_id, Stamp(size, mtime, ctime))

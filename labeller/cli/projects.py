@@ -204,6 +204,8 @@ def label_command(project: Path, labels: Path, annotator: str | None, as_json: b
 
     opened = open_project(project)
     report = label_from_csv(opened, labels, annotator or person())
+    for told in report.notes:
+        note(told)
     left = budget.meter(opened).left
     text = (
         f"{report.rows:,} rows: {report.labelled:,} labelled, {report.unchanged:,} known already, "
@@ -234,9 +236,12 @@ def export_command(project: Path, to: Path, generated: bool, as_json: bool) -> N
     from labeller.services.exporting import export_labels
 
     opened = open_project(project)
-    rows = export_labels(opened, to, generated)
+    report = export_labels(opened, to, generated)
+    for told in report.notes:
+        note(told)
     path = to.absolute()
-    emit({"path": path, "rows": rows}, as_json, f"{rows:,} labels written to {path}.")
+    data = {"path": path, "rows": report.rows, "notes": report.notes}
+    emit(data, as_json, f"{report.rows:,} labels written to {path}.")
 
 
 @click.command("demo", epilog=example("labeller demo fashion"))

@@ -22,6 +22,7 @@ from labeller.project import Project
 from labeller.services import model_card
 from labeller.services.class_names import names_of
 from labeller.services.model_shelf import CARD, CLASSES, FILES, Check, check_there, folder_of
+from labeller.services.originals import verify_original
 from labeller.squares import Bytes, square_of
 from store.records import ItemRecord, JobRecord, ModelRecord
 
@@ -255,8 +256,8 @@ def _read(project: Project, ids: Ints, columns: Ints, side: int) -> _Images:
         items: dict[int, ItemRecord] = unit.items.many(ids.tolist())
     paths, kept, pixels = [], [], []
     for item_id, column in zip(ids.tolist(), columns.tolist(), strict=True):
-        path = project.file(items[item_id].path)
         try:
+            path = verify_original(project, items[item_id])
             pixels.append(square_of(path, side, project.settings.max_image_pixels))
         except ImageError:
             continue

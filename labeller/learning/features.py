@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from labeller.learning.images import Ints
 from labeller.project import Project
 from labeller.services import feature_recipes
 from labeller.services.feature_recipes import Recipe, median_side
+from labeller.services.originals import describe_replaced, list_replaced
 from store.vectors import VectorFile
 
 Floats = NDArray[np.float32]
@@ -38,6 +39,8 @@ class Features:
     recipe: Recipe
     file: VectorFile
     note: str = ""  # what people must know, such as that another backbone took its place
+    replaced: tuple[str, ...] = ()  # files of labelled items that hold other images now
+    without: Ints = field(default_factory=lambda: np.empty(0, np.int64))  # these items
 
     @property
     def width(self) -> int:
@@ -51,8 +54,25 @@ class Features:
         return int(columns.stop - columns.start)
 
     def having(self, ids: Ints) -> Ints:
-        """Return those of the items (n,) that have features; the others' images are unreadable."""
-        return ids[self.file.has(ids)]
+        """Return those of the items (n,) that have features; the others' images are unreadable.
+
+        Items whose file was replaced count as unreadable: see :meth:`leaving_out_replaced`.
+        """
+        return ids[self.file.has(ids) & ~np.isin(ids, self.without)]
+
+    def leaving_out_replaced(self, project: Project, ids: Ints) -> Features:
+        """Return the same without those items (n,) whose file holds another image by now.
+
+        Their features are right still, but nobody can see any more what was learned from.
+        """
+        found = list_replaced(project, ids.tolist())
+        without = np.union1d(self.without, np.fromiter(found, np.int64, len(found)))
+        return replace(self, replaced=(*self.replaced, *found.values()), without=without)
+
+    def notes(self) -> list[str]:
+        """Return what people must know."""
+        told = describe_replaced(self.replaced, "left out") if self.replaced else ""
+        return [text for text in (self.note, told) if text]
 
     def read(self, ids: Ints) -> Floats:
         """Return features (n, d)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from labeller.errors import RoundError
 from labeller.learning import guarding
 from labeller.learning.extraction import compute_missing
@@ -36,9 +38,9 @@ def prepared(context: RoundContext) -> tuple[Features, Scaling]:
 
 def _computed(context: RoundContext) -> Features:
     features = open_features(context.project, context.snapshot.ids)
-    if features.note:
-        context.notes.append(features.note)
-    ids = context.snapshot.ids
+    features = features.leaving_out_replaced(context.project, context.snapshot.label_ids)
+    context.notes += features.notes()
+    ids = np.setdiff1d(context.snapshot.ids, features.without)
     bad = compute_missing(context.project, features, ids, context.device, context.progress)
     context.left_out(bad)
     return features

@@ -1,4 +1,4 @@
-"""Which path holds which image: kept while an import sees them, whatever was renamed or replaced."""
+"""Which path holds which image: kept while an import sees them, whatever was renamed."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Places:
     def _note_copies(
         self, unit: Unit, new: Sequence[Sighting], records: Mapping[int, ItemRecord]
     ) -> None:
-        """Note which new names are second ones; the first of a copied item is where it came from."""
+        """Note which new names are second ones; a copied item's first is where it came from."""
         fresh = {one.path for one in new}
         first = {item_id: one.path for item_id, one in records.items() if not one.copied}
         names = unit.paths.of_items([one.id for one in records.values() if one.copied])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from labeller import image_reasons
 from labeller.services.import_sources import Source, Survey
+from labeller.services.import_tables import TableSource
 from labeller.services.import_writer import LabelConflict, Writer
 from store.records import ImportProblem
 
@@ -38,6 +39,8 @@ def notes_on(sources: Sequence[Source], surveys: Sequence[Survey], writer: Write
     for source, survey in zip(sources, surveys, strict=False):
         if not survey.files:
             yield f"{source.shown}: holds no image. Known are {image_reasons.KINDS}."
+        if isinstance(source, TableSource):
+            yield from source.notes()
     if writer.made:
         yield f"Classes made from the labels that came along: {', '.join(writer.made)}."
     for name, number in writer.unknown.most_common(NAMED):

@@ -9,6 +9,7 @@ from typing import get_args
 
 from labeller.errors import ImportSourceError
 from labeller.services.import_sources import Candidate, Refused, Survey, Tick, safe_target, shown
+from labeller.services.path_lookup import DiskPaths
 from labeller.services.tables import NOBODY, BadRow, Row, TableError, read_table
 from store.records import Split
 
@@ -41,6 +42,7 @@ class TableSource:
         self._columns = {name: COLUMNS[name] for name in wanted}
         self.shown = shown(str(path))
         self._splits: dict[str, Split] = {}
+        self._paths = DiskPaths(path.parent)
 
     def survey(self, tick: Tick) -> Survey:
         """Count the rows, and note which groups are given a split, for the rows that are not.
@@ -71,6 +73,10 @@ class TableSource:
             else:
                 yield self._candidate(row[0], row[1])
 
+    def notes(self) -> Iterator[str]:
+        """Say how paths were understood that are not written as the files are named."""
+        return (f"{self.path.name}: {text}" for text in self._paths.notes())
+
     def _note_split(self, row: Row) -> None:
         split = SPLITS.get(row.get("split", "").casefold())
         if split not in (None, "unused") and row.get("group"):
@@ -94,7 +100,15 @@ class TableSource:
             return self._problem(
                 line, row, f"group {group!r} is in {whole} further up, here in {split}"
             )
-        full = os.path.normpath(self.path.parent / row["path"])
+        full = self._paths.resolve_written_path(row["path"])
+        if not os.path.lexists(full):
+            nearest = self._paths.nearest(full)
+            return Refused(
+                shown(full),
+                "there is no such file" + (f"; the nearest is {nearest!r}" if nearest else ""),
+                "Mend the path, or put the file back.",
+                key=_key(line, row),
+            )
         given = row.get("provenance") not in NOBODY  # else no person gave it
         label = (row.get("label") or None) if given else None
         return Candidate(

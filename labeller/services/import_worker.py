@@ -53,8 +53,9 @@ def answer(request: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``sha256``, ``stamp`` (size and times of the file as it was) and, unless sifted, ``width``, ``height``, ``format``, ``bytes`` and ``looks``
-        (the perceptual hash as hexadecimal digits, or None); or ``reason`` and ``mend`` when the
+        ``sha256``, ``stamp`` (size and times of the file as it was) and, unless sifted, ``width``,
+        ``height``, ``format``, ``bytes`` and ``looks`` (the perceptual hash as hexadecimal digits,
+        or None); or ``reason`` and ``mend`` when the
         file is left out; or ``stop`` when nothing can be written any more.
     """
     keep = request["keep"]

@@ -13,6 +13,7 @@ from labeller.errors import BudgetError, LabelFileError
 from labeller.project import Project
 from labeller.services.budget import amount
 from labeller.services.class_names import class_ids, class_name
+from labeller.services.originals import list_replaced
 from labeller.services.path_lookup import items_by_path
 from labeller.services.tables import NOBODY, BadRow, Row, TableError, read_table
 from store.records import EventResult, NewEvent
@@ -43,6 +44,7 @@ class LabelFileReport:
     unchanged: int
     second_opinions: int
     cost: float
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def label_from_csv(project: Project, path: Path, annotator: str) -> LabelFileRep
     digest = _digest(path)
     price = project.settings.label_price
     with project.store.read() as unit:  # it may take long, and keeps nobody from labelling
-        labels = _checked(project, unit, path, annotator)
+        labels, notes = _checked(project, unit, path, annotator)
     with project.store.write() as unit:
         before = unit.budget.get()
         results = _record(unit, labels, digest, price)
@@ -100,6 +102,7 @@ def label_from_csv(project: Project, path: Path, annotator: str) -> LabelFileRep
         unchanged=len(labels) - counts["accepted"] - counts["second_opinion"],
         second_opinions=counts["second_opinion"],
         cost=cost,
+        notes=notes,
     )
 
 
@@ -123,8 +126,10 @@ def _record(unit: Unit, labels: Sequence[_Label], digest: str, price: float) -> 
     ]
 
 
-def _checked(project: Project, unit: Unit, path: Path, annotator: str) -> list[_Label]:
-    """Return every row as a label, or raise with what is wrong in the file."""
+def _checked(
+    project: Project, unit: Unit, path: Path, annotator: str
+) -> tuple[list[_Label], tuple[str, ...]]:
+    """Return every row as a label, and notes; or raise with what is wrong in the file."""
     problems: list[tuple[int, str]] = []
     rows: list[tuple[int, Row]] = []
     for step in _read(path):
@@ -133,18 +138,26 @@ def _checked(project: Project, unit: Unit, path: Path, annotator: str) -> list[_
         else:
             rows.append(step)
     classes = class_ids(unit)
-    items = _items(project, unit, path, rows)
+    items, notes = _items(project, unit, path, rows)
+    replaced = list_replaced(project, sorted({i for i in items.values() if isinstance(i, int)}))
+    doubled: list[tuple[int, int]] = []
     labels: list[_Label] = []
-    lines: dict[int, int] = {}
+    lines: dict[int, tuple[int, int | None]] = {}
     for line, row in rows:
         found = items[line]
         class_id = classes.get(class_name(row["class"]))
         if isinstance(found, str):
             problems.append((line, found))
+        elif found in replaced and not row.get("sha256"):
+            problems.append((line, f"{replaced[found]} holds another image now: import it first"))
         elif found in lines:
-            problems.append((line, f"names the same image as line {lines[found]}"))
+            first, before = lines[found]
+            if before == class_id:  # maybe the same picture under two names
+                doubled.append((line, first))
+                continue
+            problems.append((line, f"names the same image as line {first}, with another class"))
         else:
-            lines[found] = line
+            lines[found] = line, class_id
         if row.get("provenance") in NOBODY:
             problems.append((line, "is a generated label, which no person gave: leave it out"))
         if class_id is None:
@@ -153,7 +166,7 @@ def _checked(project: Project, unit: Unit, path: Path, annotator: str) -> list[_
             labels.append(_Label(line, found, class_id, row.get("annotator") or annotator))
     if problems:
         raise _invalid(path, problems)
-    return labels
+    return labels, (*notes, *_doubled(doubled))
 
 
 def _read(path: Path) -> Iterator[tuple[int, Row] | BadRow]:
@@ -165,8 +178,8 @@ def _read(path: Path) -> Iterator[tuple[int, Row] | BadRow]:
 
 def _items(
     project: Project, unit: Unit, path: Path, rows: Sequence[tuple[int, Row]]
-) -> dict[int, int | str]:
-    """Return, by line, the item that a row names, or what is wrong with the name."""
+) -> tuple[dict[int, int | str], tuple[str, ...]]:
+    """Return, by line, the item that a row names, or what is wrong with the name; and notes."""
     found: dict[int, int | str] = {}
     hashes = {line: row["sha256"].lower() for line, row in rows if row.get("sha256")}
     known = unit.items.known(list(set(hashes.values())))
@@ -181,7 +194,19 @@ def _items(
         else:
             found[line] = "names no image"
     places = (Path.cwd(), Path(os.path.abspath(path)).parent)  # noqa: PTH100 - keeps links
-    return found | items_by_path(project, unit, paths, places)
+    matches = items_by_path(project, unit, paths, places)
+    return found | dict(matches.by_line), matches.notes
+
+
+def _doubled(lines: Sequence[tuple[int, int]]) -> Iterator[str]:
+    """Say which rows name an image that a row before them named with the same class."""
+    if lines:
+        line, first = lines[0]
+        yield (
+            f"{len(lines):,} row{' says' if len(lines) == 1 else 's say'} what a row before "
+            f"{'it' if len(lines) == 1 else 'them'} said of the same image, maybe by its other "
+            f"name (line {line} as line {first})."
+        )
 
 
 def _no_class(name: str, classes: Mapping[str, int]) -> str:

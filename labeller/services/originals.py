@@ -146,6 +146,7 @@ def _search(project: Project, items: Sequence[ItemRecord]) -> dict[int, Original
     lost = [item.id for item in items if seen[item.path].item_id != item.id]
     with project.store.read() as unit:
         names = unit.paths.of_items(lost)
+        holders = unit.paths.holders([item.path for item in items])
     seen |= _look(project, [one.path for some in names.values() for one in some])
     found: dict[int, Original] = {}
     moved: list[tuple[int, str]] = []
@@ -158,7 +159,8 @@ def _search(project: Project, items: Sequence[ItemRecord]) -> dict[int, Original
             if place != item.path:
                 moved.append((item.id, place))
         else:
-            gone = own.stamp is None
+            # Of a file that is gone only the item that it held last may still have the name.
+            gone = own.stamp is None and holders.get(item.path, item.id) == item.id
             found[item.id] = Original(own.path, None if gone else ImageError(REPLACED, MEND))
     if moved:
         with project.store.write() as unit:

@@ -1,4 +1,4 @@
-"""What each path was last seen to hold: second names of an item, with size and times of the file."""
+"""What each path was last seen to hold, with size and times of the file."""
 
 from __future__ import annotations
 
