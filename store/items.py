@@ -112,6 +112,16 @@ class Items(Repository):
             found.update(self._connection.execute(query).all())
         return found
 
+    def of_groups(self, groups: Sequence[str]) -> dict[str, list[ItemRecord]]:
+        """Return the items of those of the groups that have any, in order of id."""
+        found: dict[str, list[ItemRecord]] = {}
+        for part in chunks(groups):
+            query = select(*COLUMNS).where(Item.group_key.in_(part)).order_by(Item.id)
+            for row in self._connection.execute(query):
+                record = as_record(ItemRecord, row)
+                found.setdefault(record.group, []).append(record)
+        return found
+
     def get(self, item_id: int) -> ItemRecord | None:
         """Return one item."""
         return self._first(select(*COLUMNS).where(Item.id == item_id))

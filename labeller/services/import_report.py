@@ -48,4 +48,5 @@ def notes_on(sources: Sequence[Source], surveys: Sequence[Survey], writer: Write
             f"There is no class {name!r}: {number:,} images with that label came in "
             "unlabelled. Add the class and import again to label them."
         )
+    yield from writer.known_images.notes()
     yield from writer.places.notes()

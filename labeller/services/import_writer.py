@@ -17,6 +17,7 @@ from labeller.errors import ClassError
 from labeller.project import Project
 from labeller.services import classes as class_service
 from labeller.services.class_names import class_ids, class_name
+from labeller.services.import_known import KnownImages, Wish
 from labeller.services.import_paths import Places, Sighting
 from labeller.services.import_sources import Candidate
 from labeller.services.import_twins import Newcomer, Twins
@@ -83,6 +84,7 @@ class Writer:
         self._twins = Twins(project.settings)
         self._told: list[ImportProblem] = []
         self.places = Places(project)
+        self.known_images = KnownImages()
         self.added = self.known = self.labelled = self.failed = 0
         self.problems: list[ImportProblem] = []
         self.conflicts: list[LabelConflict] = []
@@ -156,11 +158,9 @@ class Writer:
         unit.items.hold()
         self._look_up_groups(unit, found)
         ids = unit.items.known(list({one.sha256 for one in found}))
+        fresh = self._first(found, ids)
+        self._place_known(unit, found, ids)
         records = unit.items.many(list(ids.values()))
-        fresh: dict[str, _Found] = {}
-        for one in found:
-            if one.sha256 not in ids:
-                fresh.setdefault(one.sha256, one)
         for sha256, item_id in ids.items():
             newcomers[sha256].item, newcomers[sha256].group = item_id, records[item_id].group
         for sha256, one in fresh.items():
@@ -176,6 +176,38 @@ class Writer:
         seen = [sighting for one in found if (sighting := self._sighting(one, ids)) is not None]
         self.places.settle(unit, seen, frozenset(ids[sha256] for sha256 in fresh))
         return ids, len(fresh)
+
+    def _first(self, found: Sequence[_Found], ids: dict[str, int]) -> dict[str, _Found]:
+        """Return the new images by hash: of several files of the same bytes the first with a place.
+
+        The first has it where none names a group or split.
+        """
+        fresh: dict[str, _Found] = {}
+        for one in found:
+            problem = self.known_images.first_row(one.sha256, one.candidate)
+            if problem is not None:
+                self._told.append(problem)
+            elif one.sha256 not in ids:
+                before = fresh.setdefault(one.sha256, one).candidate
+                if before.split is None and before.group is None:
+                    fresh[one.sha256] = one
+        return fresh
+
+    def _place_known(self, unit: Unit, found: Sequence[_Found], ids: dict[str, int]) -> None:
+        """Give images that are in already the group and split that came along, if that may be."""
+        wanted = [one for one in found if one.candidate.split or one.candidate.group]
+        records = unit.items.many([ids[one.sha256] for one in wanted if one.sha256 in ids])
+        contradicted = {problem.path for problem in self._told}
+        wishes = [
+            Wish(one.candidate, records[ids[one.sha256]], self._present(one.candidate.group))
+            for one in wanted
+            if one.sha256 in ids and one.candidate.shown not in contradicted
+        ]
+        self._told += self.known_images.settle(unit, wishes, self._splits)
+
+    def _present(self, group: str | None) -> str | None:
+        """Return the name that a group has by now."""
+        return None if not group else self._renamed.get(group, group)
 
     def _sighting(self, one: _Found, ids: dict[str, int]) -> Sighting | None:
         name = one.name()
