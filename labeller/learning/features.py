@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -39,8 +40,7 @@ class Features:
     recipe: Recipe
     file: VectorFile
     note: str = ""  # what people must know, such as that another backbone took its place
-    replaced: tuple[str, ...] = ()  # files of labelled items that hold other images now
-    without: Ints = field(default_factory=lambda: np.empty(0, np.int64))  # these items
+    replaced: Mapping[int, str] = field(default_factory=dict)  # items left out, with their files
 
     @property
     def width(self) -> int:
@@ -58,20 +58,19 @@ class Features:
 
         Items whose file was replaced count as unreadable: see :meth:`leaving_out_replaced`.
         """
-        return ids[self.file.has(ids) & ~np.isin(ids, self.without)]
+        return ids[self.file.has(ids) & ~np.isin(ids, list(self.replaced))]
 
     def leaving_out_replaced(self, project: Project, ids: Ints) -> Features:
         """Return the same without those items (n,) whose file holds another image by now.
 
         Their features are right still, but nobody can see any more what was learned from.
         """
-        found = list_replaced(project, ids.tolist())
-        without = np.union1d(self.without, np.fromiter(found, np.int64, len(found)))
-        return replace(self, replaced=(*self.replaced, *found.values()), without=without)
+        return replace(self, replaced=list_replaced(project, ids.tolist()))
 
     def notes(self) -> list[str]:
         """Return what people must know."""
-        told = describe_replaced(self.replaced, "left out") if self.replaced else ""
+        paths = list(self.replaced.values())
+        told = describe_replaced(paths, "left out") if paths else ""
         return [text for text in (self.note, told) if text]
 
     def read(self, ids: Ints) -> Floats:

@@ -22,7 +22,7 @@ from store.records import ItemRecord, KnownPath, Stamp
 if TYPE_CHECKING:  # import workers come by here without project and store
     from labeller.project import Project
 
-REPLACED = "its file now holds another image than the one that was imported"
+REPLACED = "the file has changed since it was imported: it holds another image, or none"
 MEND = "Put the old file back; or import the folder again, which takes the new one in by itself."
 NAMED = 5  # files that a note names
 HASHERS = 4  # threads, which wait for the disk
@@ -111,8 +111,8 @@ def describe_replaced(paths: Sequence[str], what: str) -> str:
     one = len(paths) == 1
     return (
         f"{len(paths):,} image{'' if one else 's'} {'was' if one else 'were'} {what}, because "
-        f"{'its file holds' if one else 'their files hold'} another image now than at the import: "
-        f"{named}. {MEND}"
+        f"{'its file has' if one else 'their files have'} changed since the import and "
+        f"{'holds' if one else 'hold'} another image: {named}. {MEND}"
     )
 
 

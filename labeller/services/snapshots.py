@@ -218,7 +218,9 @@ def _compared(unit: Unit, distance: float) -> int:
 def _whole(original: Original) -> Path:
     """Return where an image lies; a snapshot that named another one would be none."""
     if original.problem is not None:
-        raise SnapshotError(f"{original.path}: {original.problem.reason}. {original.problem.mend}")
+        raise SnapshotError(
+            f"{original.path}: is not the image that was imported any more. {original.problem.mend}"
+        )
     return original.path
 
 
