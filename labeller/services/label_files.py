@@ -139,7 +139,7 @@ def _checked(
             rows.append(step)
     classes = class_ids(unit)
     items, notes = _items(project, unit, path, rows)
-    replaced = list_replaced(project, sorted({i for i in items.values() if isinstance(i, int)}))
+    replaced = _replaced(project, rows, items)
     doubled: list[tuple[int, int]] = []
     labels: list[_Label] = []
     lines: dict[int, tuple[int, int | None]] = {}
@@ -196,6 +196,14 @@ def _items(
     places = (Path.cwd(), Path(os.path.abspath(path)).parent)  # noqa: PTH100 - keeps links
     matches = items_by_path(project, unit, paths, places)
     return found | dict(matches.by_line), matches.notes
+
+
+def _replaced(
+    project: Project, rows: Sequence[tuple[int, Row]], items: Mapping[int, int | str]
+) -> dict[int, str]:
+    """Return the items that rows name by a path which holds another image by now."""
+    named = [items[line] for line, row in rows if not row.get("sha256")]
+    return list_replaced(project, sorted({one for one in named if isinstance(one, int)}))
 
 
 def _doubled(lines: Sequence[tuple[int, int]]) -> Iterator[str]:

@@ -16,7 +16,8 @@ from store.store import Unit
 
 NEAREST = 20  # paths that are told the nearest one
 COMPARED = 20_000  # names among which it is looked for
-ROOTS = 100  # folders of imports, the last ones, that a path may start from
+ROOTS = 20  # folders of imports, the last ones, that a path may start from
+IMAGES = "images"
 NAMED = 3
 _DRIVE = re.compile(r"^(?:[A-Za-z]:[\\/]|\\\\)")
 _SUFFIXES = imaging.SUFFIXES | imaging.OTHER_SUFFIXES
@@ -59,11 +60,11 @@ def items_by_path(
     PathMatches
     """
     written = {line: _Written(text) for line, text in paths.items()}
-    found: dict[int, int | str] = dict(_exact(project, unit, written, places))
+    found: dict[int, int | str] = {**_exact(project, unit, written, places)}
     left = {line: one for line, one in written.items() if line not in found}
     notes: tuple[str, ...] = ()
     if left:
-        names = _Names(left.values(), _foreign(left.values()))
+        names = _Names(left.values(), _foreign(left.values()), _roots(unit))
         for part in unit.paths.stream():
             for path, item_id in part:
                 names.add(path, item_id)
@@ -115,44 +116,32 @@ def _composed(text: str) -> str:
 
 def _exact(
     project: Project, unit: Unit, written: Mapping[int, _Written], places: Sequence[Path]
-) -> Iterator[tuple[int, int | str]]:
-    """Yield the lines whose path is known as it is, from one of the places or an import's folder.
-
-    A place of the caller's comes before those of the imports, among which only one may have it.
-    """
-    roots = _roots(project, unit)
-    near = {line: list(_as_stored(project, one, places)) for line, one in written.items()}
-    far = {line: list(_as_stored(project, one, roots)) for line, one in written.items()}
-    holders = unit.paths.holders(
-        list({path for some in (*near.values(), *far.values()) for path in some})
-    )
-    for line, some in near.items():
+) -> dict[int, int]:
+    """Return the items of the lines whose path is known as it is, from one of the places."""
+    ways = {line: list(_as_stored(project, one, places)) for line, one in written.items()}
+    holders = unit.paths.holders(list({path for some in ways.values() for path in some}))
+    found: dict[int, int] = {}
+    for line, some in ways.items():
         first = next((holders[path] for path in some if path in holders), None)
         if first is not None:
-            yield line, first
-            continue
-        held = {holders[path]: path for path in far[line] if path in holders}
-        if len(held) == 1:
-            yield line, next(iter(held))
-        elif held:
-            yield line, _several(written[line].text, list(held.values()))
+            found[line] = first
+    return found
 
 
-def _roots(project: Project, unit: Unit) -> list[Path]:
-    """Return the folders that imports began at, and those of their copies in the project."""
-    found: dict[Path, None] = {}
-    for record in unit.imports.all()[:ROOTS]:
+def _roots(unit: Unit) -> list[str]:
+    """Return the folders that the last imports began at, as far as stored paths begin with them."""
+    found: dict[str, None] = {}
+    for record in unit.imports.all():
         for source in record.source.split(", "):
             path = Path(source)
             if path.suffix.lower() in _SUFFIXES or not path.is_absolute():
                 continue
-            if path.suffix.lower() in (".csv", ".tsv", ".txt"):
-                found[path.parent] = None
-            else:
-                found[path] = None
-            found[project.root / "images" / path.name] = None
-            found[project.root / "images" / path.stem] = None
-    return list(found)
+            table = path.suffix.lower() in (".csv", ".tsv", ".txt")
+            found[f"{path.parent if table else path}/"] = None
+            found[f"{IMAGES}/{path.stem if path.suffix else path.name}/"] = None
+        if len(found) >= ROOTS:
+            break
+    return [_composed(root) for root in found]
 
 
 def _as_stored(project: Project, one: _Written, places: Sequence[Path]) -> Iterator[str]:
@@ -192,23 +181,29 @@ class _Names:
 
     WAYS = ("", "without its suffix", "in other letter case", "without its suffix and case")
 
-    def __init__(self, written: Iterable[_Written], shared: int) -> None:
+    def __init__(self, written: Iterable[_Written], shared: int, roots: Sequence[str]) -> None:
+        self._roots = roots
         self._ends: dict[_Written, list[str]] = {}
         for one in written:
             parts = one.parts
             least = max(one.least, len(parts) - shared) if one.foreign else len(parts)
-            lengths = range(len(parts), least - 1, -1)
+            lengths = range(len(parts), min(least, len(parts)) - 1, -1)
             self._ends[one] = ["/".join(parts[-length:]) for length in lengths]
         wanted = [end for ends in self._ends.values() for end in ends]
         self._deepest = max((end.count("/") + 1 for end in wanted), default=0)
         self._matches: tuple[dict[str, dict[str, int]], ...] = tuple(
             {end if way < 2 else end.casefold(): {} for end in wanted} for way in range(4)
         )
+        self._rooted: dict[str, dict[str, int]] = {ends[0]: {} for ends in self._ends.values()}
         self._loose: dict[str, list[tuple[str, str]]] = {}
 
     def add(self, path: str, item_id: int) -> None:
         """Note a name as far as it is one of the ends that are looked for."""
-        parts = _composed(path).split("/")
+        whole = _composed(path)
+        for root in self._roots:
+            if whole.startswith(root) and whole[len(root) :] in self._rooted:
+                self._rooted[whole[len(root) :]][path] = item_id
+        parts = whole.split("/")
         for length in range(1, min(self._deepest, len(parts)) + 1):
             end = "/".join(parts[-length:])
             stem = _without_suffix(end)
@@ -221,7 +216,10 @@ class _Names:
 
     def meaning(self, one: _Written) -> int | str:
         """Return the one item that a path means, or what is wrong with it."""
-        for place, end in enumerate(self._ends[one]):
+        if not one.foreign and (rooted := self._rooted[self._ends[one][0]]):
+            several = len(set(rooted.values())) > 1
+            return _several(one.text, list(rooted)) if several else next(iter(rooted.values()))
+        for end in self._ends[one]:
             for way, name in enumerate(self.WAYS):
                 found = self._matches[way].get(end if way < 2 else end.casefold())
                 if not found:
@@ -229,7 +227,7 @@ class _Names:
                 if len(set(found.values())) > 1:
                     return _several(one.text, list(found))
                 path, item_id = next(iter(found.items()))
-                loose = "from another machine" if place else name
+                loose = "from another machine" if one.foreign else name
                 if loose:
                     self._loose.setdefault(loose, []).append((one.text, path))
                 return item_id

@@ -219,7 +219,8 @@ def _whole(original: Original) -> Path:
     """Return where an image lies; a snapshot that named another one would be none."""
     if original.problem is not None:
         raise SnapshotError(
-            f"{original.path}: is not the image that was imported any more. {original.problem.mend}"
+            f"{original.path}: is not the image that was imported any more. Put the old file back, "
+            "under any name, and import it."
         )
     return original.path
 

@@ -90,6 +90,7 @@ def test_a_path_is_understood_as_it_is(made: Project, text: str, path: str) -> N
         ("C:\\Users\\ann\\ds\\sub\\0.jpg", "ds/sub/0.jpg", "from another machine"),
         ("D:/data/only-here.png", "other/only-here.png", "from another machine"),
         ("\\\\server\\share\\sub\\deep\\cat.jpg", "ds/sub/deep/cat.jpg", "from another machine"),
+        ("/deep/cat.jpg", "ds/sub/deep/cat.jpg", "from another machine"),
         ("/home/bob/x/sub/deep/cat.jpg", "ds/sub/deep/cat.jpg", "from another machine"),
     ],
 )
@@ -112,6 +113,8 @@ def test_what_is_not_taken_to_the_letter_is_told(
         ("zzzzzz.tif", "no imported image has the path 'zzzzzz.tif'"),
         ("C:\\ds\\test\\none.jpg", "no imported image has the path"),
         ("..", "no imported image has the path '..'"),
+        ("/", "no imported image has the path '/'"),
+        ("D:\\", "no imported image has the path"),
     ],
 )
 def test_what_cannot_be_found_is_told_with_the_nearest(
