@@ -115,7 +115,8 @@ class KnownImages:
                     if after[0] == group:
                         moves[before] = answer
                 moves[one.item.group] = answer
-                splits[answer[0]] = answer[1]
+                if not _BY_ITSELF.fullmatch(answer[0]):
+                    splits[answer[0]] = answer[1]
         self.moved += unit.regroupings.assign(moves)
         return told
 

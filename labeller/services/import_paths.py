@@ -59,10 +59,10 @@ class Places:
         unit.paths.note([one for one in notes if before.get(one.path) != one])
         self._note_replaced(now, before, owners, added)
         records = unit.items.many(sorted({one.item_id for one in seen} - added))
-        self._move(unit, seen, records)
+        moved = self._move(unit, seen, records)
         self._rehouse(unit)
         records = unit.items.many(sorted({one.item_id for one in seen}))
-        self._keep_own(unit, [one for one in records.values() if one.copied])
+        self._keep_own(unit, [records[item_id] for item_id in sorted(added | moved)])
         new = [
             one
             for one in now.values()
@@ -70,11 +70,12 @@ class Places:
         ]
         self._note_copies(unit, new, records)
 
-    def _keep_own(self, unit: Unit, copied: Sequence[ItemRecord]) -> None:
-        """Keep what lies in the project itself."""
-        known = unit.paths.many([record.path for record in copied])
-        own = [KnownPath(r.path, r.id, stamp_of(self._project.file(r.path))) for r in copied]
-        unit.paths.note([one for one in own if one.stamp and known.get(one.path) != one])
+    def _keep_own(self, unit: Unit, placed: Sequence[ItemRecord]) -> None:
+        """Keep what was just written into the project itself."""
+        own = [record for record in placed if record.copied]
+        unit.paths.note(
+            [KnownPath(r.path, r.id, stamp_of(self._project.file(r.path))) for r in own]
+        )
 
     def _note_copies(
         self, unit: Unit, new: Sequence[Sighting], records: Mapping[int, ItemRecord]
@@ -113,7 +114,7 @@ class Places:
 
     def _move(
         self, unit: Unit, seen: Sequence[Sighting], records: Mapping[int, ItemRecord]
-    ) -> None:
+    ) -> frozenset[int]:
         """Give known items that were seen a path of theirs, where the one they have is not."""
         holders = unit.paths.many([record.path for record in records.values()])
         done: set[int] = set()
@@ -129,6 +130,7 @@ class Places:
             self._homeless.pop(record.id, None)
             done.add(record.id)
         self.moved += len(done)
+        return frozenset(done)
 
     def _rehouse(self, unit: Unit) -> None:
         """Give items whose path was taken another one of their names, if that is as it was."""

@@ -144,7 +144,7 @@ class Writer:
 
     def finish(self, cancelled: bool) -> None:
         """Settle what is left to settle, and close the import's row with the numbers."""
-        lost = self.places.finish()
+        lost = [] if cancelled else self.places.finish()
         with self._project.store.write() as unit:
             unit.imports.problem(self._import_id, lost)
             unit.imports.finish(
@@ -188,8 +188,8 @@ class Writer:
             if problem is not None:
                 self._told.append(problem)
             elif one.sha256 not in ids:
-                before = fresh.setdefault(one.sha256, one).candidate
-                if before.split is None and before.group is None:
+                placeless = _is_placeless(fresh.setdefault(one.sha256, one).candidate)
+                if placeless and not _is_placeless(one.candidate):
                     fresh[one.sha256] = one
         return fresh
 
@@ -316,6 +316,10 @@ class Writer:
     def _load_classes(self) -> None:
         with self._project.store.read() as unit:
             self._classes = class_ids(unit)
+
+
+def _is_placeless(candidate: Candidate) -> bool:
+    return candidate.split is None and candidate.group is None
 
 
 def moved_in(file: Path, images: Path, target: PurePosixPath, sha256: str) -> PurePosixPath:

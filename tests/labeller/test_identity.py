@@ -340,3 +340,18 @@ def test_a_copied_image_is_not_touched_by_what_happens_outside(tmp_path: Path) -
     assert len(rows) == 4
     assert all(sha256(Path(row["path"])) == sha for sha, row in rows.items())
     assert not any("nowhere" in note for note in report.notes)
+
+
+def test_a_copy_that_was_changed_in_the_project_is_noticed(tmp_path: Path) -> None:
+    ds = folder_of(tmp_path / "ds", 2, NAME)
+    project = create_project(tmp_path / "p", ["cat", "dog"], workers=1)
+    import_sources(project, [ds], copy=True)
+    label_all(project, ds)
+    write(project.root / "images" / "ds" / NAME(0), photo(907))
+    import_sources(project, [folder_of(tmp_path / "more", 2, NAME)], copy=True)
+    rows = exported(project)
+    assert {sha256(Path(row["path"])) for row in rows.values()} == set(rows)
+    assert set(rows) == {digest(photo(0)), digest(photo(1))}  # its bytes are at hand elsewhere
+    shutil.rmtree(ds)
+    shutil.rmtree(tmp_path / "more")
+    assert digest(photo(0)) in exported(project)
