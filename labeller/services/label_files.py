@@ -65,8 +65,9 @@ def label_from_csv(project: Project, path: Path, annotator: str) -> LabelFileRep
     project : Project
     path : Path
         Columns ``path`` or ``sha256`` (which wins when both are filled), ``class``, and maybe
-        ``annotator``. A path may be absolute, relative to the working directory or to the file, or
-        any end of an imported path that only one image has.
+        ``annotator``. What a path means is said at
+        :func:`~labeller.services.path_lookup.items_by_path`. Two rows may name an image by two
+        names if they agree.
     annotator : str
         Whose labels they are where the file is silent.
 
