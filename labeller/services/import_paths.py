@@ -61,7 +61,8 @@ class Places:
         records = unit.items.many(sorted({one.item_id for one in seen} - added))
         moved = self._move(unit, seen, records)
         self._rehouse(unit)
-        records = unit.items.many(sorted({one.item_id for one in seen}))
+        # What was added may have a name that cannot be stored: a copy of it is in, it was not seen.
+        records = unit.items.many(sorted({one.item_id for one in seen} | added))
         self._keep_own(unit, [records[item_id] for item_id in sorted(added | moved)])
         new = [
             one
