@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from labeller import config
 from labeller.config import Settings
 from labeller.errors import ProjectError
+from store.engine import file_url
 from store.store import Store, StoreError
 
 FOLDERS = ("thumbnails", "vectors", "models", "synthetic", "images", "logs")
@@ -76,6 +78,14 @@ class Project:
         return (self.root / "secret.key").read_text(encoding="ascii").strip()
 
 
+def _check_name(folder: Path) -> None:
+    """Refuse a folder that the database cannot be opened in, before anything is made."""
+    try:
+        file_url(folder)
+    except StoreError as error:
+        raise ProjectError(str(error)) from error
+
+
 def is_project(root: Path) -> bool:
     """Whether `root` holds a project."""
     return (root / config.FILE).is_file()
@@ -95,7 +105,7 @@ def open_project(root: Path | str) -> Project:
     if not is_project(folder):
         raise ProjectError(
             f"{folder}: is no labelling project (no {config.FILE}). "
-            f"Create one with: labeller init {folder} --classes a,b"
+            f"Create one with: labeller init {shlex.quote(str(folder))} --classes a,b"
         )
     settings = config.load_settings(folder)
     for name in FOLDERS:
@@ -141,10 +151,13 @@ def create_project(
 
     folder = Path(root).expanduser().absolute()
     if is_project(folder):
-        raise ProjectError(f"{folder}: is a project already. Open it: labeller run {folder}")
+        raise ProjectError(
+            f"{folder}: is a project already. Open it: labeller run {shlex.quote(str(folder))}"
+        )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ProjectError(f"{folder}: is not an empty folder. Choose a new one for the project.")
     class_service.check_names(classes)
+    _check_name(folder)
     table = config.changed(Settings(), id=uuid.uuid4().hex, name=name, **settings)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -175,7 +188,7 @@ def change_settings(project: Project, **values: object) -> Project:
 
 def database_url(folder: Path, settings: Settings) -> str:
     """Return the SQLAlchemy URL of a project's database."""
-    return settings.database or f"sqlite:///{folder / 'labeller.db'}"
+    return settings.database or file_url(folder / "labeller.db")
 
 
 def _write_whole(path: Path, text: str) -> None:

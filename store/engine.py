@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -44,6 +44,22 @@ class Database:
 
 _databases: dict[str, Database] = {}
 _guard = threading.Lock()
+
+
+def file_url(file: Path) -> str:
+    """Return the URL of a SQLite file; a ``?``, ``#`` or ``%`` in its path is quoted.
+
+    Raises
+    ------
+    StoreError
+        When the path is not UTF-8, which a URL cannot hold.
+    """
+    try:
+        return URL.create("sqlite", database=str(file)).render_as_string(hide_password=False)
+    except UnicodeEncodeError as error:
+        raise StoreError(
+            f"{str(file)!a}: the name of the folder is not UTF-8. Rename it."
+        ) from error
 
 
 def database(url: str) -> Database:
@@ -161,7 +177,7 @@ def _make(url: str) -> Database:
 def sqlite_engine(file: Path, busy_seconds: float = BUSY_SECONDS) -> Engine:
     """Return an engine on a SQLite file whose transactions begin as they say."""
     engine = create_engine(
-        f"sqlite+pysqlite:///{file}",
+        URL.create("sqlite+pysqlite", database=str(file)),
         pool_size=20,
         max_overflow=60,
         pool_timeout=BUSY_SECONDS,

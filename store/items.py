@@ -12,7 +12,7 @@ from sqlalchemy import Select, func, insert, select, tuple_, update
 
 from store.classes import Classes
 from store.generated_labels import generated_items
-from store.models import ClassTally, Item, ItemTally, Label, Queue
+from store.models import ClassTally, Item, ItemPath, ItemTally, Label, Queue
 from store.records import Counts, ItemRecord, ItemState, NewItem, Split
 from store.repository import Repository, as_record, chunks
 from store.tallies import add_items
@@ -112,6 +112,16 @@ class Items(Repository):
             found.update(self._connection.execute(query).all())
         return found
 
+    def of_groups(self, groups: Sequence[str]) -> dict[str, list[ItemRecord]]:
+        """Return the items of those of the groups that have any, in order of id."""
+        found: dict[str, list[ItemRecord]] = {}
+        for part in chunks(groups):
+            query = select(*COLUMNS).where(Item.group_key.in_(part)).order_by(Item.id)
+            for row in self._connection.execute(query):
+                record = as_record(ItemRecord, row)
+                found.setdefault(record.group, []).append(record)
+        return found
+
     def get(self, item_id: int) -> ItemRecord | None:
         """Return one item."""
         return self._first(select(*COLUMNS).where(Item.id == item_id))
@@ -129,7 +139,14 @@ class Items(Repository):
         return self._first(select(*COLUMNS).where(Item.sha256 == sha256))
 
     def by_path(self, path: str) -> ItemRecord | None:
-        """Return the newest item that was imported from exactly this path."""
+        """Return the item that this path was last seen to hold.
+
+        Where nobody has looked since the import, it is the newest item that has the path.
+        """
+        seen = select(ItemPath.item_id).where(ItemPath.path == path)
+        row = self._connection.execute(seen).first()
+        if row is not None:
+            return None if row[0] is None else self.get(row[0])
         query = select(*COLUMNS).where(Item.path == path).order_by(Item.id.desc()).limit(1)
         return self._first(query)
 

@@ -123,6 +123,14 @@ class Labels(Repository):
         class_now = self._classes.get(self._classes.resolve(row[1]))
         return LabelRecord(row[0], class_now.id, class_now.name, *row[2:])
 
+    def times(self, item_ids: Sequence[int]) -> dict[int, float]:
+        """Return when those of the items that have a label got it."""
+        found: dict[int, float] = {}
+        for part in chunks(item_ids):
+            query = select(Label.item_id, Label.at).where(Label.item_id.in_(part))
+            found.update(self._connection.execute(query).all())
+        return found
+
     @property
     def _classes(self) -> Classes:
         return Classes(self._connection, self._clock)

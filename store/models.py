@@ -77,6 +77,22 @@ class Item(Base):
     state: Mapped[ItemState] = mapped_column(Word)
 
 
+class ItemPath(Base):
+    """What a path was last seen to hold: an item's bytes, or (no item) bytes that are none's.
+
+    Size and times are those of the file then; a name inside an archive has none.
+    """
+
+    __tablename__ = "item_path"
+    __table_args__ = (Index(None, "item_id"),)
+
+    path: Mapped[str] = mapped_column(primary_key=True)
+    item_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("item.id"))
+    bytes: Mapped[int | None] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int | None] = mapped_column(BigInteger)
+    ctime_ns: Mapped[int | None] = mapped_column(BigInteger)
+
+
 class ItemTally(Base):
     """How many items are in a state and split: kept, for pages ask every second."""
 

@@ -283,6 +283,14 @@ class Queues(Repository):
         query = query.limit(limit).offset(offset)
         return [as_record(QueueEntry, row) for row in self._connection.execute(query)]
 
+    def held(self, item_ids: Sequence[int]) -> set[int]:
+        """Return those of the items that somebody is labelling now."""
+        found: set[int] = set()
+        for part in chunks(item_ids):
+            query = select(Queue.item_id).where(Queue.item_id.in_(part), held(self._clock()))
+            found.update(self._connection.execute(query).scalars())
+        return found
+
     def entry_for(self, item_id: int) -> QueueEntry | None:
         """Return an item's place, in the present queue or outdated."""
         row = self._connection.execute(select(*COLUMNS).where(Queue.item_id == item_id)).first()

@@ -68,6 +68,27 @@ class ItemRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Stamp:
+    """What tells without reading that a file is the one it was: size, and both of its times."""
+
+    bytes: int
+    mtime_ns: int
+    ctime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPath:
+    """What a path was last seen to hold: the bytes of an item, or (None) of no item.
+
+    `stamp` is the file's at that time; None for a name inside an archive.
+    """
+
+    path: str
+    item_id: int | None
+    stamp: Stamp | None
+
+
+@dataclass(frozen=True, slots=True)
 class LabelRecord:
     """The current label of an item: the projection of its events."""
 

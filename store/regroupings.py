@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +98,52 @@ class Regroupings(Repository):
                 for one in items
             ],
         )
+
+    def assign(self, groups: Mapping[str, tuple[str, Split]]) -> int:
+        """Give all items of some groups the group and split that a person said.
+
+        Places in the queue that somebody does not hold go with a move out of, or into, the audit
+        set: what is asked there is asked blind.
+
+        Parameters
+        ----------
+        groups : mapping of str to (str, Split)
+            By the name so far.
+
+        Returns
+        -------
+        int
+            How many items are in another group or split now.
+        """
+        self._gate()
+        done = []
+        for part in chunks(list(groups)):
+            query = select(Item.id, Item.state, Item.group_key, Item.split)
+            for item_id, state, group, split in self._connection.execute(
+                query.where(Item.group_key.in_(part)).order_by(Item.id)
+            ).all():
+                if groups[group] != (group, split):
+                    done.append(
+                        _Change(
+                            item_id,
+                            item_id,
+                            state,
+                            group,
+                            groups[group][0],
+                            split,
+                            groups[group][1],
+                        )
+                    )
+        self._apply(done)
+        self._withdraw(
+            [
+                one.item_id
+                for one in done
+                if one.split_before != one.split_after
+                and {"audit", "unused"} & {one.split_before, one.split_after}
+            ]
+        )
+        return len(done)
 
     def _note(self, regrouping_id: int, done: Sequence[_Change]) -> None:
         for some in chunks(done):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "migrations"
-HEAD = "0003"
+HEAD = "0004"
 
 # A second process waits this long for the first one's migration.
 MIGRATION_SECONDS = 600.0
@@ -145,7 +145,7 @@ def draft(message: str, folder: Path = SCRIPTS / "versions") -> Path:
 
     number = f"{int(HEAD) + 1:04d}"
     with TemporaryDirectory() as scratch:
-        made = engine.database(f"sqlite:///{scratch}/draft.db")
+        made = engine.database(engine.file_url(Path(scratch) / "draft.db"))
         upgrade(made)
         with made.engine.connect() as connection, connection.begin():
             more = [] if folder == SCRIPTS / "versions" else [folder]

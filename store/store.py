@@ -33,6 +33,7 @@ from store.jobs import Jobs
 from store.labels import Labels
 from store.leaks import Leaks
 from store.models_ import Models, Predictions
+from store.paths import Paths
 from store.plain import BUSY_SECONDS, plain_errors
 from store.queue import Queues
 from store.regroupings import Regroupings
@@ -60,6 +61,7 @@ class Unit:
     def __init__(self, connection: Connection, clock: Callable[[], float]) -> None:
         self.classes = Classes(connection, clock)
         self.items = Items(connection, clock)
+        self.paths = Paths(connection, clock)
         self.labels = Labels(connection, clock)
         self.queue = Queues(connection, clock)
         self.rounds = Rounds(connection, clock)

@@ -15,6 +15,7 @@ from labeller.cli.output import (
     project_argument,
     seconds,
     table,
+    typed,
 )
 
 VERDICTS = {
@@ -94,7 +95,7 @@ def evaluate_command(
 def _text(data: dict[str, Any], project: Path) -> str:
     """Lay the evaluation out for reading."""
     if data["model"] is None:
-        return f"No model yet. Label some items, then: labeller round {project}"
+        return f"No model yet. Label some items, then: labeller round {typed(project)}"
     lines = [f"model      {data['model']['id']} of round {data['model']['round']}"]
     lines += [f"model {model}: {why}" for model, why in data["unreadable"].items()]
     lines += _quality_lines(data["quality"], data["audit_labels"])

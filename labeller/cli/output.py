@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import shutil
 import sys
 import time
@@ -61,6 +62,12 @@ def note(text: str) -> None:
 def _printable(text: str) -> str:
     """Replace what a file's name could do to a terminal."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def typed(path: Path) -> str:
+    """Return a path as a shell takes it, for a command that is to be copied."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> str:

@@ -22,6 +22,7 @@ from labeller.cli.output import (
     number,
     project_argument,
     seconds,
+    typed,
 )
 from labeller.cli.signals import INTERRUPTED, handled
 
@@ -72,7 +73,7 @@ def init_command(
     limit = "no limit" if budget is None else f"a budget of {number(budget)}"
     text = (
         f"Made {made.root} with {len(names)} classes and {limit}.\n"
-        f"Next: labeller import {project} FOLDER_WITH_IMAGES"
+        f"Next: labeller import {typed(project)} FOLDER_WITH_IMAGES"
     )
     emit(_created(made), as_json, text)
 
@@ -247,9 +248,12 @@ def export_command(project: Path, to: Path, generated: bool, as_json: bool) -> N
     from labeller.services.exporting import export_labels
 
     opened = open_project(project)
-    rows = export_labels(opened, to, generated)
+    report = export_labels(opened, to, generated)
+    for told in report.notes:
+        note(told)
     path = to.absolute()
-    emit({"path": path, "rows": rows}, as_json, f"{rows:,} labels written to {path}.")
+    data = {"path": path, "rows": report.rows, "notes": report.notes}
+    emit(data, as_json, f"{report.rows:,} labels written to {path}.")
 
 
 @click.command("demo", epilog=example("labeller demo fashion"))
@@ -268,6 +272,6 @@ def demo_command(project: Path, as_json: bool) -> None:
     data = _created(made)
     text = (
         f"Made {made.root}: {data['items']:,} images, {data['labelled']:,} labelled, "
-        f"{data['queued']:,} in the queue.\nNext: labeller run {project}"
+        f"{data['queued']:,} in the queue.\nNext: labeller run {typed(project)}"
     )
     emit(data, as_json, text)

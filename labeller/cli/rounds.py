@@ -19,6 +19,7 @@ from labeller.cli.output import (
     project_argument,
     seconds,
     table,
+    typed,
 )
 from labeller.cli.signals import INTERRUPTED
 
@@ -71,7 +72,7 @@ def follow(project: Project, job: JobRecord) -> tuple[JobRecord, bool]:
     from labeller.jobs.control import get
 
     if not project.settings.start_workers:
-        note(f"Job {job.id} waits for a worker: labeller worker {project.root}")
+        note(f"Job {job.id} waits for a worker: labeller worker {typed(project.root)}")
     bar, interrupted = Bar(), False
     while job.active:
         try:
@@ -183,7 +184,7 @@ def queue_command(project: Path, limit: int | None, as_json: bool) -> None:
     }
     header = ("#", "strategy", "score", "suggestion", "path")
     lines = [header, *(_entry_row(n, row) for n, row in enumerate(rows, 1))]
-    empty = f"The queue is empty. Fill it: labeller round {project}"
+    empty = f"The queue is empty. Fill it: labeller round {typed(project)}"
     emit(data, as_json, table(lines) if rows else empty)
 
 

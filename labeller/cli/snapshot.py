@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from labeller.cli.output import emit, example, json_option, note
+from labeller.cli.output import emit, example, json_option, note, typed
 from labeller.cli.projects import interruptible
 
 IMAGES = ("copy", "reference")
@@ -83,6 +83,6 @@ def _restore(folder: Path, to: Path, as_json: bool) -> None:
         note(text)
     text = (
         f"Made {made.root}: {made.items:,} items, {made.labels:,} labels "
-        f"({made.label_hash[:12]}).\nNext: labeller round {to}"
+        f"({made.label_hash[:12]}).\nNext: labeller round {typed(to)}"
     )
     emit({name: getattr(made, name) for name in made.__dataclass_fields__}, as_json, text)

@@ -17,6 +17,7 @@ from labeller.cli.output import (
     plain,
     project_argument,
     table,
+    typed,
 )
 from labeller.cli.rounds import follow
 from labeller.cli.signals import INTERRUPTED
@@ -179,7 +180,7 @@ def _make(ctx: click.Context, project: Project, job: JobRecord, as_json: bool) -
     if data["run"] is not None:
         note(
             f"Run {data['run']}: {data['made']:,} of {data['planned']:,} items are made and stay. "
-            f"Go on: labeller synthesise {project.root} --resume {data['run']}"
+            f"Go on: labeller synthesise {typed(project.root)} --resume {data['run']}"
         )
     if interrupted:
         ctx.exit(INTERRUPTED)
@@ -215,7 +216,7 @@ def _text(data: dict[str, Any], project: Project) -> str:
         f"Run {data['run']} ({data['strategy']}, seed {data['seed']}): {data['made']:,} of "
         f"{data['planned']:,} items made, for {number(data['spent'])}, in {data['seconds']:.1f} s.",
         str(data.get("message") or ""),
-        f"The next round learns from them: labeller round {project.root}",
+        f"The next round learns from them: labeller round {typed(project.root)}",
     ]
     return "\n".join(filter(None, lines))
 

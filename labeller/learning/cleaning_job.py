@@ -63,7 +63,7 @@ def run_cleaning_job(project: Project, job: JobRecord, progress: Progress) -> di
         JSON values: ``suspects`` (item, label, suggested, confidence, loss, kinds, twin; worst
         first), ``checked``, ``unjudged`` (how many of these no model could judge, so that they
         were only compared with their near-duplicates), ``label_errors`` (how many confident
-        learning found), ``at``.
+        learning found), ``at``, ``notes``.
 
     Raises
     ------
@@ -76,6 +76,7 @@ def run_cleaning_job(project: Project, job: JobRecord, progress: Progress) -> di
     if not len(snapshot.ids):
         raise CleaningError("There are no images yet. Import some and label them first.")
     features = open_features(project, snapshot.ids)
+    features = features.leaving_out_replaced(project, snapshot.label_ids)
     compute_missing(project, features, snapshot.ids, where, progress)
     labels = snapshot.part("train", "valid").among(features.having(snapshot.label_ids))
     lack = lacking(snapshot, labels)
@@ -109,6 +110,7 @@ def run_cleaning_job(project: Project, job: JobRecord, progress: Progress) -> di
         "unjudged": int((~judgement.judged).sum()),
         "label_errors": sum(LABEL_ERROR in one["kinds"] for one in found),
         "at": snapshot.at,
+        "notes": features.notes(),
     }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from labeller.learning.images import Ints
 from labeller.project import Project
 from labeller.services import feature_recipes
 from labeller.services.feature_recipes import Recipe, median_side
+from labeller.services.originals import describe_replaced, list_replaced
 from store.vectors import VectorFile
 
 Floats = NDArray[np.float32]
@@ -38,6 +40,7 @@ class Features:
     recipe: Recipe
     file: VectorFile
     note: str = ""  # what people must know, such as that another backbone took its place
+    replaced: Mapping[int, str] = field(default_factory=dict)  # items left out, with their files
 
     @property
     def width(self) -> int:
@@ -51,8 +54,24 @@ class Features:
         return int(columns.stop - columns.start)
 
     def having(self, ids: Ints) -> Ints:
-        """Return those of the items (n,) that have features; the others' images are unreadable."""
-        return ids[self.file.has(ids)]
+        """Return those of the items (n,) that have features; the others' images are unreadable.
+
+        Items whose file was replaced count as unreadable: see :meth:`leaving_out_replaced`.
+        """
+        return ids[self.file.has(ids) & ~np.isin(ids, list(self.replaced))]
+
+    def leaving_out_replaced(self, project: Project, ids: Ints) -> Features:
+        """Return the same without those items (n,) whose file holds another image by now.
+
+        Their features are right still, but nobody can see any more what was learned from.
+        """
+        return replace(self, replaced=list_replaced(project, ids.tolist()))
+
+    def notes(self) -> list[str]:
+        """Return what people must know."""
+        paths = list(self.replaced.values())
+        told = describe_replaced(paths, "left out") if paths else ""
+        return [text for text in (self.note, told) if text]
 
     def read(self, ids: Ints) -> Floats:
         """Return features (n, d)."""

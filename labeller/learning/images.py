@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from labeller.errors import ProjectError
 from labeller.project import Project
+from labeller.services.originals import Original, verify_originals
 from labeller.services.worker_pool import Answer, Pool, Request
 from labeller.squares import Bytes, Resize, read_into
 from store.records import ItemRecord
@@ -113,24 +113,27 @@ class _Task:
 
 
 def _tasks(project: Project, ids: Ints) -> Iterator[_Task]:
-    """Look the items up, some hundreds at once."""
+    """Look the items and their files up, some hundreds at once."""
     for start in range(0, len(ids), LOOKED_UP):
         block = ids[start : start + LOOKED_UP].tolist()
         with project.store.read() as unit:
             found = unit.items.many(block)
+        originals = verify_originals(project, found.values())
         for first in range(0, len(block), CHUNK):
             chosen = [found[i] for i in block[first : first + CHUNK] if i in found]
-            yield _task(project, chosen)
+            yield _task(chosen, originals)
 
 
-def _task(project: Project, items: list[ItemRecord]) -> _Task:
+def _task(items: list[ItemRecord], originals: Mapping[int, Original]) -> _Task:
     kept, paths, bad = [], [], []
     for item in items:
-        try:
-            paths.append(str(project.file(item.path)))
+        original = originals[item.id]
+        if original.problem is None:
+            paths.append(str(original.path))
             kept.append(item)
-        except ProjectError as error:
-            bad.append(Unreadable(item.id, item.path, str(error), "Import the image again."))
+        else:
+            problem = original.problem
+            bad.append(Unreadable(item.id, item.path, problem.reason, problem.mend))
     return _Task(tuple(kept), tuple(paths), tuple(bad))
 
 

@@ -26,9 +26,10 @@ STAGE = "propagate"
 
 
 class Judge(Protocol):
-    """Who says what items show."""
+    """Who says what items show; `notes` name what it could not learn from."""
 
     class_ids: tuple[int, ...]
+    notes: list[str]
 
     def about(self) -> dict[str, Any]:
         """Return, as JSON values, how it judges."""
@@ -83,6 +84,7 @@ def run_propagation_job(project: Project, job: JobRecord, progress: Progress) ->
         "passed": int(run.machine["passed"]),
         "accepted": run.accepted,
         "audits": audits,
+        "message": " ".join(judge.notes),
     }
 
 
@@ -128,6 +130,7 @@ class Predicted:
         self._source = source
         self._progress = progress
         self._model: Any = None
+        self.notes: list[str] = []
 
     def about(self) -> dict[str, Any]:
         """Return nothing: the model's own record says how it was calibrated."""
@@ -150,7 +153,9 @@ class Spreader:
 
     def __init__(self, project: Project, run: GeneratedRunRecord, progress: Progress) -> None:
         snapshot = take(project)
-        self._features = open_features(project, snapshot.ids)
+        features = open_features(project, snapshot.ids)
+        self._features = features.leaving_out_replaced(project, snapshot.label_ids)
+        self.notes = self._features.notes()
         with project.store.read() as unit:
             pages = list(arriving(unit, run.cursor))
         pool = np.concatenate([snapshot.ids[:0], *pages])

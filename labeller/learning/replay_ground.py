@@ -90,6 +90,7 @@ def prepare(project: Project, snapshot: Snapshot, plan: Plan, progress: Progress
     if not len(labelled):
         raise ReplayError("Nothing is labelled yet: a replay needs labels to answer with.")
     features = open_features(project, snapshot.ids)
+    features = features.leaving_out_replaced(project, labelled.ids)
     rng = np.random.default_rng(project.settings.seed)
     others = snapshot.part("train", "valid")
     groups = groups_of(project, others.ids)
@@ -100,7 +101,7 @@ def prepare(project: Project, snapshot: Snapshot, plan: Plan, progress: Progress
     readable = features.having(wanted)
     pool, test = pool.among(readable), test.among(readable)
     _check(snapshot, pool, test, plan)
-    notes = [features.note] if features.note else []
+    notes = features.notes()
     if bad:
         notes.append(f"{len(bad):,} images could not be read and were left out.")
     if len(wanted) < len(labelled):

@@ -13,6 +13,7 @@ from labeller.learning.snapshot import Snapshot
 from labeller.learning.stopwatch import Stopwatch, versions
 from labeller.progress import Progress
 from labeller.project import Project
+from labeller.services import originals
 from store.records import JobRecord, RoundRecord
 
 
@@ -48,7 +49,10 @@ class RoundContext:
     def left_out(self, bad: Sequence[Unreadable]) -> None:
         """Count and note images that cannot be read."""
         self.unreadable += len(bad)
-        if bad:
+        replaced = [one.path for one in bad if one.reason == originals.REPLACED]
+        if replaced:
+            self.notes.append(originals.describe_replaced(replaced, "left out"))
+        if bad := [one for one in bad if one.reason != originals.REPLACED]:
             self.notes.append(
                 f"{len(bad):,} image{'s' if len(bad) > 1 else ''} cannot be read and "
                 f"{'were' if len(bad) > 1 else 'was'} left out, first {bad[0].path}: "

@@ -6,9 +6,11 @@ from labeller.errors import RoundError
 from labeller.learning import guarding
 from labeller.learning.extraction import compute_missing
 from labeller.learning.features import Features, Scaling, open_features
+from labeller.learning.images import Unreadable
 from labeller.learning.round_context import RoundContext
 from labeller.learning.snapshot import take
 from labeller.services import leak_guard
+from labeller.services.originals import MEND, REPLACED
 
 
 def prepared(context: RoundContext) -> tuple[Features, Scaling]:
@@ -36,11 +38,18 @@ def prepared(context: RoundContext) -> tuple[Features, Scaling]:
 
 def _computed(context: RoundContext) -> Features:
     features = open_features(context.project, context.snapshot.ids)
+    features = features.leaving_out_replaced(context.project, context.snapshot.label_ids)
     if features.note:
         context.notes.append(features.note)
     ids = context.snapshot.ids
     bad = compute_missing(context.project, features, ids, context.device, context.progress)
-    context.left_out(bad)
+    seen = {one.item_id for one in bad}
+    replaced = [
+        Unreadable(item, path, REPLACED, MEND)
+        for item, path in features.replaced.items()
+        if item not in seen
+    ]
+    context.left_out([*bad, *replaced])
     return features
 
 

@@ -22,7 +22,7 @@ from labeller.learning.stopwatch import Stopwatch
 from labeller.learning.training import training_mode
 from labeller.progress import Progress
 from labeller.project import Project
-from labeller.services import rounds, streams_audit
+from labeller.services import originals, rounds, streams_audit
 from store.records import JobRecord, ModelRecord, NewModel, NewQueueEntry
 from strategies.registry import StrategyInfo
 
@@ -133,9 +133,19 @@ def _select(
     rng = np.random.default_rng([settings.seed, context.record.number])
     entries = selection.choose(wish, found, known, rng, context.progress)
     entries = streams_audit.mixed_in(context.project, entries, rng)
+    entries = _visible(context, entries)
     if not entries:
         context.notes.append("No unlabelled image is left to ask for.")
     return used, entries
+
+
+def _visible(context: RoundContext, entries: list[NewQueueEntry]) -> list[NewQueueEntry]:
+    """Ask for no image whose file holds another one by now."""
+    replaced = originals.list_replaced(context.project, [one.item_id for one in entries])
+    if replaced:
+        told = originals.describe_replaced(list(replaced.values()), "not queued")
+        context.notes.append(told)
+    return [one for one in entries if one.item_id not in replaced]
 
 
 def _finish(

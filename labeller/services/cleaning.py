@@ -65,6 +65,7 @@ class Review:
     suspects: tuple[Suspect, ...]
     outdated: int
     confirmed: int
+    notes: tuple[str, ...] = ()
 
     @property
     def open(self) -> tuple[Suspect, ...]:
@@ -110,6 +111,7 @@ def review(project: Project) -> Review | None:
         suspects=tuple(one for one in suspects if one is not None),
         outdated=given - past.labels_decided,
         confirmed=len(present) - len(asked_again),
+        notes=tuple(result.get("notes", ())),
     )
 
 

@@ -6,13 +6,16 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from labeller.errors import ExportError
 from labeller.project import Project
+from labeller.services import originals
 from labeller.services.tables import GENERATED, PROPAGATION, guarded
 from store.records import ExportRow
 from store.records_made import GeneratedRow
@@ -33,9 +36,18 @@ COLUMNS = (
 GENERATED_COLUMNS = (*COLUMNS, "confidence", "run")
 FORMATS = {".csv": "csv", ".jsonl": "jsonl"}
 _ROWS = 500
+Row = TypeVar("Row", ExportRow, GeneratedRow)
 
 
-def export_labels(project: Project, to: Path, generated: bool = False) -> int:
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """How many labels were written; `notes` name what was left out, and why."""
+
+    rows: int
+    notes: tuple[str, ...] = ()
+
+
+def export_labels(project: Project, to: Path, generated: bool = False) -> ExportReport:
     """Write the current labels to a file, which appears whole or not at all.
 
     The columns are path, sha256, class, annotator, time (ISO 8601, UTC), strategy, split,
@@ -50,6 +62,9 @@ def export_labels(project: Project, to: Path, generated: bool = False) -> int:
     model, and the columns confidence and run are added.
     What reads labels refuses them, so that they do not become a person's unnoticed.
 
+    A label whose image's file holds another image by now is left out, and the report names it: no
+    path is ever written with the label of a picture that it does not hold.
+
     Parameters
     ----------
     project : Project
@@ -60,8 +75,7 @@ def export_labels(project: Project, to: Path, generated: bool = False) -> int:
 
     Returns
     -------
-    int
-        How many labels were written.
+    ExportReport
 
     Raises
     ------
@@ -75,17 +89,26 @@ def export_labels(project: Project, to: Path, generated: bool = False) -> int:
         )
     temporary = to.with_name(f".{to.name}.{os.getpid()}")
     try:
-        rows = _write(project, kind, temporary, generated)
+        left_out: list[str] = []
+        rows = _write(project, kind, temporary, generated, left_out)
         temporary.replace(to)
     except OSError as error:
         raise ExportError(f"{to}: cannot be written ({error.strerror or error}).") from error
     finally:
         if temporary.exists():
             temporary.unlink()
-    return rows
+    return ExportReport(rows, tuple(notes_on(left_out)))
 
 
-def export_text(project: Project, format: str, generated: bool = False) -> Iterator[bytes]:
+def notes_on(left_out: Sequence[str]) -> Iterator[str]:
+    """Say which labels were left out of an export, if any."""
+    if left_out:
+        yield originals.describe_replaced(left_out, "left out")
+
+
+def export_text(
+    project: Project, format: str, generated: bool = False, left_out: list[str] | None = None
+) -> Iterator[bytes]:
     """Yield an export piece by piece, for a download.
 
     Parameters
@@ -94,6 +117,8 @@ def export_text(project: Project, format: str, generated: bool = False) -> Itera
     format : {"csv", "jsonl"}
     generated : bool
         Whether to add the generated labels of accepted runs.
+    left_out : list of str, optional
+        Told the paths of images whose file holds another one by now, as they are passed over.
 
     Yields
     ------
@@ -107,13 +132,14 @@ def export_text(project: Project, format: str, generated: bool = False) -> Itera
     """
     if format not in FORMATS.values():
         raise ExportError(f"{format}: labels are exported as csv or jsonl.")
-    return (text for text, _ in _pieces(project, format, generated))
+    names = [] if left_out is None else left_out
+    return (text for text, _ in _pieces(project, format, generated, names))
 
 
-def _write(project: Project, kind: str, path: Path, generated: bool) -> int:
+def _write(project: Project, kind: str, path: Path, generated: bool, left_out: list[str]) -> int:
     total = 0
     with path.open("wb") as file:
-        for text, rows in _pieces(project, kind, generated):
+        for text, rows in _pieces(project, kind, generated, left_out):
             file.write(text)
             total += rows
         file.flush()
@@ -121,7 +147,9 @@ def _write(project: Project, kind: str, path: Path, generated: bool) -> int:
     return total
 
 
-def _pieces(project: Project, kind: str, generated: bool) -> Iterator[tuple[bytes, int]]:
+def _pieces(
+    project: Project, kind: str, generated: bool, left_out: list[str]
+) -> Iterator[tuple[bytes, int]]:
     """Yield encoded lines with the number of labels in them, all of one moment."""
     columns = GENERATED_COLUMNS if generated else COLUMNS
     write = _csv if kind == "csv" else _jsonl
@@ -129,7 +157,7 @@ def _pieces(project: Project, kind: str, generated: bool) -> Iterator[tuple[byte
         yield _csv([dict(zip(columns, columns, strict=True))]), 0
     with project.store.read() as unit:
         part: list[dict[str, Any]] = []
-        for row in _rows(project, unit, generated):
+        for row in _rows(project, unit, generated, left_out):
             part.append({name: row.get(name) for name in columns})
             if len(part) == _ROWS:
                 yield write(part), len(part)
@@ -137,21 +165,40 @@ def _pieces(project: Project, kind: str, generated: bool) -> Iterator[tuple[byte
         yield write(part), len(part)
 
 
-def _rows(project: Project, unit: Unit, generated: bool) -> Iterator[dict[str, Any]]:
+def _rows(
+    project: Project, unit: Unit, generated: bool, left_out: list[str]
+) -> Iterator[dict[str, Any]]:
     """Yield the labels that people gave, then those that were generated."""
-    for row in unit.labels.export():
-        yield _cells(project, row)
+    for row, path in _verified(project, unit.labels.export(), left_out):
+        yield _cells(row, path)
     if generated:
         rounds = {one.id: one.number for one in unit.rounds.all()}
         numbers = {model.id: rounds.get(model.round_id) for model in unit.models.all()}
-        for made in unit.generated_labels.export():
-            yield _generated_cells(project, made, numbers[made.model_id])
+        for made, path in _verified(project, unit.generated_labels.export(), left_out):
+            yield _generated_cells(made, path, numbers[made.model_id])
 
 
-def _cells(project: Project, row: ExportRow) -> dict[str, Any]:
+def _verified(
+    project: Project, rows: Iterable[Row], left_out: list[str]
+) -> Iterator[tuple[Row, Path]]:
+    """Yield rows with the path that holds their image; what holds another one is left out."""
+    left = iter(rows)
+    while part := list(islice(left, _ROWS)):
+        with project.store.read() as unit:
+            items = unit.items.many([row.item_id for row in part])
+        found = originals.verify_originals(project, items.values())
+        for row in part:
+            original = found[row.item_id]
+            if original.problem is None:
+                yield row, original.path
+            else:
+                left_out.append(str(original.path))
+
+
+def _cells(row: ExportRow, path: Path) -> dict[str, Any]:
     """Return a row's values under the names of the columns."""
     return {
-        "path": str(project.file(row.path)),
+        "path": str(path),
         "sha256": row.sha256,
         "class": row.class_name,
         "annotator": row.annotator,
@@ -164,10 +211,10 @@ def _cells(project: Project, row: ExportRow) -> dict[str, Any]:
     }
 
 
-def _generated_cells(project: Project, row: GeneratedRow, number: int | None) -> dict[str, Any]:
+def _generated_cells(row: GeneratedRow, path: Path, number: int | None) -> dict[str, Any]:
     """Return the values of a generated label; `number` is its model's round."""
     return {
-        "path": str(project.file(row.path)),
+        "path": str(path),
         "sha256": row.sha256,
         "class": row.class_name,
         "annotator": f"{'model' if row.kind == 'stream' else row.strategy} of round {number}",

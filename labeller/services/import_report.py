@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from labeller import image_reasons
 from labeller.services.class_names import readable
 from labeller.services.import_sources import Source, Survey
+from labeller.services.import_tables import TableSource
 from labeller.services.import_writer import LabelConflict, Writer
 from store.records import ImportProblem
 
@@ -40,6 +41,8 @@ def notes_on(sources: Sequence[Source], surveys: Sequence[Survey], writer: Write
         if not survey.files:
             yield f"{source.shown}: holds no image. Known are {image_reasons.KINDS}."
         yield from survey.notes
+        if isinstance(source, TableSource):
+            yield from source.notes()
     if writer.made:
         yield f"Classes made from the labels that came along: {', '.join(writer.made)}."
     for name, number in writer.unknown.most_common(NAMED):
@@ -52,5 +55,5 @@ def notes_on(sources: Sequence[Source], surveys: Sequence[Survey], writer: Write
         yield f"{len(writer.unknown) - NAMED:,} more labels are no classes of the project either."
     for (name, taken), number in writer.respelled.items():
         yield f"{readable(name)} ({number:,}) is taken for the class {readable(taken)}."
-    if writer.moved:
-        yield f"{writer.moved:,} images that had been moved were found again."
+    yield from writer.known_images.notes()
+    yield from writer.places.notes()

@@ -25,6 +25,7 @@ from labeller.services.import_sources import (
     folders_are_labels,
     open_source,
 )
+from labeller.services.import_unchanged import Unchanged, spot_unchanged
 from labeller.services.import_worker import CannotWriteError
 from labeller.services.import_writer import IMAGES, Writer
 from labeller.services.worker_pool import Answer, Pool, Request
@@ -119,7 +120,10 @@ class Import:
             "side": settings.thumbnail_pixels,
         }
         most = settings.workers or _cores()
-        feed, more = self._feed(), True
+        feed: Iterator[Candidate | Refused | Unchanged] = self._feed()
+        if self._sift:
+            feed = spot_unchanged(self._project, self._feed())
+        more = True
         with Pool(COMMAND, max(1, min(most, -(-total // FILES_A_WORKER))), config) as pool:
             while more or pool.outstanding or self._again or self._sifted:
                 self._progress.check()
@@ -142,7 +146,7 @@ class Import:
                 else:
                     yield step
 
-    def _begin(self, feed: Iterator[Candidate | Refused], pool: Pool) -> bool:
+    def _begin(self, feed: Iterator[Candidate | Refused | Unchanged], pool: Pool) -> bool:
         """Hand out files while the workers have room; false when there are no more."""
         for _ in range(STEPS):
             if not pool.room:
@@ -155,6 +159,8 @@ class Import:
                 return False
             if isinstance(step, Refused):
                 self._refuse(step)
+            elif isinstance(step, Unchanged):
+                self._found(step.candidate, step.facts, None)
             elif (problem := self._nameless(step)) is not None:
                 self._refuse(problem)
             else:

@@ -9,6 +9,7 @@ from typing import get_args
 
 from labeller.errors import ImportSourceError
 from labeller.services.import_sources import Candidate, Refused, Survey, Tick, safe_target, shown
+from labeller.services.path_lookup import DiskPaths
 from labeller.services.table_columns import SPLITS, Meaning
 from labeller.services.table_labels import LabelCells
 from labeller.services.tables import NOBODY, BadRow, Row, Table, TableError, open_table
@@ -42,6 +43,7 @@ class TableSource:
         self._splits: dict[str, Split] = {}
         self._table: Table
         self._labels: LabelCells
+        self._paths = DiskPaths(path.parent)
 
     def survey(self, tick: Tick) -> Survey:
         """Read all rows once: count them, and judge labels and groups by all of them.
@@ -101,6 +103,10 @@ class TableSource:
             self._labels.count(line, row["label"])
         return 0
 
+    def notes(self) -> Iterator[str]:
+        """Say how paths were understood that are not written as the files are named."""
+        return (f"{self.path.name}: {text}" for text in self._paths.notes())
+
     def _note_split(self, row: Row) -> None:
         split = SPLITS.get(row.get("split", "").casefold())
         if split not in (None, "unused") and row.get("group"):
@@ -124,7 +130,15 @@ class TableSource:
             return self._problem(
                 line, row, f"group {group!r} is in {whole} further up, here in {split}"
             )
-        full = os.path.normpath(self.path.parent / row["path"])
+        full = self._paths.resolve_written_path(row["path"])
+        if not os.path.lexists(full):
+            nearest = self._paths.nearest(full)
+            return Refused(
+                shown(full),
+                "there is no such file" + (f"; the nearest is {nearest!r}" if nearest else ""),
+                "Mend the path, or put the file back.",
+                key=_key(line, row),
+            )
         label = self._label(row) if with_label else None
         return Candidate(
             shown(full), full, self._target(full), label, group, whole, key=_key(line, row)

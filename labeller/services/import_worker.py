@@ -54,10 +54,10 @@ def answer(request: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``sha256`` and, unless sifted, ``width``, ``height``, ``format``, ``bytes``, ``looks`` (the
-        perceptual hash as hexadecimal digits, or None) and ``remarks`` (kind and number of each);
-        or ``reason`` and ``mend`` when the file is left out; or ``stop`` when nothing can be
-        written any more.
+        ``sha256``, ``stamp`` (size and times of the file as it was) and, unless sifted, ``width``,
+        ``height``, ``format``, ``bytes``, ``looks`` (the perceptual hash as hexadecimal digits, or
+        None) and ``remarks`` (kind and number of each); or ``reason`` and ``mend`` when the file is
+        left out; or ``stop`` when nothing can be written any more.
     """
     keep = request["keep"]
     try:
@@ -79,17 +79,23 @@ def answer(request: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
 def _examined(request: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
     path, keep = request["path"], request["keep"]
     with imaging.opened(path) as file:
+        # Before the bytes are read: should they change meanwhile, this is not the stamp any more.
+        stamp = _stamp(os.fstat(file.fileno()))
         if keep is not None:
             sha256 = _copied(file, keep)
         else:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         if request["sift"]:
-            return {"sha256": sha256}
+            return {"sha256": sha256, "stamp": stamp}
         if keep is None:
-            return _decoded(file, sha256, config)
+            return {**_decoded(file, sha256, config), "stamp": stamp}
     # What was copied is what is looked at, should the original change just now.
     with imaging.opened(keep) as file:
-        return _decoded(file, sha256, config)
+        return {**_decoded(file, sha256, config), "stamp": stamp}
+
+
+def _stamp(status: os.stat_result) -> list[int]:
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
 def _decoded(file: BufferedReader, sha256: str, config: dict[str, Any]) -> dict[str, Any]:

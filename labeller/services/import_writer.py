@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,11 +18,13 @@ from labeller.image_remarks import RemarkTally
 from labeller.project import Project
 from labeller.services import classes as class_service
 from labeller.services.class_names import class_ids, class_key, class_name
+from labeller.services.import_known import KnownImages, Wish
+from labeller.services.import_paths import Places, Sighting
 from labeller.services.import_sources import Candidate
 from labeller.services.import_twins import Newcomer, Twins
 from labeller.services.import_worker import CannotWriteError
 from labeller.services.splits import split_of
-from store.records import ImportProblem, ItemRecord, NewEvent, NewItem, Split
+from store.records import ImportProblem, NewEvent, NewItem, Split, Stamp
 from store.store import Unit
 
 BATCH = 300  # items in one transaction: a few hundredths of a second
@@ -57,6 +60,16 @@ class _Found:
         looks = self.facts.get("looks")
         return None if looks is None else bytes.fromhex(looks)
 
+    def name(self) -> tuple[str, Stamp | None] | None:
+        """Return the path that this file is known by; None when it cannot be stored."""
+        if self.candidate.owned:
+            return self.candidate.shown, None
+        try:
+            self.candidate.path.encode("utf-8")
+        except UnicodeEncodeError:
+            return None
+        return self.candidate.path, Stamp(*self.facts["stamp"])
+
 
 class Writer:
     """Gathers results and writes them; its numbers are those of what is committed."""
@@ -71,7 +84,9 @@ class Writer:
         self._renamed: dict[str, str] = {}  # groups that the leak guard put into others
         self._twins = Twins(project.settings)
         self._told: list[ImportProblem] = []
-        self.added = self.known = self.labelled = self.failed = self.moved = 0
+        self.places = Places(project)
+        self.known_images = KnownImages()
+        self.added = self.known = self.labelled = self.failed = 0
         self.problems: list[ImportProblem] = []
         self.conflicts: list[LabelConflict] = []
         self.unknown: Counter[str] = Counter()
@@ -113,7 +128,7 @@ class Writer:
         with self._project.store.read() as unit:
             self._twins.compare(unit, list(newcomers.values()))
         with self._project.store.write() as unit:
-            ids, fresh, moved = self._add(unit, found, newcomers)
+            ids, fresh = self._add(unit, found, newcomers)
             labelled, conflicts, unknown = self._label(unit, ids, found)
             told = [
                 ImportProblem(c.path, f"it is labelled {c.label} already, not {c.wanted}", "")
@@ -122,7 +137,6 @@ class Writer:
             unit.imports.problem(self._import_id, [*refused, *told, *self._told])
         self.added += fresh
         self.known += len(found) - fresh
-        self.moved += moved
         self.labelled += labelled
         self.failed += len(refused)
         self.unknown += unknown
@@ -133,28 +147,24 @@ class Writer:
                 one.file.unlink(missing_ok=True)
 
     def finish(self, cancelled: bool) -> None:
-        """Close the import's row with the numbers."""
+        """Settle what is left to settle, and close the import's row with the numbers."""
+        lost = [] if cancelled else self.places.finish()
         with self._project.store.write() as unit:
+            unit.imports.problem(self._import_id, lost)
             unit.imports.finish(
                 self._import_id, self.added, self.known, self.labelled, self.failed, cancelled
             )
 
     def _add(
         self, unit: Unit, found: Sequence[_Found], newcomers: dict[str, Newcomer]
-    ) -> tuple[dict[str, int], int, int]:
-        """Add what is new; returns all ids by hash, how many are new, how many were found again."""
+    ) -> tuple[dict[str, int], int]:
+        """Add what is new; returns all ids by hash, and how many are new."""
         unit.items.hold()
         self._look_up_groups(unit, found)
         ids = unit.items.known(list({one.sha256 for one in found}))
+        fresh = self._first(found, ids)
+        self._place_known(unit, found, ids)
         records = unit.items.many(list(ids.values()))
-        fresh: dict[str, _Found] = {}
-        moved = set()
-        for one in found:
-            if one.sha256 not in ids:
-                fresh.setdefault(one.sha256, one)
-            elif one.sha256 not in moved and self._is_lost(records[ids[one.sha256]]):
-                unit.items.relocate(ids[one.sha256], *self._place(one))
-                moved.add(one.sha256)
         for sha256, item_id in ids.items():
             newcomers[sha256].item, newcomers[sha256].group = item_id, records[item_id].group
         for sha256, one in fresh.items():
@@ -167,7 +177,45 @@ class Writer:
             newcomer.item = item_id
         self._twins.added(unit, everyone, placed)
         ids.update({sha256: newcomers[sha256].item for sha256 in fresh})
-        return ids, len(fresh), len(moved)
+        seen = [sighting for one in found if (sighting := self._sighting(one, ids)) is not None]
+        self.places.settle(unit, seen, frozenset(ids[sha256] for sha256 in fresh))
+        return ids, len(fresh)
+
+    def _first(self, found: Sequence[_Found], ids: dict[str, int]) -> dict[str, _Found]:
+        """Return the new images by hash: of several files of the same bytes the first with a place.
+
+        The first has it where none names a group or split.
+        """
+        fresh: dict[str, _Found] = {}
+        for one in found:
+            problem = self.known_images.first_row(one.sha256, one.candidate)
+            if problem is not None:
+                self._told.append(problem)
+            elif one.sha256 not in ids:
+                placeless = _is_placeless(fresh.setdefault(one.sha256, one).candidate)
+                if placeless and not _is_placeless(one.candidate):
+                    fresh[one.sha256] = one
+        return fresh
+
+    def _place_known(self, unit: Unit, found: Sequence[_Found], ids: dict[str, int]) -> None:
+        """Give images that are in already the group and split that came along, if that may be."""
+        wanted = [one for one in found if one.candidate.split or one.candidate.group]
+        records = unit.items.many([ids[one.sha256] for one in wanted if one.sha256 in ids])
+        contradicted = {problem.path for problem in self._told}
+        wishes = [
+            Wish(one.candidate, records[ids[one.sha256]], self._present(one.candidate.group))
+            for one in wanted
+            if one.sha256 in ids and one.candidate.shown not in contradicted
+        ]
+        self._told += self.known_images.settle(unit, wishes, self._splits)
+
+    def _present(self, group: str | None) -> str | None:
+        """Return the name that a group has by now."""
+        return None if not group else self._renamed.get(group, group)
+
+    def _sighting(self, one: _Found, ids: dict[str, int]) -> Sighting | None:
+        name = one.name()
+        return name and Sighting(*name, ids[one.sha256], partial(self._place, one))
 
     def _look_up_groups(self, unit: Unit, found: Sequence[_Found]) -> None:
         """Learn the splits of the groups that have a name, and which of them have a new one."""
@@ -213,9 +261,6 @@ class Writer:
             reason = f"its group {group} is in the split {split} already, not {candidate.split}"
             self._told.append(ImportProblem(candidate.shown, reason, ""))
         return split
-
-    def _is_lost(self, record: ItemRecord) -> bool:
-        return not self._project.file(record.path).exists()
 
     def _place(self, one: _Found) -> tuple[str, bool]:
         """Return where the image lies from now on, and whether that is in the project."""
@@ -285,6 +330,10 @@ def _is_possible(name: str) -> bool:
     except ClassError:
         return False
     return True
+
+
+def _is_placeless(candidate: Candidate) -> bool:
+    return candidate.split is None and candidate.group is None
 
 
 def moved_in(file: Path, images: Path, target: PurePosixPath, sha256: str) -> PurePosixPath:

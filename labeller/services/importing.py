@@ -49,7 +49,10 @@ def import_sources(
     Returns
     -------
     ImportReport
-        An image known by the hash of its bytes is counted in ``known`` and keeps its label.
+        An image known by the hash of its bytes is counted in ``known`` and keeps its label. Group
+        and split that come along are given to it as far as
+        :mod:`labeller.services.import_known` allows; where its file has another name by now, it
+        has that one.
 
     Raises
     ------

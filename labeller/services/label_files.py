@@ -18,6 +18,7 @@ from labeller.errors import BudgetError, LabelFileError
 from labeller.project import Project
 from labeller.services.budget import amount
 from labeller.services.class_names import ClassIds, class_ids
+from labeller.services.originals import list_replaced
 from labeller.services.path_lookup import items_by_path
 from labeller.services.table_columns import Meaning
 from labeller.services.table_labels import LabelCells
@@ -94,8 +95,8 @@ def label_from_csv(
     path : Path
         A table or JSON Lines file with ``path`` or ``sha256`` (which wins when both are filled),
         ``label``, and maybe ``annotator``, under any of the names that
-        :mod:`~labeller.services.table_columns` knows. A path may be absolute, relative to the
-        working directory or to the file, or any end of an imported path that only one image has.
+        :mod:`~labeller.services.table_columns` knows. What a path means is said at
+        :func:`~labeller.services.path_lookup.items_by_path`.
     annotator : str
         Whose labels they are where the file is silent.
     again : bool
@@ -228,10 +229,15 @@ def _read_sheet(project: Project, unit: Unit, path: Path, annotator: str) -> _Sh
     for line, row in rows:
         cells.count(line, row["label"])
     filled = [(line, row) for line, row in rows if not cells.is_missing(row["label"])]
-    items = _items(project, unit, path, filled)
+    items, path_notes = _items(project, unit, path, filled)
+    replaced = _replaced(project, filled, items)
     labels: dict[tuple[int, str], _Label] = {}
+    doubled: list[tuple[int, int]] = []
     for line, row in filled:
-        label = _check(line, row, items[line], cells, classes, row.get("annotator") or annotator)
+        item = items[line]
+        if isinstance(item, int) and item in replaced and not row.get("sha256"):
+            item = f"{replaced[item]} holds another image now: import it first"
+        label = _check(line, row, item, cells, classes, row.get("annotator") or annotator)
         if isinstance(label, list):
             problems += [(line, wrong) for wrong in label]
             continue
@@ -239,6 +245,8 @@ def _read_sheet(project: Project, unit: Unit, path: Path, annotator: str) -> _Sh
         if first.class_id != label.class_id:
             text = f"names the same image as line {first.line}, with another class"
             problems.append((line, f"{text} by the same annotator ({label.annotator})"))
+        elif first is not label:
+            doubled.append((line, first.line))
     if problems:
         raise _invalid(path, problems)
     return _Sheet(
@@ -246,7 +254,7 @@ def _read_sheet(project: Project, unit: Unit, path: Path, annotator: str) -> _Sh
         rows=len(rows),
         repeated=len(filled) - len(labels),
         empty=len(rows) - len(filled),
-        notes=[*table.notes(), *cells.notes()],
+        notes=[*table.notes(), *cells.notes(), *path_notes, *_tell_doubled(doubled)],
     )
 
 
@@ -291,8 +299,8 @@ def _read(path: Path) -> tuple[Table, list[tuple[int, Row]], list[tuple[int, str
 
 def _items(
     project: Project, unit: Unit, path: Path, rows: Sequence[tuple[int, Row]]
-) -> dict[int, int | str]:
-    """Return, by line, the item that a row names, or what is wrong with the name."""
+) -> tuple[dict[int, int | str], tuple[str, ...]]:
+    """Return, by line, the item that a row names, or what is wrong with the name; and notes."""
     found: dict[int, int | str] = {}
     hashes = {line: row["sha256"].lower() for line, row in rows if row.get("sha256")}
     known = unit.items.known(list(set(hashes.values())))
@@ -307,7 +315,27 @@ def _items(
         else:
             found[line] = "names no image"
     places = (Path.cwd(), Path(os.path.abspath(path)).parent)  # noqa: PTH100 - keeps links
-    return found | items_by_path(project, unit, paths, places)
+    matches = items_by_path(project, unit, paths, places)
+    return found | dict(matches.by_line), matches.notes
+
+
+def _replaced(
+    project: Project, rows: Sequence[tuple[int, Row]], items: Mapping[int, int | str]
+) -> dict[int, str]:
+    """Return the items that rows name by a path which holds another image by now."""
+    named = [items[line] for line, row in rows if not row.get("sha256")]
+    return list_replaced(project, sorted({item for item in named if isinstance(item, int)}))
+
+
+def _tell_doubled(lines: Sequence[tuple[int, int]]) -> Iterator[str]:
+    """Say which rows name an image that a row before them named with the same class."""
+    if lines:
+        line, first = lines[0]
+        yield (
+            f"{len(lines):,} row{' says' if len(lines) == 1 else 's say'} what a row before "
+            f"{'it' if len(lines) == 1 else 'them'} said of the same image, maybe by its other "
+            f"name (line {line} as line {first})."
+        )
 
 
 def _no_class(name: str, classes: ClassIds) -> str:

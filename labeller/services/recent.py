@@ -158,7 +158,7 @@ def _write(entries: list[Recent]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{FILE}", dir=folder)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(rows, file, ensure_ascii=False, indent=1)
+            json.dump(rows, file, indent=1)  # any name, be it UTF-8 or not
         Path(name).replace(folder / FILE)
     except OSError:
         return

@@ -16,6 +16,7 @@ from labeller.errors import SnapshotError
 from labeller.progress import Progress, Silent
 from labeller.project import Project
 from labeller.services import feature_recipes, leak_guard
+from labeller.services.originals import Original, verify_originals
 from labeller.services.snapshot_checks import checked_copy
 from labeller.services.snapshot_files import (
     COMPARED,
@@ -91,7 +92,7 @@ def export_snapshot(
         temporary.mkdir(parents=True)
         manifest = _write(project, temporary, images, progress)
         if images == "copy":
-            _copy_images(project, temporary, manifest, progress)
+            _copy_images(temporary, manifest, progress)
         _keep(temporary / MANIFEST, [manifest.to_json()])
         temporary.rename(target)
     except OSError as error:
@@ -186,9 +187,10 @@ def _lines(project: Project, unit: Unit) -> Iterator[Line]:
     labels = zip(unit.labels.export(_ROWS), ids.tolist(), class_ids.tolist(), strict=True)
     row, _item_id, class_id = next(labels, (None, 0, 0))
     for part in unit.items.stream(_ROWS):
+        found = verify_originals(project, part)
         looks = unit.leaks.looks([item.id for item in part])
         for item in part:
-            facts = _facts(project, item, looks.get(item.id))
+            facts = _facts(item, _whole(found[item.id]), looks.get(item.id))
             if row is not None and row.item_id == item.id:
                 yield Line(
                     **facts,
@@ -213,10 +215,20 @@ def _compared(unit: Unit, distance: float) -> int:
     return int((unit.items.ids() <= known.item).sum())
 
 
-def _facts(project: Project, item: ItemRecord, looks: bytes | None) -> dict[str, Any]:
+def _whole(original: Original) -> Path:
+    """Return where an image lies; a snapshot that named another one would be none."""
+    if original.problem is not None:
+        raise SnapshotError(
+            f"{original.path}: is not the image that was imported any more. Put the old file back, "
+            "under any name, and import it."
+        )
+    return original.path
+
+
+def _facts(item: ItemRecord, path: Path, looks: bytes | None) -> dict[str, Any]:
     return {
         "sha256": item.sha256,
-        "path": str(project.file(item.path)),
+        "path": str(path),
         "width": item.width,
         "height": item.height,
         "format": item.format,
@@ -262,12 +274,12 @@ def _keep(path: Path, pieces: Iterator[bytes] | Sequence[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _copy_images(project: Project, folder: Path, manifest: Manifest, progress: Progress) -> None:
+def _copy_images(folder: Path, manifest: Manifest, progress: Progress) -> None:
     for done, line in enumerate(read_items(folder, manifest), 1):
         progress.check()
         target = folder / line.image
         target.parent.mkdir(parents=True, exist_ok=True)
-        checked_copy(project.file(line.path), line.sha256, line.bytes, target)
+        checked_copy(Path(line.path), line.sha256, line.bytes, target)
         progress.update("images", done, manifest.counts["items"])
 
 

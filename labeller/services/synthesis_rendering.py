@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from labeller.errors import ImageError, ProjectError, SynthesisError
+from labeller.errors import ImageError, SynthesisError
 from labeller.progress import Progress
 from labeller.project import Project
-from labeller.services.thumbnails import check_unchanged
+from labeller.services.originals import verify_original
 from labeller.services.worker_pool import Pool, Request
 from labeller.squares import Resize
 from store.records import ItemRecord
@@ -130,11 +130,12 @@ class _Feed:
                 return
             self._begun += 1
             place, one = found
-            gone = _gone(self._project, one.item)
-            if gone is None:
-                pool.submit(Request(_message(self._project, one), found))
+            try:
+                source = verify_original(self._project, one.item)
+            except ImageError as error:
+                self._done[place] = (one, {"reason": error.reason, "mend": error.mend})
             else:
-                self._done[place] = (one, gone)
+                pool.submit(Request(_message(source, one), found))
 
     def take(self, answers: Iterable[tuple[Request, Answer]]) -> None:
         """Note what came back."""
@@ -165,20 +166,9 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _message(project: Project, one: Wanted) -> dict[str, Any]:
+def _message(source: Path, one: Wanted) -> dict[str, Any]:
     return {
-        "source": str(project.file(one.item.path)),
+        "source": str(source),
         "plan": one.plan.to_json(),
         "target": None if one.target is None else str(one.target),
     }
-
-
-def _gone(project: Project, item: ItemRecord) -> Answer | None:
-    """Return why a parent cannot be used any more, None when it is as it was imported."""
-    try:
-        check_unchanged(project.file(item.path), item)
-    except ImageError as error:
-        return {"reason": error.reason, "mend": error.mend}
-    except ProjectError as error:
-        return {"reason": str(error), "mend": "Import the image again."}
-    return None

@@ -14,6 +14,7 @@ from PIL import Image
 
 from labeller import imaging
 from labeller.errors import ImageError
+from labeller.services import originals
 
 if TYPE_CHECKING:  # import workers use this module without project and store
     from labeller.project import Project
@@ -51,14 +52,22 @@ def thumbnail(project: Project, item: ItemRecord, size: Size) -> tuple[Path, str
     kept = kept_path(project.thumbnails, pixels, item.sha256)
     if kept.exists():
         return kept, JPEG
-    original = project.file(item.path)
-    check_unchanged(original, item)
+    original = originals.verify_original(project, item)
     media_type = imaging.MEDIA_TYPES.get(item.format)
     small = fits(item.width, item.height, item.bytes, pixels)
     if media_type is not None and small and imaging.is_plain(original):
         return original, media_type
     most = project.settings.max_image_pixels
-    return made(kept, size, lambda: imaging.open_rgb(original, most, pixels)), JPEG
+    return made(kept, size, lambda: _decoded(project, item, original, most, pixels)), JPEG
+
+
+def _decoded(
+    project: Project, item: ItemRecord, original: Path, most: int, pixels: int | None
+) -> Image.Image:
+    """Decode an original, which must not have changed while it was read."""
+    image = imaging.open_rgb(original, most, pixels)
+    originals.verify_original(project, item)
+    return image
 
 
 def made(kept: Path, size: Size, decode: Callable[[], Image.Image]) -> Path:
@@ -104,27 +113,6 @@ def keep_thumbnail(
     path = kept_path(folder, pixels, sha256)
     if not path.exists():
         write_whole(path, _encoded(decoded.image, _QUALITY["thumb"]))
-
-
-def check_unchanged(path: Path, item: ItemRecord) -> None:
-    """Refuse an original that is gone or is not the file that was imported.
-
-    Raises
-    ------
-    ImageError
-        With the mend.
-    """
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise ImageError(
-            f"the file is gone ({error.strerror})", "Put it back, or import it from its new place."
-        ) from error
-    if size != item.bytes:
-        raise ImageError(
-            "the file has changed since it was imported",
-            "Put the old one back; import the new one as an item of its own.",
-        )
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -128,8 +128,10 @@ class Watcher:
         fresh = {}
         with project.store.read() as unit:
             for path, stamp in files.items():
-                item = unit.items.by_path(path)
-                if item is not None and item.bytes == stamp[0]:
+                item, known = unit.items.by_path(path), unit.paths.many([path]).get(path)
+                seen = known.stamp if known else None
+                same = seen is None or (seen.bytes, seen.mtime_ns) == stamp
+                if item is not None and item.bytes == stamp[0] and same:
                     self._taken.add(hash((path, stamp)))
                 else:
                     fresh[path] = stamp

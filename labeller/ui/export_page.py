@@ -58,6 +58,7 @@ def show(project: Project) -> None:
         key=f"export_{kind}_{generated}",
         on_click="ignore",
     )
+    _left_out(project, counts, stamp, generated)
     st.markdown("**First rows**")
     try:
         st.code(preview(project, kind, generated), language="json" if kind == "jsonl" else None)
@@ -68,6 +69,25 @@ def show(project: Project) -> None:
     st.code(
         f"labeller export {shlex.quote(str(project.root))} --to {name}{option}", language="bash"
     )
+
+
+def _left_out(project: Project, counts: Counts, stamp: int, generated: bool) -> None:
+    """Name the images whose file holds another one by now: their labels are not exported."""
+    if counts.labelled > _COUNT_SOURCES_UP_TO:
+        st.caption("With so many labels, the command line says which files hold another image now.")
+        return
+    for text in _replaced(str(project.root), stamp, generated):
+        st.warning(escape_markdown(text), icon=":material/warning:")
+
+
+@st.cache_data(max_entries=20, ttl=60, show_spinner=False)
+def _replaced(root: str, stamp: int, generated: bool) -> list[str]:
+    """Look at the files of all labels, not more often than once a minute."""
+    del stamp
+    names: list[str] = []
+    for _ in exporting.export_text(recent.opened(root), "jsonl", generated, names):
+        pass
+    return list(exporting.notes_on(names))
 
 
 def _generated() -> bool:

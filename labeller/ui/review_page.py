@@ -135,6 +135,8 @@ def _deciding(root: str) -> None:
     st.progress((total - left) / total if total else 1.0, summary(found, time.time()))
     if (note := unjudged(found)) is not None:
         st.caption(note)
+    for text in found.notes:
+        st.warning(escape_markdown(text), icon=":material/warning:")
     done = _done(found)
     if waiting:
         review_suspect.show(project, waiting[0], classes, done)

@@ -65,7 +65,7 @@ def test_every_column(project: Project, tmp_path: Path, name: str) -> None:
         unit.queue.replace([NewQueueEntry(ids["0"].id, "margin", 0.5)], run.id)
     give(project, "ann", _0="cat", inside="dog")
     path = tmp_path / name.lower()
-    assert export_labels(project, path) == 2
+    assert export_labels(project, path).rows == 2
     rows = rows_of(path)
     first, second = rows["0"], rows["inside"]
     assert first["path"] == str(tmp_path / "photos" / "0.jpg")
@@ -94,9 +94,9 @@ def test_the_text_is_the_file(project: Project, tmp_path: Path) -> None:
 
 
 def test_without_labels(project: Project, tmp_path: Path) -> None:
-    assert export_labels(project, tmp_path / "x.csv") == 0
+    assert export_labels(project, tmp_path / "x.csv").rows == 0
     assert (tmp_path / "x.csv").read_text().splitlines() == [",".join(COLUMNS)]
-    assert export_labels(project, tmp_path / "x.jsonl") == 0
+    assert export_labels(project, tmp_path / "x.jsonl").rows == 0
     assert (tmp_path / "x.jsonl").read_bytes() == b""
 
 
@@ -181,7 +181,7 @@ def test_an_export_imported_again_gives_the_same_labels(
             ]
             unit.labels.record(annotator.strip(), None, "page", events, 1.0)
             wanted = {row.sha256: (row.class_name, row.annotator) for row in unit.labels.export()}
-        assert export_labels(first, root / "x.csv") == 5
+        assert export_labels(first, root / "x.csv").rows == 5
         report = label_from_csv(second, root / "x.csv", "nobody")
         assert (report.labelled, report.unchanged) == (5, 0)
         with second.store.read() as unit:
@@ -220,7 +220,7 @@ def test_thousands_stream(project: Project, tmp_path: Path) -> None:
         cat = unit.classes.all()[0].id
         events = [NewEvent(f"k{item}", "label", item, cat) for item in ids]
         unit.labels.record("ann", None, "page", events, 1.0)
-    assert export_labels(project, tmp_path / "x.csv") == 3_000
+    assert export_labels(project, tmp_path / "x.csv").rows == 3_000
     assert len((tmp_path / "x.csv").read_text().splitlines()) == 3_001
     assert len(list(export_text(project, "csv"))) > 5
 
@@ -232,10 +232,10 @@ def test_generated_labels_come_with_their_provenance_and_stay_no_labels(tmp_path
     do_jobs(project)
     say(project, 1, 2)  # a person's label takes the place of the generated one
     path = tmp_path / "out.jsonl"
-    assert export_labels(project, path, generated=True) == 2  # an open run is no accepted one
+    assert export_labels(project, path, generated=True).rows == 2  # an open run is no accepted one
     streams.decide(project, 1, "accepted", "ann")
-    assert export_labels(project, path) == 2
-    assert export_labels(project, path, generated=True) == 4
+    assert export_labels(project, path).rows == 2
+    assert export_labels(project, path, generated=True).rows == 4
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert all(tuple(row) == GENERATED_COLUMNS for row in rows)
     assert [row["provenance"] for row in rows] == ["page", "page", "generated", "generated"]
@@ -246,12 +246,12 @@ def test_generated_labels_come_with_their_provenance_and_stay_no_labels(tmp_path
     assert (second["strategy"], second["round"], second["run"]) == ("fixed_threshold", 0, 1)
     assert second["confidence"] == pytest.approx(0.99)
     table = tmp_path / "out.csv"
-    assert export_labels(project, table, generated=True) == 4
+    assert export_labels(project, table, generated=True).rows == 4
     assert b"".join(export_text(project, "csv", generated=True)) == table.read_bytes()
     with pytest.raises(LabelFileError, match="line 4: is a generated label, which no person gave"):
         label_from_csv(project, table, "ann")
     streams.decide(project, 1, "rolled_back", "ann")
-    assert export_labels(project, path, generated=True) == 2
+    assert export_labels(project, path, generated=True).rows == 2
 
 
 def test_an_imported_table_brings_no_generated_labels(tmp_path: Path) -> None:

@@ -78,8 +78,8 @@ def test_by_hand(tmp_path: Path) -> None:
     streams.decide(project, run.id, "accepted", "ann")
 
     out = tmp_path / "labels.csv"
-    assert exporting.export_labels(project, out) == 1
-    assert exporting.export_labels(project, out, generated=True) == 4
+    assert exporting.export_labels(project, out).rows == 1
+    assert exporting.export_labels(project, out, generated=True).rows == 4
     rows = [line.split(",") for line in out.read_text().splitlines()]
     made = [dict(zip(rows[0], row, strict=True)) for row in rows[2:]]
     assert {(row["provenance"], row["annotator"]) for row in made} == {

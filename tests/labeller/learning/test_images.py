@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from pathlib import Path
@@ -166,7 +167,8 @@ def test_a_panorama_keeps_its_detail(tmp_path: Path) -> None:
     stripes[:50] = 255
     Image.fromarray(stripes).save(project.root / "images" / "wide.jpg", quality=95)
     with project.store.write() as unit:
-        new = NewItem("f" * 64, "images/wide.jpg", True, 3000, 100, "JPEG", 1, "g", "train")
+        digest = hashlib.sha256((project.root / "images" / "wide.jpg").read_bytes()).hexdigest()
+        new = NewItem(digest, "images/wide.jpg", True, 3000, 100, "JPEG", 1, "g", "train")
         (item,) = unit.items.add([new])
     (part,) = decoded(project, np.array([item]), Resize(64))
     assert part.pixels.shape == (1, 64, 64, 3)

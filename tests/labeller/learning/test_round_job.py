@@ -229,8 +229,9 @@ def test_an_image_that_became_unreadable_stops_nothing(tmp_path: Path) -> None:
     told = Told()
     result = run(project, "random", 60, told)
     assert result["unreadable"] == 2
-    assert "2 images cannot be read" in result["message"]
+    assert "1 image was left out, because its file has changed since" in result["message"]
     assert "images/0001.png" in result["message"]
+    assert "1 image cannot be read" in result["message"]
     listed = next(d["unreadable"] for d in reversed(told.details) if "unreadable" in d)
     assert [(one["item"], one["path"]) for one in listed] == [
         (2, "images/0001.png"),
@@ -420,7 +421,7 @@ def test_nothing_readable_is_said(tmp_path: Path) -> None:
     project = shapes(tmp_path / "p", 3)
     for path in (project.root / "images").iterdir():
         path.write_bytes(b"")
-    with pytest.raises(RoundError, match=r"No image can be read. 3 images .* empty"):
+    with pytest.raises(RoundError, match=r"No image can be read. 3 images .* changed"):
         run(project)
 
 
