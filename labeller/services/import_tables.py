@@ -56,15 +56,16 @@ class TableSource:
                 survey.files += 1
                 if not isinstance(row, BadRow):
                     self._note_split(row[1])
+                    if label := _label(row[1]):
+                        survey.labels[label] += 1
                 if survey.files % 1000 == 0:
                     tick(survey.files)
         except TableError as error:
             raise ImportSourceError(str(error)) from error
         return survey
 
-    def candidates(self, survey: Survey, folders: bool) -> Iterator[Candidate | Refused]:
+    def candidates(self) -> Iterator[Candidate | Refused]:
         """Yield the file of every row."""
-        del survey, folders
         for row in read_table(self.path, self._columns, [["path"]]):
             if isinstance(row, BadRow):
                 yield self._problem(row.line, row.cells, f"it is no CSV ({row.reason})")
@@ -95,8 +96,7 @@ class TableSource:
                 line, row, f"group {group!r} is in {whole} further up, here in {split}"
             )
         full = os.path.normpath(self.path.parent / row["path"])
-        given = row.get("provenance") not in NOBODY  # else no person gave it
-        label = (row.get("label") or None) if given else None
+        label = _label(row)
         return Candidate(
             shown(full), full, self._target(full), label, group, whole, key=_key(line, row)
         )
@@ -115,3 +115,8 @@ class TableSource:
 
 def _key(line: int, row: Row) -> str:
     return row.get("key") or row.get("path") or f"line {line}"
+
+
+def _label(row: Row) -> str | None:
+    """Return the label of a row that a person gave."""
+    return (row.get("label") or None) if row.get("provenance") not in NOBODY else None

@@ -120,6 +120,8 @@ def _editor(
                 help="Pressed on the labelling page, it gives this label.",
             )
             colour = right.color_picker("Colour", value=record.colour)
+            if why := classes.explain_keys(records).get(record.id):
+                st.caption(escape_markdown(why))
             if st.form_submit_button("Save", type="primary", icon=":material/check:"):
                 _try(lambda: _save(project, record, name, key, colour))
         _order(project, records, record)

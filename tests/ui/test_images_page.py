@@ -61,7 +61,7 @@ def test_an_import_from_a_folder_is_entered(
     source = images(tmp_path / "more", 3, seed=9)
     app = open_app(project, "images")
     app.text_input(key="import_path").set_value(str(source)).run()
-    app.selectbox(key="import_labels").set_value("none")
+    app.radio(key="import_labels").set_value("none")
     app.toggle(key="import_copy").set_value(True).run()
     app.button(key="import_go").click().run()
     assert not app.exception
