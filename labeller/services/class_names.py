@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,10 +27,9 @@ def clean_name(text: str) -> str:
 
     Every kind of blank is one plain blank.
     """
-    visible = "".join(c for c in class_name(text) if c in _JOINERS or not _is_invisible(c))
-    return " ".join("".join(" " if _is_blank(c) else c for c in visible).split(" ")).strip(
-        " " + _JOINERS
-    )
+    visible = (c for c in class_name(text) if c in _JOINERS or not _is_invisible(c))
+    plain = "".join(" " if _is_blank(c) else c for c in visible)
+    return re.sub(" +", " ", plain).strip(" " + _JOINERS)
 
 
 def fold_name(text: str) -> str:

@@ -202,11 +202,11 @@ def _match_classes(places: Sequence[_Place], known: set[str], damaged: frozenset
             labels[place.parts] = fitting[-1]
     if labels:
         return _Choice(labels, True, "they are named like classes of the project")
-    names = _distinct(n for place in places for n in list(_candidates(place, known, damaged))[:1])
-    if not names:
+    outer = _distinct(n for place in places for n in list(_candidates(place, known, damaged))[:1])
+    if not outer:
         return _nameless(places, damaged)
     return _Choice(
-        {}, False, f"no folder is named like a class of the project ({_listed(names)})", TAKE
+        {}, False, f"no folder is named like a class of the project ({_listed(outer)})", TAKE
     )
 
 

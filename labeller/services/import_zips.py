@@ -23,12 +23,11 @@ from labeller.services.import_sources import (
     Tick,
     is_candidate,
     is_hidden,
-    read_kind,
     safe_target,
     shown,
 )
 from labeller.services.import_worker import CannotWriteError
-from labeller.services.zip_names import EntryName, is_damaged, read_name
+from labeller.services.zip_names import EntryName, is_damaged, read_names
 
 MOST_RATIO = 200
 SMALL = 64 << 20  # below this a high ratio is a plain picture, not a bomb
@@ -64,8 +63,8 @@ class ZipSource:
         guessed: list[str] = []
         with suppress(SurveyStopped), zipfile.ZipFile(self.path) as archive:
             survey.cut = True
-            for number, entry in enumerate(archive.infolist()):
-                name = read_name(entry)
+            entries = archive.infolist()
+            for number, (entry, name) in enumerate(zip(entries, read_names(entries), strict=True)):
                 if name.guessed:
                     guessed.append(name.text)
                 self._look(archive, entry, name, survey)
@@ -109,8 +108,8 @@ class ZipSource:
         """Unpack and yield one entry after the other."""
         self._incoming.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(self.path) as archive:
-            for entry in archive.infolist():
-                name = read_name(entry)
+            entries = archive.infolist()
+            for entry, name in zip(entries, read_names(entries), strict=True):
                 parts = _parts(name.text)
                 if not self._is_wanted(entry, name, parts):
                     continue
@@ -192,15 +191,13 @@ class ZipSource:
 
 
 def _unreadable(path: Path, error: Exception) -> str:
-    """Say why an archive cannot be opened, and what it is if it is none."""
-    name, kind = shown(str(path)), read_kind(path)
+    """Say why an archive cannot be opened."""
+    name = shown(str(path))
     if "multiple disks" in str(error) or path.with_suffix(".z01").exists():
         return (
             f"{name}: is one part of a zip archive in several. Join them "
             f"(zip -s 0 {shlex.quote(path.name)} --out whole.zip), then import whole.zip."
         )
-    if kind.family not in ("zip", "file"):
-        return f"{name}: is no zip archive, it is {kind.name}. {kind.mend}"
     return f"{name}: cannot be read as a zip archive ({error}). Get a whole copy of it."
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import unicodedata
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from zipfile import ZipInfo
 
@@ -20,24 +21,46 @@ class EntryName:
     guessed: bool = False
 
 
-def read_name(entry: ZipInfo) -> EntryName:
-    """Return the name of an entry as its program meant it.
+def read_names(entries: Iterable[ZipInfo]) -> list[EntryName]:
+    """Return the names of the entries of an archive as its program meant them.
 
-    1. With the flag of the format, it is UTF-8.
+    1. With the flag of the format, a name is UTF-8.
     2. Else the field "Unicode Path" (0x7075) counts, where it belongs to this very name.
-    3. Else bytes that are UTF-8 are UTF-8: the Finder of macOS writes it without the flag.
-    4. Else it is code page 437, as the format says, which Windows of other places is not: a guess.
+    3. Else names are UTF-8 if all those in the archive can be: the Finder of macOS writes it
+       without the flag.
+    4. Else they are code page 437, as the format says and Windows of western countries has it,
+       which others have not: a guess.
 
     After APPNOTE.TXT 6.3.10, sections 4.4.4 and 4.6.9 and appendix D.
     """
+    names = [_told(entry) or _bytes(entry) for entry in entries]
+    utf8 = all(isinstance(name, str) or _is_utf8(name) for name in names)
+    return [
+        EntryName(_until_null(name))
+        if isinstance(name, str)
+        else EntryName(_until_null(name.decode("utf-8" if utf8 else "cp437")), guessed=not utf8)
+        for name in names
+    ]
+
+
+def _told(entry: ZipInfo) -> str | None:
+    """Return a name that the archive says how to read; None when it does not."""
     name = entry.orig_filename
     if entry.flag_bits & _UTF8_FLAG or name.isascii():
-        return EntryName(_until_null(name))
-    raw = name.encode("cp437")
+        return name
+    return _unicode_path(entry.extra, _bytes(entry))
+
+
+def _bytes(entry: ZipInfo) -> bytes:
+    return entry.orig_filename.encode("cp437")
+
+
+def _is_utf8(name: bytes) -> bool:
     try:
-        return EntryName(_until_null(_unicode_path(entry.extra, raw) or raw.decode("utf-8")))
+        name.decode("utf-8")
     except UnicodeDecodeError:
-        return EntryName(_until_null(name), guessed=True)
+        return False
+    return True
 
 
 def is_damaged(part: str) -> bool:
