@@ -53,10 +53,10 @@ class _Folder:
 
 @dataclass(frozen=True, slots=True)
 class _Passed:
-    """Something that the walk does not go into."""
+    """Something that the walk does not go into, by its path below the source."""
 
     kind: str
-    path: str
+    key: str
 
 
 class FolderSource:
@@ -85,7 +85,7 @@ class FolderSource:
             survey.cut = True
             for step in self._walk():
                 if isinstance(step, _Passed):
-                    survey.pass_over(step.kind, step.path)
+                    survey.pass_over(step.kind, step.key)
                 elif isinstance(step, _Folder):
                     self._look(step, survey, tick)
                     tick(survey.files)
@@ -106,7 +106,7 @@ class FolderSource:
     def _candidate(self, folder: _Folder, name: str) -> Candidate:
         path = os.path.join(folder.path, name)  # noqa: PTH118 - a million times
         target = safe_target([self.path.name, *folder.parts, name])
-        key = shown("/".join([*folder.parts, name]))
+        key = _key(*folder.parts, name)
         return Candidate(shown(path), path, target, key=key, folder=folder.parts)
 
     def _look(self, folder: _Folder, survey: Survey, tick: Tick) -> None:
@@ -124,7 +124,7 @@ class FolderSource:
             if kind is None:
                 odd.add(name)
             else:
-                survey.pass_over(kind, shown(path))
+                survey.pass_over(kind, _key(*folder.parts, name))
         if odd:
             self._odd[folder.parts] = frozenset(odd)
         survey.count(folder.parts, named + len(odd))
@@ -139,7 +139,7 @@ class FolderSource:
             try:
                 status = os.stat(path)  # noqa: PTH116
                 if (status.st_dev, status.st_ino) in seen:
-                    yield _Passed("links to folders that are read already", shown(path))
+                    yield _Passed("links to folders that are read already", _key(*parts))
                     continue
                 seen.add((status.st_dev, status.st_ino))
                 files, below, hidden = _list_folder(path)
@@ -148,15 +148,19 @@ class FolderSource:
                     shown(path),
                     f"the folder cannot be read ({error.strerror or error})",
                     "Give yourself permission (chmod u+rx FOLDER), then try again.",
-                    key=shown("/".join(parts)) or ".",
+                    key=_key(*parts) or ".",
                 )
                 continue
             if parts and FILE in files:
-                yield _Passed("folders of labelling projects", shown(path))
+                yield _Passed("folders of labelling projects", _key(*parts))
                 continue
-            yield from (_Passed(kind, shown(os.path.join(path, name))) for kind, name in hidden)  # noqa: PTH118
+            yield from (_Passed(kind, _key(*parts, name)) for kind, name in hidden)
             yield _Folder(parts, path, files)
             waiting += [(*parts, name) for name in reversed(below)]
+
+
+def _key(*parts: str) -> str:
+    return shown("/".join(parts))
 
 
 def passed_as(name: str, kind: FileKind | None) -> str | None:

@@ -104,7 +104,7 @@ def plan_import(
         counted += plans[-1].survey.files
     words = Counter[str]()
     for plan in plans:
-        words.update(dict(_words(plan, labels)))
+        words.update(count_words(plan, labels))
     spellings = join_spellings(classes, words)
     make = labels == "folders" or not classes
     new = _new_classes(plans, spellings, labels) if make else ()
@@ -126,15 +126,15 @@ def look_at_source(
     return SourcePlan(source.shown, survey, decision)
 
 
-def _words(plan: SourcePlan, labels: Labels) -> Iterator[tuple[str, int]]:
-    """Yield the words for classes of a source with their images, as they are written."""
+def count_words(plan: SourcePlan, labels: Labels) -> Counter[str]:
+    """Return the words for classes in a source, as they are written, with their images."""
     found = Counter[str]()
     if labels != "none":
         found.update(plan.survey.labels)
     for folder in plan.decision.folders if plan.decision else ():
         if folder.label is not None:
             found[folder.label] += folder.images
-    yield from found.items()
+    return found
 
 
 def _new_classes(
@@ -143,7 +143,7 @@ def _new_classes(
     """Return the classes to make: those of folders in order of name, of tables as they come."""
     order: dict[str, None] = {}
     for plan in plans:
-        names = [spellings.find(word) for word, _ in _words(plan, labels)]
+        names = [spellings.find(word) for word in count_words(plan, labels)]
         if plan.decision is not None:
             names.sort(key=natural_order)
         order |= dict.fromkeys(name for name in names if name not in spellings.existing)
@@ -165,7 +165,7 @@ def describe_source(plan: SourcePlan) -> Iterator[str]:
     if decision is not None:
         yield from describe_decision(plan.source, decision)
     if survey.passed:
-        yield f"{plan.source}: passed over " + "; ".join(_passed(survey)) + "."
+        yield f"{plan.source}: passed over are " + "; ".join(_passed(survey)) + "."
     yield from survey.remarks
 
 
@@ -205,7 +205,7 @@ def _without(decision: FolderDecision) -> Iterator[str]:
     reasons: dict[str, Counter[str]] = {}
     for folder in decision.folders:
         if folder.why:
-            name = "/".join(map(shown, folder.folder)) or "the source itself"
+            name = "/".join(map(shown, folder.folder)) or "images in no folder"
             reasons.setdefault(folder.why, Counter())[name] += folder.images
     for why, names in reasons.items():
         more = "; --labels folders makes them classes" if why == "no class of the project" else ""
@@ -215,7 +215,8 @@ def _without(decision: FolderDecision) -> Iterator[str]:
 def _passed(survey: Survey) -> Iterator[str]:
     for kind, number in sorted(survey.passed.items()):
         advice = f": {_ADVICE[kind]}" if kind in _ADVICE else ""
-        yield f"{number:,} {kind} ({'first ' if number > 1 else ''}{survey.first[kind]}{advice})"
+        first = f"{survey.first[kind]}{' and others' if number > 1 else ''}"
+        yield f"{kind} {number:,} ({first}{advice})"
 
 
 def _counts(names: Sequence[tuple[str, int]]) -> str:

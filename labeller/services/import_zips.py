@@ -89,7 +89,7 @@ class ZipSource:
             survey.files += 1
         elif any(is_hidden(part) for part in parts):
             kind = "files of macOS" if _is_of_macos(parts) else "hidden files"
-            survey.pass_over(kind, self._name(name))
+            survey.pass_over(kind, shown(name.text))
         elif is_candidate(parts[-1]):
             survey.count(parts[:-1])
         else:
@@ -102,7 +102,7 @@ class ZipSource:
                 self._odd.add(entry.header_offset)
                 survey.count(parts[:-1])
             else:
-                survey.pass_over(passed, self._name(name))
+                survey.pass_over(passed, shown(name.text))
 
     def candidates(self) -> Iterator[Candidate | Refused]:
         """Unpack and yield one entry after the other."""

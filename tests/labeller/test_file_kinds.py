@@ -11,6 +11,7 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -27,9 +28,9 @@ def project(tmp_path: Path) -> Project:
     return create_project(tmp_path / "project", ["cat", "dog"], workers=1)
 
 
-def tar(mode: str = "") -> bytes:
+def tar(mode: Any = "w") -> bytes:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=f"w:{mode}") as archive:
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:
         entry = tarfile.TarInfo("a.jpg")
         entry.size = len(photo(0))
         archive.addfile(entry, io.BytesIO(photo(0)))
@@ -48,10 +49,10 @@ COCO = {"info": {}, "images": [{"id": 1}], "annotations": [], "categories": []}
 STUDIO = [{"id": 1, "data": {"image": "a.jpg"}, "annotations": []}]
 FILES = [
     ("a.tar", tar(), "a tar archive", "tar -xf"),
-    ("a.tar.gz", tar("gz"), "a tar archive packed with gzip", "tar -xf"),
-    ("a.tgz", tar("gz"), "a tar archive packed with gzip", "tar -xf"),
-    ("a.bin", tar("bz2"), "a tar archive packed with bzip2", "tar -xf"),
-    ("a.tar.xz", tar("xz"), "a tar archive packed with xz", "tar -xf"),
+    ("a.tar.gz", tar("w:gz"), "a tar archive packed with gzip", "tar -xf"),
+    ("a.tgz", tar("w:gz"), "a tar archive packed with gzip", "tar -xf"),
+    ("a.bin", tar("w:bz2"), "a tar archive packed with bzip2", "tar -xf"),
+    ("a.tar.xz", tar("w:xz"), "a tar archive packed with xz", "tar -xf"),
     ("a.csv.gz", gzip.compress(b"path,label\n"), "packed with gzip", "gunzip"),
     ("a.bz2", bz2.compress(b"x"), "packed with bzip2", "bunzip2"),
     ("a.xz", lzma.compress(b"x"), "packed with xz", "unxz"),
@@ -97,7 +98,7 @@ def test_a_file_that_is_named_is_told_what_it_is(
 
 
 def test_one_foreign_file_stops_no_others(project: Project, tmp_path: Path) -> None:
-    sources = [write(tmp_path / "a b.tgz", tar("gz")), write(tmp_path / "c.jpg", photo(1))]
+    sources = [write(tmp_path / "a b.tgz", tar("w:gz")), write(tmp_path / "c.jpg", photo(1))]
     report = import_sources(project, sources)
     assert (report.added, report.failed) == (1, 1)
     assert "tar -xf 'a b.tgz'" in report.problems[0].mend
@@ -153,7 +154,7 @@ def test_what_is_passed_over_is_counted_by_kind(project: Project, tmp_path: Path
         "links to folders that are read already": 1,
     }
     (note,) = [note for note in report.notes if "passed over" in note]
-    assert "2 text files (first " in note
+    assert "text files 2 (b/one.txt and others)" in note
     assert "save their frames" in note
 
 

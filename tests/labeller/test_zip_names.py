@@ -70,7 +70,7 @@ def test_names_that_became_signs_are_no_classes(
     source = archive(tmp_path / "a.zip", [f"{n}/1.jpg".encode(page) for n in names])
     for mode in ("auto", "folders"):
         project = create_project(tmp_path / mode, [], workers=1)
-        report = import_sources(project, [source], labels=mode)  # type: ignore[arg-type]
+        report = import_sources(project, [source], labels=mode)
         assert (report.added, report.labelled, class_names(project)) == (2, 0, [])
         assert guesses(report)
 
