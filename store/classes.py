@@ -120,13 +120,16 @@ class Classes(Repository):
 
     def _check_free(self, name: str, key: str | None, own: int | None) -> None:
         """Refuse a name or key that another unarchived class has."""
-        for other in self.all():
-            if other.id != own and other.name == name:
-                raise Conflict(
-                    f"There is a class {name} already. Take another name, or merge them."
-                )
-            if other.id != own and key is not None and other.key == key:
-                raise Conflict(f"The key {key} is taken by class {other.name}. Choose another key.")
+        rivals = select(LabelClass.name).where(
+            LabelClass.archived.is_(False), LabelClass.id != (own or 0)
+        )
+        if self._connection.execute(rivals.where(LabelClass.name == name)).first() is not None:
+            raise Conflict(f"There is a class {name} already. Take another name, or merge them.")
+        holder = None
+        if key is not None:
+            holder = self._connection.execute(rivals.where(LabelClass.key == key)).scalar()
+        if holder is not None:
+            raise Conflict(f"The key {key} is taken by class {holder}. Choose another key.")
 
 
 def _follow(steps: dict[int, int | None], class_id: int) -> int:

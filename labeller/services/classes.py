@@ -13,8 +13,8 @@ from labeller.services import class_log
 from labeller.services.class_keys import KEYS as KEYS
 from labeller.services.class_keys import Held, assign_keys, explain_key, key_owners, own_key
 from labeller.services.class_log import Change as Change
-from labeller.services.class_names import clean_name
-from labeller.services.palette import check_colour, next_colour
+from labeller.services.class_names import class_name
+from labeller.services.palette import check_colour, free_colours
 from store.records import ClassRecord
 from store.store import Unit
 
@@ -31,7 +31,7 @@ def check_names(names: Sequence[str]) -> list[str]:
     """
     clean: list[str] = []
     for name in names:
-        text = clean_name(name)
+        text = class_name(name)
         if not text:
             raise ClassError("A class name is empty. Give every class a name.")
         if len(text) > LONGEST:
@@ -241,7 +241,8 @@ def _add(unit: Unit, names: Sequence[str]) -> list[ClassRecord]:
     keys = _keys(unit, active, names)
     moved = [c for c in active if keys[c.name] != c.key]
     _free_keys(unit, moved)
-    colours = {c.colour for c in active}
+    woken = [asleep[name] for name in names if name in asleep]
+    colours = free_colours(c.colour for c in (*active, *woken))
     position = max((c.position for c in active), default=-1)
     before: dict[int, dict[str, Any]] = {}
     ids: list[int] = []
@@ -252,9 +253,8 @@ def _add(unit: Unit, names: Sequence[str]) -> list[ClassRecord]:
             before[record.id] = class_log.fields(record)
             unit.classes.update(record.id, archived=False, key=keys[name], position=position)
         else:
-            record = unit.classes.add(name, keys[name], next_colour(colours), position)
+            record = unit.classes.add(name, keys[name], next(colours), position)
             before[record.id] = {"archived": True, "key": None}
-        colours.add(record.colour)
         ids.append(record.id)
     for record in moved:
         unit.classes.update(record.id, key=keys[record.name])

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from labeller.services.class_names import fold_name
+from labeller.services.class_names import class_key
 from labeller.services.import_tables import SPLITS
 from store.records import Split
 
@@ -74,7 +74,7 @@ _WITHIN_DATE = re.compile(
 
 def split_named(name: str) -> Split | None:
     """Return the split that a folder's name means: ``train``, ``Valid``, ``test_set`` ..."""
-    word = fold_name(name)
+    word = class_key(name)
     for form in (word, _SET.sub("", word)):
         split = SPLITS.get(form) or _MORE_SPLITS.get(form)
         if split:
@@ -84,7 +84,7 @@ def split_named(name: str) -> Split | None:
 
 def is_unsorted(name: str) -> bool:
     """Whether a folder's name says that its images have no class yet."""
-    return _UNSORTED.match(fold_name(name)) is not None
+    return _UNSORTED.match(class_key(name)) is not None
 
 
 def find_neutral(parts: Sequence[str], place: int) -> Neutral | None:
@@ -98,7 +98,7 @@ def find_neutral(parts: Sequence[str], place: int) -> Neutral | None:
         Which of them is asked about.
     """
     name = parts[place].strip()
-    word = fold_name(name)
+    word = class_key(name)
     if _CAMERA.match(name) or _CAMERA_SMALL.match(name) or _SHOT.match(word):
         return "camera"
     if _DATES.match(word):

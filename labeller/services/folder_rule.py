@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from labeller.services.class_names import fold_name, join_spellings
+from labeller.services.class_names import choose_spellings, class_key
 from labeller.services.folder_names import WHY, find_neutral, is_unsorted, split_named
 from store.records import Split
 
@@ -105,7 +105,7 @@ def decide_folders(
         Names that were not read right; never classes.
     """
     existing = list(classes)
-    known = {fold_name(name) for name in existing}
+    known = {class_key(name) for name in existing}
     places = _find_places(folders, known)
     if labels == "none":
         choice = _Choice({}, False, "no labels are wanted")
@@ -158,7 +158,7 @@ def _are_splits(paths: Sequence[Parts], known: set[str], mixed: bool = True) -> 
     names = {path[0] for path in paths if path}
     named = {name for name in names if split_named(name)}
     deep = {path[0] for path in paths if len(path) > 1}
-    if not named or (not deep and {fold_name(name) for name in names} <= known):
+    if not named or (not deep and {class_key(name) for name in names} <= known):
         return False
     if all(name in named or is_unsorted(name) for name in names):
         return True
@@ -185,9 +185,9 @@ def _candidates(place: _Place, known: set[str], damaged: frozenset[str]) -> Iter
     start = len(place.parts) - len(place.rest)
     for number, name in enumerate(place.rest):
         whole = (*place.parts[:start], *place.rest)
-        if name in damaged or not fold_name(name):
+        if name in damaged or not class_key(name):
             continue
-        if fold_name(name) in known or find_neutral(whole, start + number) is None:
+        if class_key(name) in known or find_neutral(whole, start + number) is None:
             yield name
 
 
@@ -197,7 +197,7 @@ def _match_classes(places: Sequence[_Place], known: set[str], damaged: frozenset
     for place in places:
         # A class may also be the folder around everything, as where one class alone comes in.
         names = place.parts if place.split is None else place.rest
-        fitting = [name for name in names if fold_name(name) in known and name not in damaged]
+        fitting = [name for name in names if class_key(name) in known and name not in damaged]
         if fitting:
             labels[place.parts] = fitting[-1]
     if labels:
@@ -244,8 +244,8 @@ def _take_by_request(places: Sequence[_Place], known: set[str], damaged: frozens
     labels = {}
     for place in places:
         names = list(_candidates(place, known, damaged))
-        fitting = [name for name in names if fold_name(name) in known]
-        plain = [name for name in place.rest[-1:] if name not in damaged and fold_name(name)]
+        fitting = [name for name in names if class_key(name) in known]
+        plain = [name for name in place.rest[-1:] if name not in damaged and class_key(name)]
         if best := fitting[-1:] or names[:1] or plain:
             labels[place.parts] = best[0]
     if labels:
@@ -276,18 +276,18 @@ def _decide(
     places: Sequence[_Place], choice: _Choice, existing: Sequence[str], damaged: frozenset[str]
 ) -> FolderDecision:
     """Put it all together."""
-    known = {fold_name(name) for name in existing}
+    known = {class_key(name) for name in existing}
     words = Counter[str]()
     for place in places:
         if place.parts in choice.labels:
             words[choice.labels[place.parts]] += place.images
-    spellings = join_spellings(existing, words)
+    spellings = choose_spellings(words, existing)
     listed: list[FolderMeaning] = []
     classes, splits = Counter[str](), Counter[Split]()
     for place in places:
         label = choice.labels.get(place.parts)
         if label is not None:
-            classes[spellings.find(label)] += place.images
+            classes[spellings[label]] += place.images
         if place.split is not None:
             splits[place.split] += place.images
         why = "" if label is not None else _why(place, choice, known, damaged)
@@ -337,7 +337,7 @@ def natural_order(name: str) -> tuple[object, ...]:
 
 def _distinct(names: Iterable[str]) -> list[str]:
     """Return names once each, in the order of people."""
-    return sorted({fold_name(name): name for name in names}.values(), key=natural_order)
+    return sorted({class_key(name): name for name in names}.values(), key=natural_order)
 
 
 def _listed(names: Sequence[str]) -> str:

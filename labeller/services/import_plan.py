@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,12 @@ from labeller.errors import ClassError
 from labeller.file_kinds import KNOWN
 from labeller.progress import Progress, Silent
 from labeller.project import Project
-from labeller.services.class_names import Spellings, class_ids, join_spellings
+from labeller.services.class_names import (
+    choose_spellings,
+    class_ids,
+    class_name,
+    describe_spellings,
+)
 from labeller.services.classes import check_names
 from labeller.services.folder_rule import FolderDecision, decide_folders, natural_order
 from labeller.services.import_sources import (
@@ -44,10 +49,15 @@ class SourcePlan:
 
 @dataclass(frozen=True, slots=True)
 class ImportPlan:
-    """What an import will do: its sources, which words are which class, and classes to be made."""
+    """What an import will do with its sources.
+
+    `words` are those for classes with how many images came with each, `spellings` the class that
+    each is, and `new_classes` are to be made.
+    """
 
     sources: tuple[SourcePlan, ...]
-    spellings: Spellings
+    words: Mapping[str, int]
+    spellings: Mapping[str, str]
     new_classes: tuple[str, ...]
 
     @property
@@ -58,7 +68,11 @@ class ImportPlan:
     def describe(self) -> list[str]:
         """Say in sentences what was decided and why, and what is passed over."""
         lines = [line for plan in self.sources for line in describe_source(plan)]
-        return lines + self.spellings.describe()
+        return [*lines, *describe_words(self.words, self.spellings)]
+
+    def find_class(self, word: str) -> str:
+        """Return the name of the class that a word means."""
+        return self.spellings.get(word) or class_name(word)
 
 
 def preview_import(
@@ -105,10 +119,10 @@ def plan_import(
     words = Counter[str]()
     for plan in plans:
         words.update(count_words(plan, labels))
-    spellings = join_spellings(classes, words)
+    spellings = choose_spellings(words, classes)
     make = labels == "folders" or not classes
-    new = _new_classes(plans, spellings, labels) if make else ()
-    return ImportPlan(tuple(plans), spellings, new)
+    new = _new_classes(plans, spellings, labels, frozenset(classes)) if make else ()
+    return ImportPlan(tuple(plans), words, spellings, new)
 
 
 def look_at_source(
@@ -138,15 +152,18 @@ def count_words(plan: SourcePlan, labels: Labels) -> Counter[str]:
 
 
 def _new_classes(
-    plans: Sequence[SourcePlan], spellings: Spellings, labels: Labels
+    plans: Sequence[SourcePlan],
+    spellings: Mapping[str, str],
+    labels: Labels,
+    classes: frozenset[str],
 ) -> tuple[str, ...]:
     """Return the classes to make: those of folders in order of name, of tables as they come."""
     order: dict[str, None] = {}
     for plan in plans:
-        names = [spellings.find(word) for word in count_words(plan, labels)]
+        names = [spellings[word] for word in count_words(plan, labels)]
         if plan.decision is not None:
             names.sort(key=natural_order)
-        order |= dict.fromkeys(name for name in names if name not in spellings.existing)
+        order |= dict.fromkeys(name for name in names if name not in classes)
     return tuple(name for name in order if _can_be(name))
 
 
@@ -155,6 +172,22 @@ def _can_be(name: str) -> bool:
         return check_names([name]) == [name]
     except ClassError:  # too long, or with a line break: its images come in without it
         return False
+
+
+def describe_words(words: Mapping[str, int], spellings: Mapping[str, str]) -> Iterator[str]:
+    """Say which words were taken for a class that is written otherwise.
+
+    A word in another Unicode form alone is no matter, as every name that comes from a Mac is, but
+    where the same name came in two.
+    """
+    forms = Counter(map(class_name, words))
+    told = {
+        word: number
+        for word, number in words.items()
+        if class_name(word) != spellings[word] or forms[class_name(word)] > 1
+    }
+    if text := describe_spellings(told, {word: spellings[word] for word in told}):
+        yield text
 
 
 def describe_source(plan: SourcePlan) -> Iterator[str]:
@@ -166,7 +199,7 @@ def describe_source(plan: SourcePlan) -> Iterator[str]:
         yield from describe_decision(plan.source, decision)
     if survey.passed:
         yield f"{plan.source}: passed over are " + "; ".join(_passed(survey)) + "."
-    yield from survey.remarks
+    yield from survey.notes
 
 
 def describe_decision(source: str, decision: FolderDecision) -> Iterator[str]:

@@ -159,7 +159,7 @@ class Import:
             candidate = replace(candidate, label=meaning.label, split=meaning.split)
         if candidate.label is None:
             return candidate
-        name = None if self._labels == "none" else plan.spellings.find(candidate.label)
+        name = None if self._labels == "none" else plan.find_class(candidate.label)
         return replace(candidate, label=name)
 
     def _begin(self, feed: Iterator[Candidate | Refused], pool: Pool) -> bool:

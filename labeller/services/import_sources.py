@@ -61,7 +61,7 @@ class Survey:
 
     `files` may be images; `folders` says how many lie directly in each folder, of a source that has
     folders. `labels` are the words for classes in a table. `passed` counts what was passed over, by
-    kind, with the `first` of each; `remarks` are further sentences for the report. `damaged` are
+    kind, with the `first` of each; `notes` are further sentences for the report. `damaged` are
     names of folders that could not be read right. `cut` says that it was ended early.
     """
 
@@ -70,7 +70,7 @@ class Survey:
     labels: Counter[str] = field(default_factory=Counter)
     passed: Counter[str] = field(default_factory=Counter)
     first: dict[str, str] = field(default_factory=dict)
-    remarks: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     damaged: set[str] = field(default_factory=set)
     cut: bool = False
 

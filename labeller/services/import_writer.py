@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -65,7 +65,7 @@ class Writer:
         self._found: list[_Found] = []
         self._refused: list[ImportProblem] = []
         self._pixels = 0
-        self._classes: dict[str, int] = {}
+        self._classes: Mapping[str, int] = {}
         self._splits: dict[str, Split] = {}  # of groups that have a name
         self._renamed: dict[str, str] = {}  # groups that the leak guard put into others
         self._twins = Twins(project.settings)

@@ -73,7 +73,7 @@ class ZipSource:
             tick(survey.files)
             survey.cut = False
         if guessed:
-            survey.remarks.append(_damage(self.shown, guessed))
+            survey.notes.append(_damage(self.shown, guessed))
         return survey
 
     def _look(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import colorsys
+import itertools
 import re
+from collections.abc import Iterable, Iterator
 
 from labeller.errors import ClassError
 
@@ -54,12 +56,13 @@ def colour(number: int) -> str:
     return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
 
 
-def next_colour(used: set[str]) -> str:
-    """Return the first colour of the endless palette that is not in `used`."""
-    number = 0
-    while colour(number) in used:
-        number += 1
-    return colour(number)
+def free_colours(used: Iterable[str]) -> Iterator[str]:
+    """Yield the colours of the endless palette, in order, that are not in `used`; each once."""
+    taken = set(used)
+    for number in itertools.count():
+        if (one := colour(number)) not in taken:
+            taken.add(one)
+            yield one
 
 
 def check_colour(text: str) -> str:

@@ -18,6 +18,7 @@ from store.records import ClassRecord
 
 _PLACE = "classes"
 _CHOSEN = "classes_chosen"
+_EXPLAINED = 5  # classes that cannot have the key of their name, told below the table
 
 
 def show(project: Project) -> None:
@@ -77,6 +78,9 @@ def _table(records: list[ClassRecord], counts: dict[int, int]) -> ClassRecord:
             ),
         },
     )
+    for class_id, why in list(classes.explain_keys(records).items())[:_EXPLAINED]:
+        name = next(record.name for record in records if record.id == class_id)
+        st.caption(escape_markdown(f"“{name}”: {why}"))
     st.session_state[_CHOSEN] = records[place].id
     return records[place]
 
@@ -120,8 +124,6 @@ def _editor(
                 help="Pressed on the labelling page, it gives this label.",
             )
             colour = right.color_picker("Colour", value=record.colour)
-            if why := classes.explain_keys(records).get(record.id):
-                st.caption(escape_markdown(why))
             if st.form_submit_button("Save", type="primary", icon=":material/check:"):
                 _try(lambda: _save(project, record, name, key, colour))
         _order(project, records, record)

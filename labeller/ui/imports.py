@@ -13,8 +13,8 @@ from labeller import jobs
 from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import watching
-from labeller.services.class_names import class_ids, join_spellings
-from labeller.services.import_plan import count_words, describe_source
+from labeller.services.class_names import choose_spellings, class_ids
+from labeller.services.import_plan import count_words, describe_source, describe_words
 from labeller.services.import_sources import Labels, Survey
 from labeller.services.tables import guarded
 from labeller.ui import folders, source_form, uploads, view
@@ -155,7 +155,8 @@ def _decision(seen: tuple[Path, Survey], classes: list[str], labels: Labels) -> 
     """Say what the folders would be taken for, and why, before anything is stored."""
     plan = folders.decide_source(*seen, classes, labels)
     lines = [line.removeprefix(f"{plan.source}: ") for line in describe_source(plan)]
-    lines += join_spellings(classes, count_words(plan, labels)).describe()
+    words = count_words(plan, labels)
+    lines += describe_words(words, choose_spellings(words, classes))
     # On the page the choice is above, not an option of a command.
     lines = [line.replace("--labels folders", f"“{LABELS['folders']}”") for line in lines]
     files = view.count(plan.survey.files, "file")

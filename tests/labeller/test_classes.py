@@ -16,7 +16,7 @@ from labeller.errors import ClassError
 from labeller.project import Project, create_project
 from labeller.services import classes, labelling
 from labeller.services.labelling import Act
-from labeller.services.palette import PALETTE, check_colour, colour, next_colour
+from labeller.services.palette import PALETTE, check_colour, colour, free_colours
 from store.records import ClassRecord, NewItem, NewModel
 
 
@@ -325,4 +325,4 @@ def test_the_palette_never_ends_nor_repeats() -> None:
     codes = [colour(n) for n in range(200)]
     assert len(set(codes)) == 200
     assert all(check_colour(code) == code for code in codes)
-    assert next_colour(set(codes[:50]) - {codes[7]}) == codes[7]
+    assert next(free_colours(set(codes[:50]) - {codes[7]})) == codes[7]

@@ -49,7 +49,7 @@ def test_the_finder_writes_utf8_without_the_flag(project: Project, tmp_path: Pat
     assert class_names(project) == ["Käuzchen", "Möwe", "鶴"]
     assert report.sources[0].survey.passed == {"files of macOS": 2}
     assert not guesses(report)
-    assert not any("written also" in note for note in report.notes)
+    assert not any("taken for" in note for note in report.notes)
 
 
 def test_windows_in_western_europe_writes_code_page_437(project: Project, tmp_path: Path) -> None:
