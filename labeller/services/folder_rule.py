@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from labeller.services.class_names import choose_spellings, class_key
 from labeller.services.folder_names import WHY, find_neutral, is_unsorted, split_named
+from labeller.services.import_sources import Labels, shown
 from store.records import Split
 
-Labels = Literal["auto", "folders", "none"]
 Parts = tuple[str, ...]
 
 MOST_UNASKED = 200  # class folders that are taken however few images each holds
@@ -221,7 +221,7 @@ def _find_classes(places: Sequence[_Place], damaged: frozenset[str]) -> _Choice:
         return _Choice(
             {},
             False,
-            f"folders lie within folders (as {'/'.join(deep)}), and either could be the class",
+            f"folders lie within folders (as {shown('/'.join(deep))}), and either could be the class",
             f"--labels folders takes the outer ones as classes ({_listed(names)})",
         )
     if len(names) == 1:
@@ -342,4 +342,4 @@ def _distinct(names: Iterable[str]) -> list[str]:
 
 def _listed(names: Sequence[str]) -> str:
     more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
+    return ", ".join(map(shown, names[:NAMED])) + (f" and {more:,} more" if more > 0 else "")

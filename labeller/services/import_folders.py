@@ -27,6 +27,7 @@ from labeller.services.import_sources import (
 
 OWN_FOLDERS = ("thumbnails", "vectors", "models", "synthetic", "logs", "exports")
 SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r"})
+ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"})
 PASSED = {
     "video": "videos",
     "sound": "sound files",
@@ -174,6 +175,8 @@ def passed_as(name: str, kind: FileKind | None) -> str | None:
         return "files that are empty or cannot be read"
     if kind.family in ("image", "other image"):
         return None
+    if suffix in ARCHIVES:
+        return "archives"
     return "tables" if suffix in TABLES else PASSED[kind.family]
 
 

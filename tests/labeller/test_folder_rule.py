@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from labeller.services.folder_names import find_neutral, split_named
-from labeller.services.folder_rule import FolderDecision, Labels, decide_folders
+from labeller.services.folder_rule import FolderDecision, decide_folders
+from labeller.services.import_sources import Labels
 
 
 def decide(

@@ -92,7 +92,7 @@ def test_what_the_folders_mean_is_shown_with_the_other_choices(
     assert "Splits from folder names: train 4, audit 4." in told
     assert "test/photos 2 (a plain name)" in told
     assert "text files 1 (notes.txt)" in told
-    assert "“Cat” (2) is taken for" in told
+    assert "“cat” (2) is taken for “Cat”" in told
     app.radio(key="import_labels").set_value("none").run()
     assert "no labels are wanted" in app.info[0].value.replace("\\", "").casefold()
 
