@@ -221,7 +221,8 @@ def _find_classes(places: Sequence[_Place], damaged: frozenset[str]) -> _Choice:
         return _Choice(
             {},
             False,
-            f"folders lie within folders (as {shown('/'.join(deep))}), and either could be the class",
+            f"folders lie within folders (as {shown('/'.join(deep))}), "
+            "and either could be the class",
             f"--labels folders takes the outer ones as classes ({_listed(names)})",
         )
     if len(names) == 1:
