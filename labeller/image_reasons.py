@@ -9,9 +9,9 @@ import stat
 from PIL import UnidentifiedImageError
 
 from labeller.errors import ImageError
+from labeller.file_kinds import CONVERT, KNOWN, identify
 
-KINDS = "JPEG, PNG, WebP, GIF, BMP and TIFF"
-CONVERT = "Convert it to JPEG or PNG."
+KINDS = KNOWN
 FETCH_AGAIN = "Get a whole copy of the file, then try again."
 
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
@@ -25,22 +25,6 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"II+\0", "TIFF"),
     (0, b"MM\0+", "TIFF"),
 )
-_FOREIGN: tuple[tuple[int, bytes, str], ...] = (
-    (4, b"ftyphei", "HEIC"),
-    (4, b"ftyphev", "HEIC"),
-    (4, b"ftypmif1", "HEIF"),
-    (4, b"ftypavi", "AVIF"),
-    (4, b"ftyp", "video"),
-    (0, b"8BPS", "Photoshop"),
-    (0, b"%PDF", "PDF"),
-    (0, b"PK\x03\x04", "zip"),
-    (0, b"\x1f\x8b", "gzip"),
-)
-
-
-def begins_like_image(head: bytes) -> bool:
-    """Whether a file with these first bytes may be an image of a known format."""
-    return _named(head, _MAGIC) is not None
 
 
 def irregular(status: os.stat_result) -> ImageError | None:
@@ -67,18 +51,13 @@ def unopenable(error: OSError) -> ImageError:
 
 def unidentified(head: bytes) -> ImageError:
     """Say what a file is that no decoder knows."""
-    own, foreign = _named(head, _MAGIC), _named(head, _FOREIGN)
-    if foreign is not None:
-        return ImageError(f"it is a {foreign} file; known are {KINDS}", CONVERT)
-    if own is not None:
-        return ImageError(
-            f"it begins like a {own} but is damaged, or of a rare kind", f"{FETCH_AGAIN} {CONVERT}"
-        )
-    if head.lstrip()[:5].lower() in (b"<html", b"<!doc", b"<?xml", b"<svg "):
-        return ImageError("it is a web page or XML, no image", "Download the image itself.")
-    if all(byte >= 32 or byte in b"\t\r\n" for byte in head):
-        return ImageError("it is text, no image", "Remove it, or put the real image in its place.")
-    return ImageError(f"it is no image of a known format ({KINDS})", CONVERT)
+    kind = identify(head)
+    own = _named(head, _MAGIC)
+    if own is None or kind.family not in ("image", "text", "file"):
+        return ImageError(f"it is {kind.name}", kind.mend)
+    return ImageError(
+        f"it begins like a {own} but is damaged, or of a rare kind", f"{FETCH_AGAIN} {CONVERT}"
+    )
 
 
 def broken(error: Exception, head: bytes) -> ImageError:

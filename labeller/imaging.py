@@ -28,7 +28,8 @@ from PIL import (
 from labeller.decode_room import ROOM
 from labeller.deep_colour import is_deep_colour, load_deep_colour
 from labeller.errors import ImageError
-from labeller.image_reasons import begins_like_image, broken, irregular, unidentified, unopenable
+from labeller.file_kinds import HEAD
+from labeller.image_reasons import broken, irregular, unidentified, unopenable
 from labeller.pixels import reduced, to_rgb
 from labeller.png_metadata import tolerate_metadata
 
@@ -147,7 +148,7 @@ def decode(
 
     Parameters and errors are those of :func:`open_rgb`.
     """
-    head = file.read(64)
+    head = file.read(HEAD)
     file.seek(0)
     try:
         image = _identified(file, head, max_pixels)
@@ -197,7 +198,7 @@ def is_plain(path: Path | str) -> bool:
         When the file cannot be opened as an image.
     """
     with opened(path) as file:
-        head = file.read(64)
+        head = file.read(HEAD)
         file.seek(0)
         try:
             with Image.open(file, formats=FORMATS) as image:
@@ -213,16 +214,6 @@ def orientation(image: Image.Image) -> int:
     except Exception:  # damaged EXIF is no reason to lose the image
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def looks_like_image(path: Path | str) -> bool:
-    """Whether a file begins like an image of a known format (for files without a suffix)."""
-    try:
-        with opened(path) as file:
-            head = file.read(16)
-    except ImageError:
-        return False
-    return begins_like_image(head)
 
 
 def _identified(file: BinaryIO, head: bytes, max_pixels: int) -> ImageFile.ImageFile:

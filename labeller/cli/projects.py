@@ -6,7 +6,7 @@ import contextlib
 import getpass
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,6 +28,7 @@ from labeller.cli.signals import INTERRUPTED, handled
 
 if TYPE_CHECKING:
     from labeller.project import Project
+    from labeller.services.import_plan import ImportPlan, SourcePlan
     from labeller.services.importing import ImportReport
     from store.records import ImportProblem
 
@@ -108,6 +109,9 @@ def _created(project: Project) -> dict[str, Any]:
     show_default=True,
     help="Whether the folders are labels; auto takes them when they look like classes.",
 )
+@click.option(
+    "--dry-run", is_flag=True, help="Say what folders and names would mean, and store nothing."
+)
 @json_option
 @click.pass_context
 def import_command(
@@ -116,34 +120,86 @@ def import_command(
     sources: tuple[Path, ...],
     copy: bool,
     labels: Literal["auto", "folders", "none"],
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Add images from folders, CSV files or zip files.
 
-    In a folder of class folders the folder is the label. A CSV or JSON Lines file has the column
-    path, and optionally label, group and split, under these or other usual names (docs/data.md).
-    Files that cannot be read are listed with the reason. Ctrl-C
-    keeps what is in.
+    In a folder of class folders the folder is the label, and folders called train, valid and test
+    are splits; what is taken for what, and why, is said before anything is stored. A CSV or JSON
+    Lines file has the column path, and optionally label, group and split, under these or other
+    usual names (docs/data.md). Files that cannot be read are listed with the reason. Ctrl-C keeps
+    what is in.
     """
     from labeller.project import open_project
     from labeller.services.importing import import_sources
 
     opened = open_project(project)
+    if dry_run:
+        _preview(opened, sources, labels, as_json)
+        return
+    told: list[str] = []
+
+    def announce(plan: ImportPlan) -> None:
+        told.extend(plan.describe())
+        for text in told:
+            note(text)
+
     with interruptible() as progress:
-        report = import_sources(opened, sources, copy, progress, labels)
+        report = import_sources(opened, sources, copy, progress, labels, announce)
     problems = _all_problems(opened, report.import_id)
     for problem in problems:
         note(f"left out: {problem.path}: {problem.reason} {problem.mend}".rstrip())
     for conflict in report.conflicts:
         note(f"kept {conflict.label}: {conflict.path}, which came as {conflict.wanted}")
-    for text in report.notes:
+    for text in report.notes[len(told) :]:
         note(text)
-    data = {"project": opened.root, **_fields(report), "problems": problems}
+    decided = [_decided(plan) for plan in report.sources]
+    data = {"project": opened.root, **_fields(report), "problems": problems, "sources": decided}
     emit(data, as_json, _imported(report))
     if report.cancelled:
         ctx.exit(INTERRUPTED)
     if report.failed and not report.added and not report.known:
         raise click.ClickException("None of the files is an image that can be read; see above.")
+
+
+def _preview(
+    project: Project,
+    sources: Sequence[Path],
+    labels: Literal["auto", "folders", "none"],
+    as_json: bool,
+) -> None:
+    """Print what an import would take the names of folders for."""
+    from labeller.services.import_plan import preview_import
+
+    with interruptible() as progress:
+        plan = preview_import(project, sources, labels, progress)
+    data = {
+        "project": project.root,
+        "dry_run": True,
+        "files": plan.files,
+        "new_classes": plan.new_classes,
+        "sources": [_decided(one) for one in plan.sources],
+        "notes": plan.describe(),
+    }
+    lines = [*plan.describe(), f"{plan.files:,} files would be read. Nothing was stored."]
+    if plan.new_classes:
+        lines.insert(-1, f"Classes would be made: {', '.join(plan.new_classes)}.")
+    emit(data, as_json, "\n".join(lines))
+
+
+def _decided(plan: SourcePlan) -> dict[str, Any]:
+    """Return what was decided about a source as JSON; of very many folders the first ones."""
+    decided = {
+        "source": plan.source,
+        "files": plan.survey.files,
+        "passed_over": dict(plan.survey.passed),
+    }
+    if plan.decision is None:
+        return decided | {"folders": None}
+    fields = _fields(plan.decision)
+    counts = {name: dict(fields[name]) for name in ("classes", "splits")}
+    return decided | fields | counts | {"folders": plan.decision.folders[:PAGE]}
 
 
 def _all_problems(project: Project, import_id: int) -> list[ImportProblem]:

@@ -17,6 +17,7 @@ from labeller.cli.signals import INTERRUPTED
 
 if TYPE_CHECKING:
     from labeller.project import Project
+    from labeller.services.import_plan import ImportPlan
     from labeller.services.replays import Plan
 
 IMPORTED = "project"  # the folder, in that of the replay, of the project a source was imported into
@@ -78,10 +79,10 @@ def simulate_command(
 ) -> None:
     """Compare strategies on labels that are known.
 
-    SOURCE is a folder of class folders, or a project, whose own labels answer in the person's
-    place. Every strategy begins with the same random images and learns with the same model; the
-    images it is measured on are never picked. Ctrl-C keeps the runs that are finished: the same
-    command goes on from there.
+    SOURCE is a folder of class folders (below train, valid and test or not), or a project, whose
+    own labels answer in the person's place. Every strategy begins with the same random images and
+    learns with the same model; the images it is measured on are never picked. Ctrl-C keeps the runs
+    that are finished: the same command goes on from there.
     """
     from labeller.services import replay_files, replays
 
@@ -119,7 +120,9 @@ def _project(ctx: click.Context, source: Path, folder: Path) -> Project:
     # no audit set: the replay holds out a stratified share itself
     project = open_project(root) if is_project(root) else create_project(root, [], audit_share=0.0)
     with interruptible() as progress:
-        report = import_sources(project, [source], progress=progress, labels="folders")
+        report = import_sources(
+            project, [source], progress=progress, labels="folders", announce=_announce
+        )
     if report.cancelled:
         note("Stopped while importing; the same command goes on from there.")
         ctx.exit(INTERRUPTED)
@@ -130,6 +133,12 @@ def _project(ctx: click.Context, source: Path, folder: Path) -> Project:
             f"{source}: is neither a project nor a folder of class folders with images."
         )
     return project
+
+
+def _announce(plan: ImportPlan) -> None:
+    """Say what the folders of the source are taken for."""
+    for text in plan.describe():
+        note(text)
 
 
 def _replay(ctx: click.Context, project: Project, plan: Plan, folder: Path, kept: bool) -> None:

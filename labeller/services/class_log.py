@@ -46,6 +46,20 @@ def before(unit: Unit, number: int) -> dict[int, dict[str, Any]]:
     return {int(i): values for i, values in _entries(unit)[number]["before"].items()}
 
 
+def chosen_keys(unit: Unit) -> frozenset[int]:
+    """Return the classes whose key a person chose; other keys may be given to others."""
+    log = _entries(unit)
+    undone = {entry["of"] for entry in log if "of" in entry}
+    chosen: set[int] = set()
+    for number, entry in enumerate(log):
+        if "of" in entry or number in undone:
+            continue
+        touched = [int(i) for i, values in entry["before"].items() if "key" in values]
+        by_hand = [list(values) for values in entry["before"].values()] == [["key"]]
+        chosen = chosen | set(touched) if by_hand else chosen - set(touched)
+    return frozenset(chosen)
+
+
 def note(unit: Unit, text: str, replaced: Mapping[int, Mapping[str, Any]]) -> None:
     """Append a change."""
     kept = {str(class_id): dict(values) for class_id, values in replaced.items()}

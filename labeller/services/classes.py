@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import string
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from labeller.errors import ClassError
 from labeller.project import Project
 from labeller.services import class_log
+from labeller.services.class_keys import KEYS as KEYS
+from labeller.services.class_keys import Held, assign_keys, explain_key, key_owners, own_key
 from labeller.services.class_log import Change as Change
+from labeller.services.class_names import class_name
 from labeller.services.palette import check_colour, free_colours
 from store.records import ClassRecord
 from store.store import Unit
 
-# The card keeps Space, Enter, arrows and punctuation for its commands; digits and letters are free.
-KEYS = (*"1234567890", *string.ascii_lowercase)
 LONGEST = 100
 
 
 def check_names(names: Sequence[str]) -> list[str]:
-    """Return the names trimmed and in composed Unicode form (NFC).
+    """Return the names trimmed, in composed Unicode form (NFC), without what cannot be seen.
 
     Raises
     ------
@@ -30,7 +31,7 @@ def check_names(names: Sequence[str]) -> list[str]:
     """
     clean: list[str] = []
     for name in names:
-        text = unicodedata.normalize("NFC", name).strip()
+        text = class_name(name)
         if not text:
             raise ClassError("A class name is empty. Give every class a name.")
         if len(text) > LONGEST:
@@ -55,10 +56,22 @@ def counts(project: Project) -> dict[int, int]:
         return unit.labels.counts_by_class()
 
 
-def add(project: Project, names: Sequence[str]) -> list[ClassRecord]:
-    """Add classes, each with the next free key and colour.
+def explain_keys(records: Sequence[ClassRecord]) -> dict[int, str]:
+    """Say of classes in use why they have not the key that they are named like."""
+    keys = {record.name: record.key for record in records}
+    texts = {}
+    for record in records:
+        others = {name: key for name, key in keys.items() if name != record.name}
+        if own_key(record.name) != record.key or record.key is None:
+            texts[record.id] = explain_key(record.name, record.key, others)
+    return {class_id: text for class_id, text in texts.items() if text}
 
-    An archived class of the same name comes back with its labels instead.
+
+def add(project: Project, names: Sequence[str]) -> list[ClassRecord]:
+    """Add classes, each with a colour and a key (see :func:`.class_keys.assign_keys`).
+
+    A class that is named like a key gets it, also from a class that has it by chance. An archived
+    class of the same name comes back with its labels instead.
 
     Returns
     -------
@@ -91,7 +104,14 @@ def rename(project: Project, class_id: int, name: str) -> None:
     def change(unit: Unit, record: ClassRecord) -> dict[int, dict[str, Any]]:
         _refuse_taken(unit, wanted, besides=record.id)
         _refuse_asleep(unit, wanted)
-        return {record.id: {"name": wanted}}
+        fields: dict[int, dict[str, Any]] = {record.id: {"name": wanted}}
+        if own_key(wanted) is None:
+            return fields
+        named = [replace(c, name=wanted) if c.id == record.id else c for c in unit.classes.all()]
+        keys = assign_keys(_held(unit, named))
+        moved = {c.id: {"key": keys[c.name]} for c in named if keys[c.name] != c.key}
+        fields[record.id] |= moved.pop(record.id, {})
+        return fields | moved
 
     _one(project, class_id, lambda r: f"Renamed “{r.name}” to “{wanted}”", change)
 
@@ -109,12 +129,19 @@ def set_key(project: Project, class_id: int, key: str | None) -> None:
         raise ClassError(f"{key!r} cannot label. Use a digit or a letter from a to z.")
 
     def change(unit: Unit, record: ClassRecord) -> dict[int, dict[str, Any]]:
-        keys = {c.key: c.name for c in unit.classes.all() if c.id != record.id and c.key}
+        others = [c for c in unit.classes.all() if c.id != record.id]
+        keys = {c.key: c.name for c in others if c.key}
+        owners = key_owners(c.name for c in others)
+        free = ", ".join([k for k in KEYS if k not in keys | owners][:5]) or "none"
         if wanted in keys:
-            free = ", ".join([k for k in KEYS if k not in keys][:5]) or "none"
             raise ClassError(
                 f"Key {wanted} already labels “{keys[wanted]}”. Free that one first, "
                 f"or take another; free keys: {free}."
+            )
+        if wanted in owners and own_key(record.name) != wanted:
+            raise ClassError(
+                f"Key {wanted} is kept for the class “{owners[wanted]}”, which is named like it. "
+                f"Take another; free keys: {free}."
             )
         return {record.id: {"key": wanted}}
 
@@ -211,25 +238,60 @@ def _add(unit: Unit, names: Sequence[str]) -> list[ClassRecord]:
     if double := [name for name in names if name in taken]:
         raise ClassError(f"“{double[0]}” is a class already. Leave it out.")
     asleep = {c.name: c for c in everything if c.archived and c.merged_into is None}
-    keys = [k for k in KEYS if k not in {c.key for c in active}]
+    keys = _keys(unit, active, names)
+    moved = [c for c in active if keys[c.name] != c.key]
+    _free_keys(unit, moved)
     woken = [asleep[name] for name in names if name in asleep]
     colours = free_colours(c.colour for c in (*active, *woken))
     position = max((c.position for c in active), default=-1)
     before: dict[int, dict[str, Any]] = {}
     ids: list[int] = []
     for name in names:
-        position, key = position + 1, keys.pop(0) if keys else None
+        position += 1
         if name in asleep:
             record = asleep[name]
             before[record.id] = class_log.fields(record)
-            unit.classes.update(record.id, archived=False, key=key, position=position)
+            unit.classes.update(record.id, archived=False, key=keys[name], position=position)
         else:
-            record = unit.classes.add(name, key, next(colours), position)
+            record = unit.classes.add(name, keys[name], next(colours), position)
             before[record.id] = {"archived": True, "key": None}
         ids.append(record.id)
-    class_log.note(unit, "Added " + ", ".join(f"“{name}”" for name in names), before)
+    for record in moved:
+        unit.classes.update(record.id, key=keys[record.name])
+    before |= {c.id: {"key": c.key} for c in moved}
+    text = "Added " + ", ".join(f"“{name}”" for name in names)
+    class_log.note(unit, text + _moves({c.name: keys[c.name] for c in moved}), before)
     now = {c.id: c for c in unit.classes.all()}
     return [now[i] for i in ids]
+
+
+def _keys(unit: Unit, active: Sequence[ClassRecord], names: Sequence[str]) -> dict[str, str | None]:
+    """Return the keys of the classes in use and of new ones.
+
+    Those in use keep theirs where no new class is named like a key.
+    """
+    if any(own_key(name) is not None for name in names):
+        held = _held(unit, active)
+    else:
+        held = [Held(c.name, c.key, chosen=True) for c in active]
+    return assign_keys([*held, *map(Held, names)])
+
+
+def _held(unit: Unit, records: Sequence[ClassRecord]) -> list[Held]:
+    chosen = class_log.chosen_keys(unit)
+    return [Held(record.name, record.key, record.id in chosen) for record in records]
+
+
+def _moves(keys: Mapping[str, str | None]) -> str:
+    """Say which classes got another key to make room, for the log."""
+    moves = ", ".join(f"“{name}” {key or 'none'}" for name, key in keys.items())
+    return f" (other keys: {moves})" if moves else ""
+
+
+def _free_keys(unit: Unit, records: Sequence[ClassRecord]) -> None:
+    """Take keys away that others are about to get."""
+    for record in records:
+        unit.classes.update(record.id, key=None)
 
 
 def _one(
@@ -250,13 +312,17 @@ def _apply(unit: Unit, text: str, fields: Mapping[int, dict[str, Any]]) -> None:
     before = {i: class_log.fields(records[i], new) for i, new in fields.items()}
     if all(before[i] == new for i, new in fields.items()):
         return
+    _free_keys(unit, [records[i] for i, new in fields.items() if "key" in new])
     for i, new in fields.items():
         unit.classes.update(i, **new)
-    class_log.note(unit, text, before)
+    besides = list(fields.items())[1:]
+    moved = {records[i].name: new["key"] for i, new in besides if "key" in new}
+    class_log.note(unit, text + _moves(moved), before)
 
 
 def _restore(unit: Unit, before: Mapping[int, dict[str, Any]]) -> None:
     """Put fields back as they were, refusing what others took in the meantime."""
+    _free_keys(unit, [c for c in unit.classes.all() if "key" in before.get(c.id, {})])
     for class_id, fields in before.items():
         if fields.get("archived") is not True:
             if "name" in fields:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from labeller import image_reasons
 from labeller.services.class_names import readable
-from labeller.services.import_sources import Source, Survey
+from labeller.services.import_plan import ImportPlan, SourcePlan
+from labeller.services.import_sources import Source
 from labeller.services.import_tables import TableSource
 from labeller.services.import_writer import LabelConflict, Writer
 from store.records import ImportProblem
@@ -20,7 +20,8 @@ class ImportReport:
     """What came in and what did not.
 
     `problems` and `conflicts` hold the first thousand; the store holds all of them. `notes` say
-    what a person should know besides (classes made, folders that are no class).
+    what a person should know besides: what the folders were taken for, what was passed over,
+    classes made. `sources` are what was decided about each source, before anything was stored.
     """
 
     import_id: int
@@ -33,14 +34,13 @@ class ImportReport:
     seconds: float
     conflicts: tuple[LabelConflict, ...]
     notes: tuple[str, ...] = ()
+    sources: tuple[SourcePlan, ...] = ()
 
 
-def notes_on(sources: Sequence[Source], surveys: Sequence[Survey], writer: Writer) -> Iterator[str]:
+def notes_on(plan: ImportPlan | None, sources: Sequence[Source], writer: Writer) -> Iterator[str]:
     """Say what is neither an item nor a problem."""
-    for source, survey in zip(sources, surveys, strict=False):
-        if not survey.files:
-            yield f"{source.shown}: holds no image. Known are {image_reasons.KINDS}."
-        yield from survey.notes
+    yield from plan.describe() if plan else ()
+    for source in sources:
         if isinstance(source, TableSource):
             yield from source.notes()
     if writer.made:

@@ -1,21 +1,22 @@
-"""What an import reads from: candidates, and the rule that makes folders labels."""
+"""What an import reads from: candidates, and what a first look at a source saw."""
 
 from __future__ import annotations
 
 import os
+import shlex
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol
 
 from labeller import imaging
-from labeller.errors import ImportSourceError
-from labeller.services.class_names import class_name
+from labeller.errors import ImageError, ImportSourceError
+from labeller.file_kinds import HEAD, LONG_HEAD, FileKind, identify
 from store.records import ImportProblem, Split
 
 Labels = Literal["auto", "folders", "none"]
 Tick = Callable[[int], None]
-MOST_NEW_CLASSES = 200
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 _LONGEST_NAME, _LONGEST_PATH = 200, 1000  # bytes
 
@@ -27,7 +28,8 @@ class Candidate:
     `shown` is how reports name it. `target` is its place below ``images/`` when it is copied.
     `owned` files were unpacked for this import: they are moved in, or removed; `entry` is then the
     archive and the name in it. `key` names the file within its source: its path there, or the
-    column ``key`` of a table.
+    column ``key`` of a table. `folder` is where it lies below a source whose folders may mean
+    something.
     """
 
     shown: str
@@ -39,6 +41,7 @@ class Candidate:
     owned: bool = False
     key: str = ""
     entry: tuple[Path, str] | None = None
+    folder: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,47 +51,39 @@ class Refused(ImportProblem):
     key: str = field(kw_only=True)
 
 
+class SurveyStopped(Exception):
+    """What a tick raises to end a survey early."""
+
+
 @dataclass(slots=True)
 class Survey:
     """What a quick first pass over a source saw.
 
-    A source has the *shape* of class folders when every image lies in a folder and all those
-    folders lie in one and the same folder (the source itself, or one folder further in, as in a
-    zip of a folder of classes). `folders` are then the names of the class folders. `notes` say how
-    the source was understood.
+    `files` may be images; `folders` says how many lie directly in each folder, of a source that has
+    folders. `labels` are the words for classes in a table. `passed` counts what was passed over, by
+    kind, with the `first` of each; `notes` are further sentences for the report. `damaged` are
+    names of folders that could not be read right. `cut` says that it was ended early.
     """
 
     files: int = 0
-    folders: set[str] = field(default_factory=set)
+    folders: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
+    passed: Counter[str] = field(default_factory=Counter)
+    first: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    _container: tuple[str, ...] | None = None
-    _broken: bool = False
+    damaged: set[str] = field(default_factory=set)
+    cut: bool = False
 
     def count(self, folder: tuple[str, ...], files: int = 1) -> None:
         """Take in `files` images that lie in `folder` (relative to the source)."""
-        if not files:
-            return
-        self.files += files
-        if not folder or (self._container not in (None, folder[:-1])):
-            self._broken = True
-            self.folders.clear()
-        elif not self._broken:
-            self._container = folder[:-1]
-            self.folders.add(folder[-1])
+        if files:
+            self.files += files
+            self.folders[folder] += files
 
-    @property
-    def shaped(self) -> bool:
-        """Whether the source has the shape of class folders."""
-        return bool(self.folders) and not self._broken
-
-    def label(self, folder: tuple[str, ...]) -> str | None:
-        """Return the label of the images in `folder` when folders are labels.
-
-        Without the shape of class folders it is the first folder below the source.
-        """
-        if not folder:
-            return None
-        return folder[-1] if self.shaped else folder[0]
+    def pass_over(self, kind: str, name: str) -> None:
+        """Count something that is no image."""
+        self.passed[kind] += 1
+        self.first.setdefault(kind, name)
 
 
 class Source(Protocol):
@@ -100,30 +95,18 @@ class Source(Protocol):
     def survey(self, tick: Tick) -> Survey:
         """Count what there is, quickly; `tick` is told the count now and then."""
 
-    def candidates(self, survey: Survey, folders: bool) -> Iterator[Candidate | Refused]:
-        """Yield every file; with `folders`, labelled by its folder as `survey` says."""
+    def candidates(self) -> Iterator[Candidate | Refused]:
+        """Yield every file that may be an image, in an order that is always the same.
 
-
-def folders_are_labels(survey: Survey, classes: frozenset[str], labels: Labels) -> bool:
-    """Whether a source's folders are taken as labels.
-
-    ``"none"``: never. ``"folders"``: always. ``"auto"``: when the source has the shape of class
-    folders (see :class:`Survey`) and at least one folder is named like a class; or, in a project
-    without any class, when there are 2 to 200 folders.
-    """
-    if labels != "auto":
-        return labels == "folders"
-    if not survey.shaped:
-        return False
-    names = {class_name(name) for name in survey.folders}
-    return bool(names & classes) if classes else 2 <= len(names) <= MOST_NEW_CLASSES
+        To be called after :meth:`survey`.
+        """
 
 
 class SingleFile:
-    """One image file, named by the person: taken whatever its suffix."""
+    """One file, named by the person: an image whatever its suffix, or told what it is."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, kind: FileKind) -> None:
+        self.path, self._kind = path, kind
         self.shown = shown(str(path))
 
     def survey(self, tick: Tick) -> Survey:
@@ -131,28 +114,41 @@ class SingleFile:
         tick(1)
         return Survey(files=1)
 
-    def candidates(self, survey: Survey, folders: bool) -> Iterator[Candidate | Refused]:
+    def candidates(self) -> Iterator[Candidate | Refused]:
         """Yield it."""
-        del survey, folders
         name = self.path.name
-        yield Candidate(self.shown, str(self.path), safe_target([name]), key=shown(name))
+        named_image = is_candidate(name) is not False
+        if self._kind.family == "text" and not named_image:
+            mend = "A table is read as .csv or .tsv, with the column path; other text is not."
+            yield Refused(self.shown, f"it is {self._kind.name}", mend, key=shown(name))
+        elif self._kind.family in ("image", "other image", "file", "text"):
+            yield Candidate(self.shown, str(self.path), safe_target([name]), key=shown(name))
+        else:
+            yield Refused(self.shown, *explain_kind(self._kind, self.path), key=shown(name))
+
+
+def explain_kind(kind: FileKind, path: Path) -> tuple[str, str]:
+    """Return reason and mend of a file that is no image, with its name in the commands."""
+    name = shlex.quote(shown(path.name))
+    return f"it is {kind.name}", kind.mend.replace("FILE", name)
 
 
 def open_source(
     path: Path,
-    project_root: Path,
+    project_root: Path | None,
     incoming: Path,
     max_bytes: int,
     labelled: bool = True,
     classes: Collection[str] = frozenset(),
+    any_labels: bool = False,
 ) -> Source:
     """Recognise a source.
 
     Parameters
     ----------
     path : Path
-        A folder, a table (:data:`TABLES`), a ``.zip`` archive, or an image file.
-    project_root : Path
+        A folder, a table (:data:`TABLES`), a zip archive, or an image file.
+    project_root : Path, optional
         The project's folder, which is never imported into itself.
     incoming : Path
         Folder for unpacked files, made when needed.
@@ -162,6 +158,8 @@ def open_source(
         Whether labels, groups and splits of a table are read, and rows refused whose are wrong.
     classes : collection of str
         The project's classes, which a table's labels are read by.
+    any_labels : bool
+        Take the labels of a table however many there are.
 
     Raises
     ------
@@ -179,11 +177,39 @@ def open_source(
         )
     if path.is_dir():
         return FolderSource(path, project_root)
-    if path.suffix.lower() in TABLES:
-        return TableSource(path, labelled, classes)
-    if path.suffix.lower() == ".zip":
+    kind = read_kind(path)
+    families = ("text", "annotation", "document", "file")
+    if path.suffix.lower() in TABLES and kind.family in families:
+        return TableSource(path, labelled, classes, any_labels)
+    if kind.family == "zip" or (path.suffix.lower() == ".zip" and kind.family == "file"):
         return ZipSource(path, incoming, max_bytes)
-    return SingleFile(path)
+    return SingleFile(path, kind)
+
+
+def read_kind(path: Path) -> FileKind:
+    """Say what a file is by its bytes; one that cannot be read is of no known kind."""
+    try:
+        with imaging.opened(path) as file:
+            head = file.read(LONG_HEAD)
+            file.seek(-min(LONG_HEAD, os.fstat(file.fileno()).st_size), os.SEEK_END)
+            return identify(head, path.name, file.read())
+    except (ImageError, OSError):
+        return identify(b"", path.name)
+
+
+def glance_at(path: str) -> FileKind | None:
+    """Say what one of many files is by its first bytes; None when it is empty or unreadable."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except (OSError, ValueError):
+        return None
+    try:
+        head = os.read(descriptor, HEAD)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return identify(head, path) if head else None
 
 
 def shown(path: str) -> str:

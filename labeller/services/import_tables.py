@@ -30,15 +30,21 @@ class TableSource:
     classes : collection of str
         The project's classes: words for "no value" that are classes are labels, and labels are
         spelled as they are.
+    any_labels : bool
+        Take labels however many there are.
     """
 
     def __init__(
-        self, path: Path, labelled: bool = True, classes: Collection[str] = frozenset()
+        self,
+        path: Path,
+        labelled: bool = True,
+        classes: Collection[str] = frozenset(),
+        any_labels: bool = False,
     ) -> None:
         self.path = path
         self._wanted = _LABELLED if labelled else _UNLABELLED
         self._labelled = labelled
-        self._classes = classes
+        self._classes, self._any_labels = classes, any_labels
         self.shown = shown(str(path))
         self._splits: dict[str, Split] = {}
         self._table: Table
@@ -69,31 +75,36 @@ class TableSource:
             raise ImportSourceError(str(error)) from error
         if self._labelled:
             survey.notes += [f"{self.path.name}: {note}" for note in self._notes(generated)]
+            if not self._are_captions:
+                survey.labels.update(self._labels.tally())
         return survey
 
-    def candidates(self, survey: Survey, folders: bool) -> Iterator[Candidate | Refused]:
-        """Yield the file of every row; with `folders`, labels are taken however many there are."""
-        captions = self._labels.looks_like_captions and not folders
-        if captions:
-            survey.notes.append(
-                f"{self.path.name}: {self._labels.describe_captions()}: that is more like a text "
-                "about each image than a class, and the images came in unlabelled. If these are "
-                "classes, import again with --labels folders (on the page: Always)."
-            )
+    def candidates(self) -> Iterator[Candidate | Refused]:
+        """Yield the file of every row."""
         for row in self._table.rows():
             if isinstance(row, BadRow):
                 yield self._problem(row.line, row.cells, row.reason)
             else:
-                yield self._candidate(row[0], row[1], not captions)
+                yield self._candidate(row[0], row[1])
 
     def _notes(self, generated: int) -> Iterator[str]:
         """Say how the table was understood."""
         yield from self._table.notes()
         if "label" in self._table.columns.places:
             yield from self._labels.notes()
+        if self._are_captions:
+            yield (
+                f"{self._labels.describe_captions()}: that is more like a text about each image "
+                "than a class, and the images come in unlabelled. If these are classes, import "
+                "again with --labels folders (on the page: Always)."
+            )
         if generated:
             rows = "1 row has" if generated == 1 else f"{generated:,} rows have"
             yield f"{rows} a generated label, which no person gave: it is not taken."
+
+    @property
+    def _are_captions(self) -> bool:
+        return self._labels.looks_like_captions and not self._any_labels
 
     def _count_label(self, line: int, row: Row) -> int:
         """Count a row's label; 1 when no person gave it."""
@@ -112,7 +123,7 @@ class TableSource:
         if split not in (None, "unused") and row.get("group"):
             self._splits.setdefault(row["group"], split)
 
-    def _candidate(self, line: int, row: Row, with_label: bool) -> Candidate | Refused:
+    def _candidate(self, line: int, row: Row) -> Candidate | Refused:
         """Turn a row into a candidate, or say what is wrong with it."""
         if not row["path"]:
             return self._problem(line, row, "its path is empty")
@@ -139,14 +150,14 @@ class TableSource:
                 "Mend the path, or put the file back.",
                 key=_key(line, row),
             )
-        label = self._label(row) if with_label else None
+        label = self._label(row)
         return Candidate(
             shown(full), full, self._target(full), label, group, whole, key=_key(line, row)
         )
 
     def _label(self, row: Row) -> str | None:
         """Return the label that a person gave."""
-        if row.get("provenance") in NOBODY or "label" not in row:
+        if row.get("provenance") in NOBODY or "label" not in row or self._are_captions:
             return None
         return self._labels.name(row["label"])
 
@@ -164,3 +175,8 @@ class TableSource:
 
 def _key(line: int, row: Row) -> str:
     return row.get("key") or row.get("path") or f"line {line}"
+
+
+def _label(row: Row) -> str | None:
+    """Return the label of a row that a person gave."""
+    return (row.get("label") or None) if row.get("provenance") not in NOBODY else None

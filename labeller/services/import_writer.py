@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -28,7 +28,7 @@ from store.records import ImportProblem, NewEvent, NewItem, Split, Stamp
 from store.store import Unit
 
 BATCH = 300  # items in one transaction: a few hundredths of a second
-SECONDS = 2.0  # what is found is in after this long
+PIXELS = 250_000_000  # or so many pixels: a second or two of decoding
 LISTED = 1000  # problems and conflicts that a report holds; the store holds all
 ANNOTATOR = "import"
 IMAGES = "images"
@@ -78,7 +78,7 @@ class Writer:
         self._project, self._import_id, self._make = project, import_id, make_classes
         self._found: list[_Found] = []
         self._refused: list[ImportProblem] = []
-        self._last = time.monotonic()
+        self._pixels = 0
         self._classes: Mapping[str, int] = {}
         self._splits: dict[str, Split] = {}  # of groups that have a name
         self._renamed: dict[str, str] = {}  # groups that the leak guard put into others
@@ -99,6 +99,17 @@ class Writer:
         """Note an image that can be read, or is known by its hash."""
         self._found.append(_Found(candidate, facts, file))
         self.remarks.add(candidate.shown, facts.get("remarks", ()))
+        self._pixels += facts.get("width", 0) * facts.get("height", 0)
+
+    def make_classes(self, names: Sequence[str]) -> None:
+        """Add the classes that an import brings, all at once, so that keys suit all of them."""
+        fresh = [name for name in names if name not in self._classes]
+        if not fresh:
+            return
+        with suppress(ClassError):  # somebody else adds one just now: each is tried by itself later
+            class_service.add(self._project, fresh)
+            self.made += fresh
+        self._load_classes()
 
     def refuse(self, problem: ImportProblem) -> None:
         """Note a file that is left out."""
@@ -106,9 +117,13 @@ class Writer:
 
     @property
     def due(self) -> bool:
-        """Whether it is time to write."""
+        """Whether it is time to write.
+
+        No clock says so: what looks alike is found batch by batch, so the same images in the same
+        order have to make the same batches.
+        """
         waiting = max(len(self._found), len(self._refused))
-        return waiting >= BATCH or (waiting > 0 and time.monotonic() - self._last > SECONDS)
+        return waiting >= BATCH or self._pixels >= PIXELS
 
     def flush(self) -> None:
         """Write what was noted, in one transaction.
@@ -119,7 +134,7 @@ class Writer:
             When the disk is full; nothing of this batch is in then.
         """
         found, refused = self._found, self._refused
-        self._found, self._refused, self._last = [], [], time.monotonic()
+        self._found, self._refused, self._pixels = [], [], 0
         self._told = []
         if not (found or refused):
             return

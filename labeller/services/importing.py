@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from labeller.progress import Progress, Silent
 from labeller.project import Project
 from labeller.services import uploading
+from labeller.services.import_plan import ImportPlan
 from labeller.services.import_report import ImportReport
 from labeller.services.import_run import Import
 from labeller.services.import_sources import Labels
@@ -26,6 +27,7 @@ def import_sources(
     copy: bool = False,
     progress: Progress | None = None,
     labels: Labels = "auto",
+    announce: Callable[[ImportPlan], None] = lambda _: None,
 ) -> ImportReport:
     """Bring images into a project.
 
@@ -40,11 +42,13 @@ def import_sources(
     progress : Progress, optional
         Told after every file; its ``check`` may cancel, which keeps what is in.
     labels : {"auto", "folders", "none"}
-        ``"auto"``: folders are labels when a source has the shape of class folders and fits the
-        project's classes, by the rule of
-        :func:`~labeller.services.import_sources.folders_are_labels`. ``"folders"``: the first
-        folder below the source is the label, and classes are made as needed. ``"none"``: no labels,
-        not even those of a CSV file. Classes are also made in a project that has none.
+        ``"auto"``: folders are labels where they fit the project's classes, or look like classes
+        in a project that has none, by the rule of
+        :func:`~labeller.services.folder_rule.decide_folders`. ``"folders"``: the first folder below
+        the source and its split is the label, and classes are made as needed. ``"none"``: no
+        labels, not even those of a CSV file. Classes are also made in a project that has none.
+    announce : callable
+        Told what was decided, and why, before anything is stored.
 
     Returns
     -------
@@ -60,7 +64,7 @@ def import_sources(
         When a source cannot be read at all (nothing is imported then), or when the project can no
         longer be written, as on a full disk (what is in stays).
     """
-    return Import(project, sources, copy, progress or Silent(), labels).run()
+    return Import(project, sources, copy, progress or Silent(), labels, announce).run()
 
 
 def run_import_job(project: Project, job: JobRecord, progress: Progress) -> dict[str, Any]:
@@ -75,5 +79,5 @@ def run_import_job(project: Project, job: JobRecord, progress: Progress) -> dict
     )
     if params.get("arrived") and not report.cancelled:
         uploading.forget(project, [Path(source) for source in params["sources"]])
-    result = asdict(report)
+    result = asdict(replace(report, sources=()))
     return result | {name: result[name][:LISTED] for name in ("problems", "conflicts", "notes")}

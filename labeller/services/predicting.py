@@ -211,8 +211,8 @@ class Sources:
         names = _told_apart([source.path for source in self.opened])
         for source in self.opened:
             name = names[source.path]
-            survey = source.survey(lambda _: None)
-            for step in source.candidates(survey, folders=False):
+            source.survey(lambda _: None)
+            for step in source.candidates():
                 if len(self.opened) == 1:
                     yield step
                 elif isinstance(source, SingleFile):

@@ -16,10 +16,10 @@ from labeller.services.class_names import (
     describe_spellings,
     readable,
 )
-from labeller.services.import_sources import MOST_NEW_CLASSES
 from labeller.services.table_columns import MISSING
 from labeller.services.tables import name_lines
 
+MOST_NEW_CLASSES = 200  # labels; more are no classes unless asked for
 FEWEST_ROWS = 20  # with fewer rows than this any labels may be classes
 _SEPARATORS = "|;,"
 
@@ -83,6 +83,13 @@ class LabelCells:
         labels, rows = self._numbers()
         many = labels > MOST_NEW_CLASSES or (rows >= FEWEST_ROWS and labels > rows / 2)
         return many and not self._classes
+
+    def tally(self) -> Counter[str]:
+        """Return the class names that cells say, with their rows, in the order they came in."""
+        tally: Counter[str] = Counter()
+        for cell, name in self._settled.items():
+            tally[name] += self._counts[cell]
+        return tally
 
     def describe_captions(self) -> str:
         """Say how many labels there are for how many rows."""

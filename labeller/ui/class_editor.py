@@ -18,6 +18,7 @@ from store.records import ClassRecord
 
 _PLACE = "classes"
 _CHOSEN = "classes_chosen"
+_EXPLAINED = 5  # classes that cannot have the key of their name, told below the table
 
 
 def show(project: Project) -> None:
@@ -77,6 +78,9 @@ def _table(records: list[ClassRecord], counts: dict[int, int]) -> ClassRecord:
             ),
         },
     )
+    for class_id, why in list(classes.explain_keys(records).items())[:_EXPLAINED]:
+        name = next(record.name for record in records if record.id == class_id)
+        st.caption(escape_markdown(f"“{name}”: {why}"))
     st.session_state[_CHOSEN] = records[place].id
     return records[place]
 

@@ -11,7 +11,7 @@ from labeller import jobs
 from labeller.errors import LabellerError
 from labeller.project import Project, create_project
 from labeller.services import classes
-from labeller.services.import_sources import TABLES, Labels
+from labeller.services.import_sources import TABLES, Labels, explain_kind, read_kind
 from labeller.ui import folders
 
 _UNSAFE = re.compile(r"[^\w.-]+")
@@ -66,10 +66,15 @@ def source_error(path: str) -> str | None:
         return f"{path}: give the whole path, beginning with / or ~."
     if not folder.exists():
         return f"{folder}: there is no such folder. Check the spelling, or use Browse."
-    table = folder.suffix.lower() in (".zip", *TABLES)
-    if not folder.is_dir() and not table and not folders.is_image(folder.name):
-        return f"{folder}: is no folder. Choose a folder, a zip or a CSV file."
-    return None
+    if folder.is_dir() or folder.suffix.lower() in (".zip", *TABLES):
+        return None
+    kind = read_kind(folder)
+    if kind.family in ("image", "zip") or folders.is_image(folder.name):
+        return None
+    reason, mend = explain_kind(kind, folder)
+    if kind.family in ("text", "file"):
+        mend = "Choose a folder, a zip or a CSV file."
+    return f"{folder}: {reason}. {mend}"
 
 
 def class_error(names: list[str]) -> str | None:

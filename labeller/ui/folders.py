@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from labeller.services.import_sources import Survey, is_candidate, is_hidden
+from labeller.services.folder_rule import decide_folders
+from labeller.services.import_plan import SourcePlan
+from labeller.services.import_sources import (
+    Labels,
+    Survey,
+    SurveyStopped,
+    is_candidate,
+    open_source,
+)
 
 PATIENCE_SECONDS = 0.8
 MOST_FOLDERS = 500
@@ -109,24 +117,40 @@ def contents(path: Path, patience: float = PATIENCE_SECONDS) -> Contents:
     patience : float
         Seconds; what is counted by then is returned, marked as cut.
     """
-    until, cut = time.monotonic() + patience, False
-    found: dict[tuple[str, ...], int] = {}
-    for folder, inside, files in os.walk(path, followlinks=True):
-        inside[:] = sorted(name for name in inside if not is_hidden(name))
-        number = sum(1 for name in files if is_image(name) and not is_hidden(name))
-        if number:
-            found[Path(folder).relative_to(path).parts] = number
+    survey = survey_source(path, patience)
+    decision = decide_source(path, survey, (), "folders").decision
+    return Contents(survey.files, decision.classes if decision else (), survey.cut)
+
+
+def survey_source(
+    path: Path, patience: float = PATIENCE_SECONDS, classes: Sequence[str] = ()
+) -> Survey:
+    """Look at a folder, archive or table as an import will, for so many seconds.
+
+    Raises
+    ------
+    ImportSourceError
+        When it cannot be read as a whole.
+    """
+    until = time.monotonic() + patience
+
+    def tick(_files: int) -> None:
         if time.monotonic() > until:
-            cut = True
-            break
-    survey = Survey()
-    for parts, number in found.items():
-        survey.count(parts, number)
-    classes: Counter[str] = Counter()
-    for parts, number in found.items():
-        if (label := survey.label(parts)) is not None:
-            classes[label] += number
-    return Contents(sum(found.values()), tuple(classes.items()), cut)
+            raise SurveyStopped
+
+    try:
+        return open_source(path, None, path, 0, classes=classes).survey(tick)
+    except SurveyStopped:
+        return Survey(cut=True)
+
+
+def decide_source(path: Path, survey: Survey, classes: Sequence[str], labels: Labels) -> SourcePlan:
+    """Return what an import would take the folders of a source for."""
+    decision = None
+    if survey.folders:
+        damaged = frozenset(survey.damaged)
+        decision = decide_folders(survey.folders, classes, labels, damaged)
+    return SourcePlan(str(path), survey, decision)
 
 
 def starting_points() -> list[Path]:

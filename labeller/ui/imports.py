@@ -10,16 +10,19 @@ from pathlib import Path
 import streamlit as st
 
 from labeller import jobs
+from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import watching
-from labeller.services.import_sources import TABLES
+from labeller.services.class_names import choose_spellings, class_ids
+from labeller.services.import_plan import count_words, describe_source, describe_words
+from labeller.services.import_sources import TABLES, Labels, Survey
 from labeller.services.tables import guarded
-from labeller.ui import source_form, uploads, view
+from labeller.ui import folders, source_form, uploads, view
 from labeller.ui.source_form import Chosen
 from labeller.ui.text import escape_markdown
 from store.records import ImportProblem, ImportRecord, JobRecord
 
-LABELS = {
+LABELS: dict[Labels, str] = {
     "auto": "When they look like classes",
     "folders": "Always",
     "none": "Never",
@@ -75,8 +78,8 @@ def _form(project: Project) -> None:
         path_help="Folders are read with everything below them. A CSV or JSON Lines "
         "file needs the column path; label, group and split are optional.",
     )
-    labels, copy = _options(chosen.upload)
     source_form.say_what_is_wrong(chosen)
+    labels, copy = _options(project, chosen)
     if st.button(
         "Import",
         type="primary",
@@ -87,26 +90,82 @@ def _form(project: Project) -> None:
         source_form.submit(project, "import", lambda: _start(project, chosen, copy, labels))
 
 
-def _options(upload: bool) -> tuple[str, bool]:
-    left, right = st.columns(2, vertical_alignment="bottom")
-    labels = left.selectbox(
+def _options(project: Project, chosen: Chosen) -> tuple[Labels, bool]:
+    """Ask what folders are and whether to copy; say what each choice would bring."""
+    classes = _class_names(project)
+    seen = None if chosen.upload or chosen.wrong else _look(chosen.path, classes)
+    captions = [_outcome(seen, classes, choice) for choice in LABELS] if seen else None
+    labels: Labels = st.radio(
         "Folders are labels",
         list(LABELS),
         format_func=LABELS.__getitem__,
+        captions=captions,
         key="import_labels",
         help="An image in a folder called “cat” gets the label “cat”. Such labels cost no budget.",
     )
-    copy = right.toggle(
+    if seen:
+        _decision(seen, classes, labels)
+    copy = st.toggle(
         "Copy the images",
         key="import_copy",
-        value=upload,
-        disabled=upload,
+        value=chosen.upload,
+        disabled=chosen.upload,
         help="Off: images stay where they are and are read from there.",
     )
-    return labels, copy or upload
+    return labels, copy or chosen.upload
 
 
-def _start(project: Project, chosen: Chosen, copy: bool, labels: str) -> None:
+@st.cache_data(ttl=20, max_entries=20, show_spinner="Looking at the folders …")
+def _survey(path: str, classes: tuple[str, ...]) -> Survey:
+    """Look once, not at every click in the form."""
+    return folders.survey_source(Path(path), 3.0, classes)
+
+
+def _look(path: str, classes: list[str]) -> tuple[Path, Survey] | None:
+    """Look at what was typed; what is wrong with it is said here."""
+    source = Path(path).expanduser()
+    try:
+        return source, _survey(str(source), tuple(classes))
+    except LabellerError as error:
+        st.error(escape_markdown(str(error)), icon=":material/error:")
+        return None
+
+
+def _class_names(project: Project) -> list[str]:
+    with project.store.read() as unit:
+        return list(class_ids(unit))
+
+
+def _outcome(seen: tuple[Path, Survey], classes: list[str], labels: Labels) -> str:
+    """Say in a few words what one choice would bring."""
+    survey = seen[1]
+    decision = folders.decide_source(*seen, classes, labels).decision
+    if decision is not None and decision.taken:
+        found, without = len(decision.classes), decision.unlabelled
+        return (
+            f"{view.count(found, 'class', 'classes')} from folder names, "
+            f"{view.count(without, 'image')} without a class"
+        )
+    if survey.labels and labels != "none":
+        return f"{view.count(len(survey.labels), 'label')} in the table"
+    return "no labels"
+
+
+def _decision(seen: tuple[Path, Survey], classes: list[str], labels: Labels) -> None:
+    """Say what the folders would be taken for, and why, before anything is stored."""
+    plan = folders.decide_source(*seen, classes, labels)
+    lines = [line.removeprefix(f"{plan.source}: ") for line in describe_source(plan)]
+    words = count_words(plan, labels)
+    lines += describe_words(words, choose_spellings(words, classes))
+    # On the page the choice is above, not an option of a command.
+    lines = [line.replace("--labels folders", f"“{LABELS['folders']}”") for line in lines]
+    files = view.count(plan.survey.files, "file")
+    head = f"{files} may be images" + (", and more not counted yet." if plan.survey.cut else ".")
+    text = "\n".join(f"- {escape_markdown(line[:1].upper() + line[1:])}" for line in [head, *lines])
+    st.info(text, icon=":material/account_tree:")
+
+
+def _start(project: Project, chosen: Chosen, copy: bool, labels: Labels) -> None:
     """Submit the import."""
     if chosen.upload:
         sources = uploads.sources(uploads.keep(project, chosen.files))

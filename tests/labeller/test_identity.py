@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,6 @@ from labeller.project import Project, create_project
 from labeller.services import originals, snapshots, thumbnails
 from labeller.services.exporting import export_labels
 from labeller.services.import_run import Import
-from labeller.services.import_sources import Candidate
 from labeller.services.importing import ImportReport, import_sources
 from labeller.services.label_files import label_from_csv
 from labeller.services.originals import list_replaced, verify_original, verify_originals
@@ -240,9 +240,9 @@ def test_a_second_import_reads_only_what_is_new(
     asked: list[str] = []
     request = Import._request
 
-    def noted(self: Import, candidate: Candidate, sift: bool) -> Request:
-        asked.append(candidate.path)
-        return request(self, candidate, sift)
+    def noted(self: Import, turn: Any, sift: bool) -> Request:
+        asked.append(turn.candidate.path)
+        return request(self, turn, sift)
 
     monkeypatch.setattr(Import, "_request", noted)
     write(ds / "new.jpg", photo(904))

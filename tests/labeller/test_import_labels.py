@@ -7,7 +7,6 @@ import pytest
 from labeller.errors import ImportSourceError
 from labeller.project import Project, create_project
 from labeller.services import classes
-from labeller.services.import_sources import Labels, Survey, folders_are_labels
 from labeller.services.importing import import_sources
 from labeller.services.splits import split_of
 from tests.labeller.imports import class_names, items, labels, reasons, table
@@ -36,38 +35,12 @@ def test_class_folders(project: Project, tmp_path: Path) -> None:
     assert (report.added, report.labelled) == (5, 4)
     assert labels(project) == {"c0.jpg": "cat", "c1.jpg": "cat", "c2.jpg": "cat", "d.jpg": "dog"}
     assert class_names(project) == ["cat", "dog"]
-    assert any("'newt'" in note and "1 images" in note for note in report.notes)
+    assert any("newt 1 (no class of the project" in note for note in report.notes)
     with project.store.read() as unit:
         budget = unit.budget.get()
         history = unit.labels.history(next(i.id for i in items(project) if "d.jpg" in i.path))
     assert budget.spent == 0
     assert [(event.source, event.cost) for event in history] == [("import", 0)]
-
-
-@pytest.mark.parametrize(
-    ("files", "have", "mode", "wanted"),
-    [
-        (["cat/1.jpg", "x/2.jpg"], ["cat"], "auto", True),
-        (["x/1.jpg", "y/2.jpg"], ["cat"], "auto", False),
-        (["cat/1.jpg", "2.jpg"], ["cat"], "auto", False),
-        (["cat/1.jpg", "dog/a/2.jpg"], ["cat", "dog"], "auto", False),
-        (["all/cat/1.jpg", "all/dog/2.jpg"], ["cat"], "auto", True),
-        (["train/cat/1.jpg", "test/cat/2.jpg"], ["cat"], "auto", False),
-        (["x/1.jpg", "y/2.jpg"], [], "auto", True),
-        (["x/1.jpg"], [], "auto", False),
-        (["x/1.jpg", "y/a/2.jpg"], [], "auto", False),
-        (["cafe\u0301/1.jpg"], ["caf\u00e9"], "auto", True),
-        (["x/1.jpg", "2.jpg"], ["cat"], "folders", True),
-        (["cat/1.jpg"], ["cat"], "none", False),
-    ],
-)
-def test_the_rule_for_class_folders(
-    files: list[str], have: list[str], mode: Labels, wanted: bool
-) -> None:
-    survey = Survey()
-    for file in files:
-        survey.count(tuple(file.split("/")[:-1]))
-    assert folders_are_labels(survey, frozenset(have), mode) == wanted
 
 
 def test_class_folders_bring_classes_into_a_project_without_any(
@@ -88,6 +61,7 @@ def test_folders_as_labels_on_request(project: Project, tmp_path: Path) -> None:
     write(source / "loose.jpg", photo(3))
     report = import_sources(project, [source], labels="folders")
     assert labels(project) == {"n.jpg": "newt", "c.jpg": "cat"}
+    assert any("1 image without a class" in note for note in report.notes)
     assert class_names(project) == ["cat", "dog", "newt"]
     assert (report.added, report.labelled) == (3, 2)
 
@@ -275,9 +249,10 @@ def test_one_class_of_two_tables(empty: Project, tmp_path: Path) -> None:
     one = sheet(tmp_path, "path,label\n0.jpg,cat\n")
     two = sheet(tmp_path, "path,label\n1.jpg,Cat\n2.jpg,CAT\n3.jpg,CAT\n", "two.csv")
     report = import_sources(empty, [one, two])
-    assert class_names(empty) == ["cat"]
-    assert "“CAT” (3) is taken for the class “cat”." in report.notes
-    assert set(labels(empty).values()) == {"cat"}
+    assert class_names(empty) == ["CAT"]  # as it is written most
+    notes = " ".join(report.notes)
+    assert "“cat” (1) is taken for “CAT”." in notes
+    assert set(labels(empty).values()) == {"CAT"}
 
 
 def test_captions_are_no_classes(empty: Project, project: Project, tmp_path: Path) -> None:
@@ -299,10 +274,16 @@ def test_captions_are_no_classes(empty: Project, project: Project, tmp_path: Pat
     assert not any("different labels" in note for note in report.notes)
 
 
+def test_a_table_of_another_format_is_named(project: Project, tmp_path: Path) -> None:
+    report = import_sources(project, [write(tmp_path / "list.csv", b"PAR1" + bytes(9))])
+    (problem,) = report.problems
+    assert "Parquet" in problem.reason
+    assert "CSV" in problem.mend
+
+
 @pytest.mark.parametrize(
     ("data", "word"),
     [
-        (b"PAR1" + bytes(9), "Parquet"),
         (b'{"images": [], "annotations": []}', "COCO"),
         (b"0.jpg,cat\n", "looks like a row"),
         (b"name,label\na.jpg,cat\n", "no column 'path'"),

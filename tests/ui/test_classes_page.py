@@ -42,6 +42,16 @@ def test_without_classes_it_asks_for_them(open_app: Run, tmp_path: Path) -> None
     assert list(table["Key"]) == ["1", "2", "3"]
 
 
+def test_a_class_that_cannot_have_the_key_of_its_name_says_why(
+    open_app: Run, tmp_path: Path
+) -> None:
+    project = create_project(tmp_path / "keys", ["cat", "1", "-"])
+    app = open_app(project, "classes")
+    assert list(app.dataframe[0].value["Key"]) == ["2", "1", "3"]
+    captions = [caption.value.replace("\\", "") for caption in app.caption]
+    assert "“-”: The key - skips on the labelling page, so it labels no class." in captions
+
+
 def test_counts_stand_in_the_table(open_app: Run, project: Project) -> None:
     acts = [Act(f"k{n}", "label", n, "dog") for n in (1, 2)]
     labelling.record(project, "anna", "s", "page", acts)

@@ -61,7 +61,7 @@ def test_an_import_from_a_folder_is_entered(
     source = images(tmp_path / "more", 3, seed=9)
     app = open_app(project, "images")
     app.text_input(key="import_path").set_value(str(source)).run()
-    app.selectbox(key="import_labels").set_value("none")
+    app.radio(key="import_labels").set_value("none")
     app.toggle(key="import_copy").set_value(True).run()
     app.button(key="import_go").click().run()
     assert not app.exception
@@ -69,6 +69,32 @@ def test_an_import_from_a_folder_is_entered(
         (job,) = unit.jobs.active("import")
     assert dict(job.params) == {"sources": [str(source)], "copy": True, "labels": "none"}
     assert any("**Importing** more" in text.value for text in app.markdown)
+
+
+def test_what_the_folders_mean_is_shown_with_the_other_choices(
+    open_app: Run, tmp_path: Path
+) -> None:
+    source = tmp_path / "set"
+    for number, place in enumerate(("train/cat", "train/Cat", "test/dog", "test/photos", "")):
+        images(source / place, 2, seed=number)
+    (source / "notes.txt").write_text("words")
+    app = open_app(create_project(tmp_path / "empty", []), "images")
+    app.text_input(key="import_path").set_value(str(source)).run()
+    assert not app.exception
+    choices = app.radio(key="import_labels").proto
+    assert [caption.replace("\\", "") for caption in choices.captions] == [
+        "2 classes from folder names, 4 images without a class",
+        "3 classes from folder names, 2 images without a class",
+        "no labels",
+    ]
+    told = app.info[0].value.replace("\\", "")
+    assert "10 files may be images." in told
+    assert "Splits from folder names: train 4, audit 4." in told
+    assert "test/photos 2 (a plain name)" in told
+    assert "text files 1 (notes.txt)" in told
+    assert "“cat” (2) is taken for “Cat”" in told
+    app.radio(key="import_labels").set_value("none").run()
+    assert "no labels are wanted" in app.info[0].value.replace("\\", "").casefold()
 
 
 def test_a_wrong_folder_is_said_before_the_import(open_app: Run, project: Project) -> None:

@@ -74,7 +74,10 @@ def test_sources_that_cannot_be(tmp_path: Path) -> None:
     assert "Choose the folder" in str(creation.source_error(""))
     assert "whole path" in str(creation.source_error("photos"))
     assert "no such folder" in str(creation.source_error(str(tmp_path / "none")))
-    assert "is no folder" in str(creation.source_error(str(tmp_path / "x.txt")))
+    wrong = str(creation.source_error(str(tmp_path / "x.txt")))
+    assert "it is text, no image. Choose a folder" in wrong
+    (tmp_path / "x.7z").write_bytes(b"7z\xbc\xaf'\x1c" + bytes(20))
+    assert "it is a 7z archive. Unpack it" in str(creation.source_error(str(tmp_path / "x.7z")))
     assert creation.source_error(str(tmp_path)) is None
     assert creation.source_error(str(tmp_path / "x.csv")) is None
 
