@@ -191,7 +191,7 @@ def measure(name: str, trained: Trained, folder: Path) -> list[list[object]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--fashion", type=int, default=1_500, help="images of Fashion-MNIST")
+    parser.add_argument("--fashion", type=int, default=900, help="images of Fashion-MNIST")
     options = parser.parse_args()
     torch.set_num_threads(1)
     rows: list[list[object]] = []

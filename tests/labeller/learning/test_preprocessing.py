@@ -155,6 +155,7 @@ KINDS: dict[str, Callable[[Path], None]] = {
     "grey_profile.jpg": lambda file: photo(2).convert("L").save(file, icc_profile=wide_profile()),
     "grey.jpg": lambda file: photo(2).convert("L").save(file, quality=95),
     "lines.png": lambda file: photo(0).convert("1").save(file),
+    "noise.png": lambda file: Image.fromarray(picture(2, 3, 200)).save(file),
     "large.jpg": lambda file: photo(1).resize((1_500, 900)).save(file, quality=95),
     "frames.gif": write_animation,
     "pages.tif": write_pages,
@@ -165,11 +166,19 @@ KINDS: dict[str, Callable[[Path], None]] = {
 # What follows does what the steps say, by Pillow and numpy alone.
 
 
-def do_open(path: Path, step: dict[str, Any]) -> Image.Image:
+def do_open(path: Path, step: dict[str, Any], side: int) -> Image.Image:
     image = Image.open(path)
     image.seek(step["frame"])
+    image.draft(None, (side, side))
     image.load()
     return image
+
+
+def do_shrink(image: Image.Image, step: dict[str, Any]) -> Image.Image:
+    factor = min(image.size) // step["side"]
+    if factor < 2 or image.mode not in step["modes"] or "transparency" in image.info:
+        return image
+    return image.reduce(factor)
 
 
 def do_stretch(image: Image.Image, deep: Deep | None, step: dict[str, Any]) -> Image.Image:
@@ -239,10 +248,15 @@ def do_resize(image: Image.Image, step: dict[str, Any]) -> Image.Image:
 
 def follow(path: Path, steps: list[dict[str, Any]]) -> np.ndarray[Any, Any]:
     """Do the steps one by one; whatever is not known is an error."""
-    image, colours = do_open(path, steps[0]), deep_colours() if "colours" in path.name else None
+    image, colours = (
+        do_open(path, steps[0], steps[1]["side"]),
+        deep_colours() if "colours" in path.name else None,
+    )
     info, turn = dict(image.info), image.getexif().get(274, 1)
     for step in steps[1:]:
         match step["step"]:
+            case "shrink":
+                image = do_shrink(image, step) if colours is None else image
             case "stretch":
                 image = do_stretch(image, colours, step)
             case "plain_modes":
