@@ -254,6 +254,10 @@ class Queues(Repository):
         done, _ = rows.get("done", (0, 0))
         return QueueCounts(waiting=int(waiting - live), leased=int(live), done=int(done))
 
+    def newest(self) -> int:
+        """Return the number of the place that was made last, 0 when there is none."""
+        return self._count(select(func.max(Queue.id)))
+
     def entries(self, limit: int = 100, offset: int = 0) -> list[QueueEntry]:
         """Return places in order of position, done ones too."""
         query = select(*COLUMNS).where(PRESENT).order_by(Queue.position, Queue.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from labeller.errors import ClassError
@@ -181,8 +182,44 @@ def changes(project: Project, limit: int = 20) -> list[Change]:
         return class_log.lines(unit)[::-1][:limit]
 
 
-def undo_last_change(project: Project) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A change that can be taken back or done again, and what that would put out of use.
+
+    `classes` are the names of the classes with labels that it archives: no model is trained on
+    their `labels`, given for `images`, until they come back.
+    """
+
+    change: Change
+    classes: tuple[str, ...] = ()
+    labels: int = 0
+    images: int = 0
+
+
+def next_undo(project: Project) -> Step | None:
+    """Return what :func:`undo_last_change` would take back."""
+    with project.store.read() as unit:
+        change = class_log.next_undo(unit)
+        return (
+            None if change is None else _step(unit, change, class_log.before(unit, change.number))
+        )
+
+
+def next_redo(project: Project) -> Step | None:
+    """Return what :func:`redo_last_change` would do again."""
+    with project.store.read() as unit:
+        change = class_log.next_redo(unit)
+        return None if change is None else _step(unit, change, class_log.after(unit, change.number))
+
+
+def undo_last_change(project: Project, number: int | None = None) -> str | None:
     """Take back the latest change that is still in force.
+
+    Parameters
+    ----------
+    project : Project
+    number : int, optional
+        The change that is meant; another one that came since is not taken back.
 
     Returns
     -------
@@ -192,15 +229,54 @@ def undo_last_change(project: Project) -> str | None:
     Raises
     ------
     ClassError
-        When a name or key it would bring back is in use by now.
+        When a name or key it would bring back is in use by now, or another change came since.
     """
     with project.store.write() as unit:
-        last = next((line for line in class_log.lines(unit)[::-1] if not line.undone), None)
+        last = class_log.next_undo(unit)
+        _check_meant(last, number)
         if last is None:
             return None
-        _restore(unit, class_log.before(unit, last.number))
-        class_log.note_undo(unit, last.number)
+        replaced = _restore(unit, class_log.before(unit, last.number))
+        class_log.note_undo(unit, last.number, replaced)
         return last.text
+
+
+def redo_last_change(project: Project, number: int | None = None) -> str | None:
+    """Do again what was taken back last, unless something else was changed since.
+
+    Parameters, result and errors are those of :func:`undo_last_change`.
+    """
+    with project.store.write() as unit:
+        last = class_log.next_redo(unit)
+        _check_meant(last, number)
+        if last is None:
+            return None
+        _restore(unit, class_log.after(unit, last.number))
+        class_log.note_redo(unit, last.number)
+        return last.text
+
+
+def _check_meant(last: Change | None, number: int | None) -> None:
+    if number is not None and (last is None or last.number != number):
+        raise ClassError("The classes were changed meanwhile. Look at them again, then decide.")
+
+
+def _step(unit: Unit, change: Change, fields: Mapping[int, Mapping[str, Any]]) -> Step:
+    """Work out which classes with labels go out of use with their fields set so."""
+    active = {one.id: one.name for one in unit.classes.all()}
+    out = [
+        class_id
+        for class_id, values in fields.items()
+        if class_id in active and values.get("archived") and values.get("merged_into") is None
+    ]
+    images, labels = unit.labels.counts_by_class(), unit.labels.given_by_class()
+    out = [class_id for class_id in out if labels.get(class_id)]
+    return Step(
+        change,
+        tuple(active[class_id] for class_id in out),
+        sum(labels[class_id] for class_id in out),
+        sum(images.get(class_id, 0) for class_id in out),
+    )
 
 
 def _add(unit: Unit, names: Sequence[str]) -> list[ClassRecord]:
@@ -255,16 +331,18 @@ def _apply(unit: Unit, text: str, fields: Mapping[int, dict[str, Any]]) -> None:
     class_log.note(unit, text, before)
 
 
-def _restore(unit: Unit, before: Mapping[int, dict[str, Any]]) -> None:
-    """Put fields back as they were, refusing what others took in the meantime."""
-    for class_id, fields in before.items():
+def _restore(unit: Unit, wanted: Mapping[int, Mapping[str, Any]]) -> dict[int, dict[str, Any]]:
+    """Give fields the values they had, refusing what others took since; return what they were."""
+    records = {c.id: c for c in unit.classes.all(archived=True)}
+    for class_id, fields in wanted.items():
         if fields.get("archived") is not True:
             if "name" in fields:
                 _refuse_taken(unit, fields["name"], besides=class_id)
             holders = [c for c in unit.classes.all() if c.id != class_id]
             if fields.get("key") and any(c.key == fields["key"] for c in holders):
-                raise ClassError(f"Key {fields['key']} is in use by now. Free it, then undo.")
+                raise ClassError(f"Key {fields['key']} is in use by now. Free it, then try again.")
         unit.classes.update(class_id, **fields)
+    return {i: class_log.fields(records[i], fields) for i, fields in wanted.items()}
 
 
 def _refuse_taken(unit: Unit, name: str, besides: int) -> None:

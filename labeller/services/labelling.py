@@ -5,6 +5,7 @@ The functions return plain JSON values: the API passes them on, the card reads t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from labeller.project import Project
 from labeller.services import second_opinions
 from labeller.services.emptiness import why_empty
-from store.records import EventKind, EventResult, EventSource, ItemRecord, NewEvent, QueueEntry
+from store.records import ActKind, EventResult, EventSource, ItemRecord, NewEvent, QueueEntry
 from store.records_budget import BudgetRecord
 
 if TYPE_CHECKING:
@@ -25,11 +26,12 @@ class Act:
     """What an annotator did, as a client sends it; `label` is a class id or a class name."""
 
     key: str
-    kind: EventKind
+    kind: ActKind
     item: int | None = None
     label: int | str | None = None
     reason: str | None = None
     undoes: str | None = None
+    redoes: str | None = None
     duration_ms: int | None = None
     client_at: float | None = None
 
@@ -114,6 +116,19 @@ def release(
         return {"released": released, **_meters(project, unit)}
 
 
+def version(project: Project) -> dict[str, Any]:
+    """Return the counters alone, for those who ask every second.
+
+    Returns
+    -------
+    dict
+        ``queue``, ``budget``, ``round``, ``version`` (another whenever the queue is replaced or
+        added to) and ``at`` (UTC seconds: what is older than what is known is no news).
+    """
+    with project.store.read() as unit:
+        return _meters(project, unit)
+
+
 def record(
     project: Project,
     annotator: str,
@@ -190,7 +205,7 @@ def budget_meter(project: Project, budget: BudgetRecord) -> dict[str, float | No
 
 def _meters(project: Project, unit: Unit) -> dict[str, Any]:
     """Return the counters that every answer carries."""
-    counts = unit.queue.counts()
+    counts, number = unit.queue.counts(), _queue_round(unit)
     return {
         "queue": {
             "waiting": counts.waiting,
@@ -199,7 +214,9 @@ def _meters(project: Project, unit: Unit) -> dict[str, Any]:
             "total": counts.total,
         },
         "budget": budget_meter(project, unit.budget.get()),
-        "round": _queue_round(unit),
+        "round": number,
+        "version": f"{number or 0}-{unit.queue.newest()}",
+        "at": time.time(),
     }
 
 
@@ -261,6 +278,7 @@ def _event(unit: Unit, act: Act) -> NewEvent | EventResult:
         class_id=class_id,
         reason=act.reason,
         undoes=act.undoes,
+        redoes=act.redoes,
         duration_ms=act.duration_ms,
         client_at=act.client_at,
     )

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from labeller import jobs
+from labeller import jobs, tokens
 from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import recent, rounds
-from labeller.ui import facts, pieces, session, view
+from labeller.ui import facts, live, pieces, session, view
 from labeller.ui.text import escape_markdown
 from store.errors import StoreError
 from store.records import JobRecord
@@ -23,20 +23,14 @@ IDLE_SECONDS = 4.0
 WITHOUT_MODEL = Needs.EMBEDDINGS | Needs.LABELLED  # what a round has before the first model
 _WATCHED = "sidebar_watched"
 _ERROR = "sidebar_error"
-_REMEMBER = st.components.v2.component(
-    "labeller_remember",
-    js="""export default function({ data }) {
-        document.cookie = `${data.name}=${encodeURIComponent(data.value)}`
-            + "; path=/; max-age=31536000; SameSite=Strict";
-    }""",
-)
+_HERE = st.components.v2.component("labeller_here", js=live.here())
 
 
 def show(project: Project) -> None:
     """Draw the side bar; while a job runs, only its panel is drawn again every second."""
     with st.sidebar:
         _switch(project)
-        _annotator()
+        _annotator(project)
         active = _watch(project)
         every = BUSY_SECONDS if active else IDLE_SECONDS
         st.fragment(_panel, run_every=every)(str(project.root))
@@ -103,7 +97,8 @@ def _panel(root: str) -> None:
         st.rerun(scope="app")
     session.note_counts(project, now.counts.items, now.counts.labelled)
     with st.container(key="lb_panel"):
-        st.html(pieces.meter_html(view.meter(now.budget, project.settings.label_price)))
+        with st.container(key="lb_budget"):  # the browser brings it up to date by itself
+            st.html(pieces.meter_html(view.meter(now.budget, project.settings.label_price)))
         lines = view.model_lines(now.model, now.model_round, now.behind, now.counts.labelled)
         st.html(pieces.model_html(lines))
         with st.container(key="lb_round"):
@@ -247,8 +242,8 @@ def _failure(project: Project, job: JobRecord) -> None:
     )
 
 
-def _annotator() -> None:
-    """Ask who labels; the browser remembers the name."""
+def _annotator(project: Project) -> None:
+    """Ask who labels; the browser remembers the name, and asks in it how the budget stands."""
     name = session.annotator()
     st.text_input(
         "You label as",
@@ -259,7 +254,17 @@ def _annotator() -> None:
         help="Every label carries this name.",
         on_change=_rename,
     )
-    _REMEMBER(key="remember_annotator", data={"name": session.COOKIE, "value": name}, height=1)
+    _HERE(
+        key="here",
+        data={
+            "name": session.COOKIE,
+            "value": name,
+            "project": project.id,
+            "api": "api/v1/",
+            "token": tokens.make(project, name, "page"),
+        },
+        height=1,
+    )
 
 
 def _rename() -> None:

@@ -11,7 +11,9 @@ import streamlit as st
 
 from labeller import tokens
 from labeller.project import Project
+from labeller.ui import live
 from labeller.ui.card.bundle import bundle
+from labeller.ui.keys import table
 
 NAME = "labelling_card"
 API = "/api/v1"
@@ -50,8 +52,9 @@ def labelling_card(project: Project, annotator: str) -> str | None:
 def _sources() -> tuple[str, str, str]:
     """Read the card's markup, styles and script."""
     html = (_FOLDER / "card.html").read_text(encoding="utf-8")
+    html = html.replace("<!-- keys -->", table.help_rows("label"))
     css = (_FOLDER / "card.css").read_text(encoding="utf-8")
-    return html, css, bundle(_FOLDER / "js")
+    return html, css, "\n".join([table.script(), live.pulse(), bundle(_FOLDER / "js")])
 
 
 def _data(project: Project, annotator: str) -> dict[str, Any]:

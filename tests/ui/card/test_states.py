@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import BrowserContext, WebSocketRoute, expect
 
 from labeller.project import Project, create_project
 from labeller.services import budget, labelling
 from labeller.services.labelling import Act
-from store.records import NewQueueEntry
+from store.records import NewEvent, NewQueueEntry
 from tests.cards import CLASSES, Card, events_of, labels_of, until
 
 Make = Callable[..., Project]
@@ -170,6 +170,48 @@ def test_a_queue_replaced_under_the_card_is_followed(project_of: Make, card_of: 
     seen += card.press("1", "1", "1", "1")
     assert seen == ["0000.jpg", "0001.jpg", "0039.jpg", "0038.jpg", "0037.jpg"]
     until(lambda: events_of(project)["label"] == 5, "five labels")
+
+
+def test_an_idle_card_takes_the_new_queue_by_itself(project_of: Make, card_of: Open) -> None:
+    project = project_of(items=40, lease_seconds=600)  # a renewal every 200 s would be too late
+    card = card_of(project).ready()
+    until(lambda: claimed(project) == 12, "leases")
+    replace_queue(project)
+    expect(card.part("noteText")).to_have_text("A new queue is here: round 1.")
+    assert card.name == "0000.jpg", "what somebody looks at stays"
+    assert card.press("1", "1") == ["0000.jpg", "0039.jpg"]
+    until(lambda: len(labels_of(project)) == 2, "both labels")
+
+
+def test_side_bar_and_card_tell_the_same_budget(
+    project_of: Make, card_of: Open, window: BrowserContext
+) -> None:
+    """Without a word from Streamlit, whose next drawing may be seconds away."""
+    muted: list[bool] = []
+
+    def relay(page_side: WebSocketRoute) -> None:
+        server = page_side.connect_to_server()
+        page_side.on_message(server.send)
+        server.on_message(lambda text: None if muted else page_side.send(text))
+
+    window.route_web_socket("**/_stcore/stream", relay)
+    project = project_of(budget=30)
+    card = card_of(project).ready()
+    value = card.page.locator(".st-key-lb_budget .lb-value")
+    expect(value).to_have_text("30 left")
+    muted.append(True)
+    card.press("1", "2")
+    for text in ("28", "29", "28"):
+        expect(card.part("budget")).to_have_text(text)
+        expect(value).to_have_text(f"{text} left")
+        if text != "28" or not events_of(project)["undo"]:
+            card.page.keyboard.press("Backspace" if text == "28" else "Delete")
+    card.press("-")
+    with project.store.write() as unit:
+        unit.labels.record("bob", None, "page", [NewEvent("b", "label", 20, 2)], 1.0)
+    expect(card.part("budget")).to_have_text("27")
+    expect(value).to_have_text("27 left")
+    expect(card.page.locator(".st-key-lb_budget .lb-note")).to_contain_text("3 of 30 spent")
 
 
 def held(project: Project, items: Iterable[int]) -> list[int]:

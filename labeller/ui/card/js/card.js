@@ -147,6 +147,7 @@ export class Card {
     event.duration_ms = Math.min(86_400_000, Math.max(0, duration));
     this.post("labels", event, act); // kept before anything else can go wrong
     this.history.add(act);
+    this.history.forgetUndone();
     this.keys.acted();
     this.show();
     afterPaint(() => this.acted(act));
@@ -171,6 +172,7 @@ export class Card {
   takeBack(key) {
     const act = this.history.remove(key);
     if (!act) return;
+    this.history.addUndone(act);
     this.supply.putBack(act.item);
     this.post("undo", { key: newKey(), undoes: act.key }, { ...act, kind: "undo" });
     this.keys.acted();
@@ -178,6 +180,23 @@ export class Card {
     this.tally.add(act, -1);
     this.renderSoon();
     this.say(`Taken back: ${act.item.name}.`);
+  }
+
+  /** Do again what was undone last. */
+  redo(held) {
+    if (!this.history || this.keys.tooSoon(held)) return;
+    const before = this.history.takeUndone();
+    if (!before) {
+      this.say("Nothing to redo in this session.");
+      return;
+    }
+    const act = { ...before, key: newKey(), at: Date.now() };
+    this.supply.take(act.item);
+    this.post("redo", { key: act.key, redoes: before.key }, act);
+    this.history.add(act);
+    this.keys.acted();
+    this.show();
+    afterPaint(() => this.acted(act));
   }
 
   post(path, event, { kind, classId, item }) {
@@ -262,7 +281,7 @@ export class Card {
     this.closed = true;
     this.ending.abort();
     if (this.outbox.listener === this.answers) this.outbox.listener = null;
-    for (const part of [this.keys, this.supply, this.tally, this.recent, this.stage]) part?.close();
+    for (const part of [this.keys, this.answers, this.supply, this.tally, this.recent, this.stage]) part?.close();
     this.images.close();
   }
 }

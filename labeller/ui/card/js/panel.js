@@ -19,6 +19,7 @@ export class Panel {
       skip: () => this.command("skip", held()),
       flag: () => this.command("flag", held()),
       undo: () => card.undo(held()),
+      redo: () => card.redo(held()),
       helpOpen: () => this.command("help"),
       zoomIn: () => this.command("zoomIn"),
       zoomOut: () => this.command("zoomOut"),
@@ -71,6 +72,8 @@ export class Panel {
         return card.accept(held);
       case "undo":
         return card.undo(held);
+      case "redo":
+        return card.redo(held);
       case "skip":
         return this.skip(held);
       case "flag":
@@ -152,6 +155,7 @@ export class Panel {
     const failing = (supply?.failures ?? 0) > 0;
     card.banner.show(outbox, failing || card.images.away, failing ? supply.problem : "");
     this.refs.undo.disabled = !history?.length;
+    this.refs.redo.disabled = !history?.undone.length;
     setText(this.refs.recentNone, history?.length ? "" : "Your latest labels appear here.");
     if (!card.current) this.describeEmpty();
   }
