@@ -234,7 +234,8 @@ class Labels(Repository):
         targets = self._classes.targets()
         counts: Counter[int] = Counter()
         for class_id, number in self._connection.execute(query.group_by(Event.class_id)):
-            counts[targets[class_id]] += number
+            if class_id is not None:
+                counts[targets[class_id]] += number
         return dict(counts)
 
     def set_hash(self, splits: Sequence[Split] = ("train", "valid")) -> str:

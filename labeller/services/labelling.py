@@ -205,7 +205,7 @@ def budget_meter(project: Project, budget: BudgetRecord) -> dict[str, float | No
 
 def _meters(project: Project, unit: Unit) -> dict[str, Any]:
     """Return the counters that every answer carries."""
-    counts, number = unit.queue.counts(), _queue_round(unit)
+    counts, number = unit.queue.counts(), queue_round(unit)
     return {
         "queue": {
             "waiting": counts.waiting,
@@ -220,7 +220,7 @@ def _meters(project: Project, unit: Unit) -> dict[str, Any]:
     }
 
 
-def _queue_round(unit: Unit) -> int | None:
+def queue_round(unit: Unit) -> int | None:
     """Return the number of the round that made the present queue: the last one that got so far."""
     latest = unit.rounds.latest()
     if latest is None or latest.state == "done":

@@ -28,6 +28,7 @@ from store.records_leaks import (
 from store.store import Unit
 
 KEY = "leak_guard"
+AGAIN = "leak_guard_again"  # which regroupings do which others again
 BATCH = 200  # items in one transaction, a tenth of a second, unless a single group is larger
 MOST_LEFT = 10_000  # items without features that are kept to be compared later
 
@@ -291,6 +292,54 @@ def undo(project: Project, number: int, anchor: int | None = None) -> int:
             f"elsewhere since. Take regrouping {holder} back first."
         )
     return done
+
+
+def redo(project: Project, number: int, anchor: int | None = None) -> RegroupingRecord:
+    """Do again what was taken back of a regrouping, as a new one.
+
+    The groups come into the split that the oldest of them has by now; images that would join the
+    audit set become ``unused``, as with every regrouping.
+
+    Parameters
+    ----------
+    project : Project
+    number : int
+    anchor : int, optional
+        Oldest item of the one group to be put together again; all are when not given.
+
+    Returns
+    -------
+    RegroupingRecord
+        The new one, which can be taken back like any other.
+
+    Raises
+    ------
+    LeakError
+        When nothing of it was taken back, or its images have been put elsewhere since.
+    """
+    with project.store.write() as unit:
+        taken = unit.regroupings.taken_back(number, anchor)
+        groups = unit.leaks.groups(taken)
+        moves = [
+            (groups[oldest], [key for key in keys if key != groups[oldest].key])
+            for oldest, keys in taken.items()
+        ]
+        moves = [(into, keys) for into, keys in moves if keys]
+        if not moves:
+            raise LeakError(
+                f"Nothing of regrouping {number} can be done again: it was not taken back, or its "
+                f"images have been put elsewhere since."
+            )
+        new = unit.regroupings.start(project.settings.leak_distance)
+        unit.regroupings.join(new, moves)
+        unit.settings.set(AGAIN, {**unit.settings.get(AGAIN, {}), str(new): number})
+        return unit.regroupings.run(new)
+
+
+def done_again(project: Project) -> dict[int, int]:
+    """Return which regroupings do which others again."""
+    with project.store.read() as unit:
+        return {int(new): old for new, old in unit.settings.get(AGAIN, {}).items()}
 
 
 def _whole(standing: Mapping[int, int]) -> Iterator[list[int]]:

@@ -26,15 +26,19 @@ _ERROR = "sidebar_error"
 _HERE = st.components.v2.component("labeller_here", js=live.here())
 
 
-def show(project: Project) -> None:
-    """Draw the side bar; while a job runs, only its panel is drawn again every second."""
+def show(project: Project, toasts: bool = True) -> None:
+    """Draw the side bar; while a job runs, only its panel is drawn again every second.
+
+    Without `toasts` the page tells what there is to tell by itself.
+    """
     with st.sidebar:
         _switch(project)
         _annotator(project)
         active = _watch(project)
         every = BUSY_SECONDS if active else IDLE_SECONDS
         st.fragment(_panel, run_every=every)(str(project.root))
-    session.show_toasts()
+    if toasts:
+        session.show_toasts()
 
 
 def _watch(project: Project) -> set[int]:
@@ -101,6 +105,7 @@ def _panel(root: str) -> None:
             st.html(pieces.meter_html(view.meter(now.budget, project.settings.label_price)))
         lines = view.model_lines(now.model, now.model_round, now.behind, now.counts.labelled)
         st.html(pieces.model_html(lines))
+        st.html(pieces.queue_html(view.queue_lines(now.queue, now.queue_by, now.queue_round)))
         with st.container(key="lb_round"):
             _round(project, now)
         for job in now.failed:
@@ -156,9 +161,10 @@ def _strategy(project: Project, now: facts.Facts) -> str:
     text = info.summary
     if strategy == rounds.AUTO:
         labels = now.counts.labelled_train + now.counts.labelled_valid
-        text = view.auto_line(rounds.auto_choice(labels, now.classes))
-    elif now.model is None and info.needs & ~WITHOUT_MODEL:
-        text += " Without a model: images that cover the pool."
+        choice = rounds.auto_choice(labels, now.classes, now.trainable)
+        text = view.auto_line(choice, now.trainable)
+    elif not now.trainable and info.needs & ~WITHOUT_MODEL:
+        text += f" Without a model: images that cover the pool ({rounds.COLD_START})."
     st.caption(escape_markdown(text), help=escape_markdown(info.reference))
     return strategy
 

@@ -55,11 +55,7 @@ def badge(text: str, command: str) -> str:
 
 def written(text: str, key: str | None) -> str:
     """Return a button's text with a key behind it, as Markdown."""
-    return f"{text} :gray[:small[{_escaped(key)}]]" if key else text
-
-
-def _escaped(key: str) -> str:
-    return key.upper() if key.isalnum() and len(key) == 1 else key.replace("-", "\\-")
+    return f"{text} `{key.upper() if len(key) == 1 else key}`" if key else text
 
 
 def _pressed(name: str, on_class: Callable[[int], None] | None) -> None:

@@ -164,4 +164,9 @@ def _written(name: str) -> str:
         return "<kbd>1</kbd>…<kbd>9</kbd> <kbd>0</kbd> <kbd>A</kbd>…<kbd>Z</kbd>"
     command = COMMANDS[name]
     ways = [(command.shown,), *command.also]
-    return ", ".join(" ".join(f"<kbd>{escape(key)}</kbd>" for key in way) for way in ways)
+    return ", ".join(
+        '<span style="white-space: nowrap">'
+        + " ".join(f"<kbd>{escape(key)}</kbd>" for key in way)
+        + "</span>"
+        for way in ways
+    )

@@ -27,6 +27,9 @@ const ASK_TOKEN_MS = 10_000;
 /** One transport a project and page: its tokens outlive the card. */
 const transports = new Map();
 
+/** The notes told in this window: one that is shown again was told. */
+const toldNotes = new Set();
+
 export class Card {
   /**
    * @param {ParentNode} root @param {object} data what the page sends
@@ -76,8 +79,16 @@ export class Card {
   }
 
   configure() {
+    this.tell(this.data.notes ?? []);
     this.keys.interval = this.data.keyInterval;
     this.classList.set(this.data.classes);
+  }
+
+  /** What a toast says elsewhere, once; none lies over a button here. */
+  tell(notes) {
+    const news = notes.filter(([name]) => !toldNotes.has(name));
+    for (const [name] of news) toldNotes.add(name);
+    if (news.length) this.say(news.map(([, text]) => text).join(" "));
   }
 
   /** Somebody may have changed the classes meanwhile. */

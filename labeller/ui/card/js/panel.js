@@ -5,6 +5,7 @@ import { closeConnectionDialogs, topOf } from "./host.js";
 const PAN_PIXELS = 80;
 const ZOOM_STEP = 1.35;
 const NOTE_MS = 2_600;
+const NOTE_CHARACTER_MS = 60; // time to read it
 const GIVEN_MS = 1_000;
 
 export class Panel {
@@ -191,7 +192,8 @@ export class Panel {
     setText(refs.noteText, text);
     setShown(refs.note, true);
     clearTimeout(this.noteTimer);
-    this.noteTimer = setTimeout(() => setShown(refs.note, false), NOTE_MS);
+    const long = Math.max(NOTE_MS, text.length * NOTE_CHARACTER_MS);
+    this.noteTimer = setTimeout(() => setShown(refs.note, false), long);
   }
 
   showLight(shown) {
