@@ -150,9 +150,10 @@ class Desk:
     def _told(self, since: Fact) -> str:
         """Say who has decided what since something was undone."""
         who = self.names.get(since.annotator_id, "Somebody else")
-        who = "You have" if since.annotator_id == self.annotator_id else f"{who} has"
         what = {"label": "labelled it", "skip": "skipped it", "flag": "flagged it"}
-        return f"{who} {what.get(since.kind, 'removed its label')} since, so that stays as it is."
+        return (
+            f"{who} has {what.get(since.kind, 'removed its label')} since, so that stays as it is."
+        )
 
     def _give_back(self, target: Fact, case: Case) -> None:
         """Refund a label, unless another label of the item is what was paid for then."""

@@ -129,9 +129,10 @@ class Case:
         return any(fact.pays for fact in self.facts)
 
     def decided_since(self, target: Fact) -> Fact | None:
-        """Return what decides about the item and was done after a fact was undone.
+        """Return what others decided about the item after a fact was undone, if it still holds.
 
-        What the same annotator cleared is no answer to what is on the item: it only makes room.
+        What the same annotator did since is no hindrance: of several steps done again, each comes
+        after those before it.
         """
         since = 0
         for place, fact in enumerate(self.facts):
@@ -139,8 +140,8 @@ class Case:
             if fact.undoes is target or stored:
                 since = place
         for fact in reversed(self.facts[since + 1 :]):
-            own_clear = fact.kind == "clear" and fact.annotator_id == target.annotator_id
-            if fact.kind in DECIDES and not fact.undone and not fact.opinion and not own_clear:
+            others = fact.annotator_id != target.annotator_id
+            if others and fact.kind in DECIDES and not fact.undone and not fact.opinion:
                 return fact
         return None
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from labeller.services.rounds import AUTO, COLD_START, auto_choice
+from labeller.services.rounds import AUTO, auto_choice
+from labeller.services.rounds import COLD_START as COLD_START
 from strategies import registry
 from strategies.base import Needs
 from strategies.registry import StrategyInfo

@@ -314,24 +314,34 @@ def test_redo_does_again_what_undo_took_back_as_a_new_event(store: Store) -> Non
     assert counts(store).flagged == 1
 
 
-def test_redo_never_overwrites_what_was_decided_since(store: Store) -> None:
+def test_redo_never_overwrites_what_others_decided_since(store: Store) -> None:
     ids = fill(store)
     cat, dog = classes(store)
     for item_id, key in zip(ids[:3], "abc", strict=True):
         record(store, label(key, item_id, cat), undo(f"u{key}", key))
     record(store, label("bob", ids[0], dog), annotator="bob")
-    record(store, label("mine", ids[1], dog))
+    record(store, NewEvent("bob2", "flag", ids[1]), annotator="bob")
     told = record(store, *(redo(f"r{key}", key) for key in "abc"))
     assert statuses(told) == ["refused", "refused", "accepted"]
     assert told[0] == EventResult(
         "ra", "refused", ids[0], "bob has labelled it since, so that stays as it is."
     )
-    assert (told[1].reason or "").startswith("You have labelled it since")
-    assert [current_class(store, one) for one in ids[:3]] == ["dog", "dog", "cat"]
+    assert (told[1].reason or "").startswith("bob has flagged it since")
+    assert [current_class(store, one) for one in ids[:3]] == ["dog", None, "cat"]
     # What bob says second to a label is no decision: the label may come back over it.
     record(store, label("second", ids[2], dog), annotator="bob")
     record(store, undo("urc", "rc"))
     assert statuses(record(store, redo("rrc", "rc"))) == ["accepted"]
+
+
+def test_several_steps_on_one_item_are_done_again_in_their_order(store: Store) -> None:
+    ids = fill(store)
+    cat, dog = classes(store)
+    record(
+        store, label("a", ids[0], cat), label("b", ids[0], dog), undo("ub", "b"), undo("ua", "a")
+    )
+    assert statuses(record(store, redo("ra", "a"), redo("rb", "b"))) == ["accepted"] * 2
+    assert current_class(store, ids[0]) == "dog"
 
 
 def test_redo_of_a_replaced_label_clears_and_labels_again(store: Store) -> None:
