@@ -222,12 +222,16 @@ def test_a_bulk_by_key_is_one_step_and_neither_toast_nor_page_hide_the_bar(
         [box["x"] + 30, box["y"] + box["height"] / 2],
     )
     assert topmost, "nothing lies over the bar"
+    undo, redo = (page.locator(f".st-key-images_{name} button") for name in ("undo", "redo"))
+    expect(undo).to_contain_text("Undo: 2 × dog")
     page.keyboard.press("Backspace")
     expect(first).not_to_contain_text("dog")
     with project.store.read() as unit:
         assert [unit.labels.current(item) for item in (one, other)] == [None, None]
+    expect(redo).to_be_enabled()
     page.keyboard.press("Delete")
     expect(second).to_contain_text("dog")
+    expect(undo).to_be_enabled()
     page.keyboard.press("Control+z")
     expect(second).not_to_contain_text("dog")
     page.keyboard.press("?")

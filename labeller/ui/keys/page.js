@@ -1,6 +1,6 @@
 // A key presses a button of the page, by the table of keys that stands before this script. What a
 // person types, and keys that a control needs itself, are left alone.
-const DIALOGS = "[role=dialog],[role=alertdialog]";
+const DIALOGS = "[role=dialog],[role=alertdialog]:not([data-testid=stToast])"; // a toast asks nothing
 const OPEN_MENUS = "[role=menu],[role=listbox],[role=slider],[role=radiogroup]";
 const PRESSED = "button,a[href],summary,[role=button],[role=tab],[role=checkbox],[role=switch],[role=option]";
 
