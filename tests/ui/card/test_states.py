@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, WebSocketRoute, expect
 
+from labeller.jobs.processes import host
 from labeller.project import Project, create_project
 from labeller.services import budget, labelling
 from labeller.services.labelling import Act
@@ -212,6 +214,34 @@ def test_side_bar_and_card_tell_the_same_budget(
     expect(card.part("budget")).to_have_text("27")
     expect(value).to_have_text("27 left")
     expect(card.page.locator(".st-key-lb_budget .lb-note")).to_contain_text("3 of 30 spent")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_a_toast_would_say_is_told_by_the_card(
+    project_of: Make, card_of: Open, width: int
+) -> None:
+    """A toast would lie over classes or buttons: the card's note lies over the image only."""
+    project = project_of()
+    card = card_of(project)
+    card.page.set_viewport_size({"width": width, "height": 800})
+    card.ready()
+    name = card.name
+    with project.store.write() as unit:
+        job = unit.jobs.add("round", {}, True)
+    with project.store.write() as unit:
+        unit.jobs.claim(host(), os.getpid(), job_id=job.id)
+    expect(card.page.get_by_text("Retraining")).to_be_attached()
+    with project.store.write() as unit:
+        unit.jobs.finish(job.id, "cancelled")
+    expect(card.part("noteText")).to_have_text("Retraining was cancelled.")
+    expect(card.page.get_by_test_id("stToast")).to_have_count(0)
+    stage, note = card.part("stage").bounding_box(), card.part("note").bounding_box()
+    assert stage
+    assert note
+    assert stage["y"] <= note["y"]
+    assert note["y"] + note["height"] <= stage["y"] + stage["height"]
+    assert card.part("note").evaluate("note => getComputedStyle(note).pointerEvents") == "none"
+    assert card.name == name
 
 
 def held(project: Project, items: Iterable[int]) -> list[int]:
