@@ -298,7 +298,8 @@ def redo(project: Project, number: int, anchor: int | None = None) -> Regrouping
     """Do again what was taken back of a regrouping, as a new one.
 
     The groups come into the split that the oldest of them has by now; images that would join the
-    audit set become ``unused``, as with every regrouping.
+    audit set become ``unused``, as with every regrouping. Killed halfway, the next call does the
+    rest.
 
     Parameters
     ----------
@@ -318,22 +319,30 @@ def redo(project: Project, number: int, anchor: int | None = None) -> Regrouping
         When nothing of it was taken back, or its images have been put elsewhere since.
     """
     with project.store.write() as unit:
-        taken = unit.regroupings.taken_back(number, anchor)
-        groups = unit.leaks.groups(taken)
-        moves = [
-            (groups[oldest], [key for key in keys if key != groups[oldest].key])
-            for oldest, keys in taken.items()
-        ]
-        moves = [(into, keys) for into, keys in moves if keys]
+        moves = _moves_again(unit, number, anchor)
         if not moves:
             raise LeakError(
                 f"Nothing of regrouping {number} can be done again: it was not taken back, or its "
                 f"images have been put elsewhere since."
             )
         new = unit.regroupings.start(project.settings.leak_distance)
-        unit.regroupings.join(new, moves)
         unit.settings.set(AGAIN, {**unit.settings.get(AGAIN, {}), str(new): number})
+    for first in range(0, len(moves), BATCH):
+        with project.store.write() as unit:
+            unit.regroupings.join(new, moves[first : first + BATCH])
+    with project.store.read() as unit:
         return unit.regroupings.run(new)
+
+
+def _moves_again(unit: Unit, number: int, anchor: int | None) -> list[tuple[GroupFacts, list[str]]]:
+    """Return the groups that were taken out of a regrouping, with those they go into again."""
+    taken = unit.regroupings.taken_back(number, anchor)
+    groups = unit.leaks.groups(taken)
+    moves = [
+        (groups[oldest], [key for key in keys if key != groups[oldest].key])
+        for oldest, keys in taken.items()
+    ]
+    return [(into, keys) for into, keys in moves if keys]
 
 
 def done_again(project: Project) -> dict[int, int]:

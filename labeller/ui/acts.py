@@ -24,7 +24,7 @@ def relabel(
     """Return the events that give items a class, also where somebody else's label is in the way.
 
     A label by another annotator would count as a second opinion only; whoever relabels on this page
-    reviews, so the old label is cleared row.
+    reviews, so the old label is cleared first.
     """
     acts: list[Act] = []
     with project.store.read() as unit:

@@ -181,7 +181,7 @@ def _decision(one: Suspect, class_id: int) -> tuple[Decision, int | None]:
 
 def step_buttons(project: Project) -> None:
     """Offer to take the latest decision back, or to make it again."""
-    decided.step_buttons(project, PAGE, lambda step: DONE[_reason(step)].lower())
+    decided.step_buttons(project, PAGE, lambda step: DONE.get(_reason(step), "decided").lower())
 
 
 def _reason(step: Step) -> str:
