@@ -246,6 +246,8 @@ def test_by_keys_in_a_browser(project: Project, page: Page, tmp_path: Path) -> N
     expect(page.get_by_text("0 of 3 decided")).to_be_visible(timeout=browsers.PATIENCE)
     expect(page.get_by_role("heading", name="Is this really cat?")).to_be_visible()
     page.screenshot(path=tmp_path / "review.png")
+    keep = page.get_by_role("button", name="Keep the label")
+    expect(keep).to_have_attribute("aria-keyshortcuts", "Space")  # keys are there
     page.keyboard.press("2")  # dog, as on every page
     expect(page.get_by_text("1 of 3 decided")).to_be_visible(timeout=browsers.PATIENCE)
     assert label_of(project, 2) == "dog"
@@ -265,9 +267,12 @@ def test_by_keys_in_a_browser(project: Project, page: Page, tmp_path: Path) -> N
     assert last
     assert last["y"] + last["height"] <= 800, "all decisions are in sight"
     page.reload()
-    expect(page.get_by_role("button", name="Undo: put aside")).to_be_enabled()
+    undo = page.get_by_role("button", name="Undo: put aside")
+    expect(undo).to_be_enabled()
+    expect(undo).to_have_attribute("aria-keyshortcuts", "Backspace Control+z")  # keys are there
     page.keyboard.press("Backspace")
     expect(page.get_by_text("1 of 3 decided")).to_be_visible(timeout=browsers.PATIENCE)
+    expect(page.locator(".st-key-review_redo button")).to_be_enabled()
     page.keyboard.press("Delete")
     expect(page.get_by_text("2 of 3 decided")).to_be_visible(timeout=browsers.PATIENCE)
     assert label_of(project, 3) is None
