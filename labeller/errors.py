@@ -100,6 +100,10 @@ class JobLost(LabellerError):
     """Raised inside a job whose row is no longer its own (it was reaped)."""
 
 
+class StepError(LabellerError):
+    """What was done on a page cannot be taken back, or not be done again."""
+
+
 class ExportError(LabellerError):
     """The export cannot be written."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import cast
 
 from store.history import Case, Fact, Purse
-from store.records import EventResult, EventSource, NewEvent
+from store.records import EventKind, EventResult, EventSource, NewEvent
 
 LONGEST_KEY = 200
 
@@ -23,6 +24,8 @@ class Desk:
         For every class the one it counts as now.
     archived : collection of int
         Classes that take no labels.
+    names : mapping of int to str
+        The annotators, where something is to be done again.
     """
 
     annotator: str
@@ -35,6 +38,7 @@ class Desk:
     purse: Purse
     targets: Mapping[int, int]
     archived: Collection[int]
+    names: Mapping[int, str] = field(default_factory=dict)
     cases: dict[int, Case] = field(default_factory=dict)
     by_key: dict[str, Fact] = field(default_factory=dict)
     new: list[Fact] = field(default_factory=list)
@@ -54,6 +58,8 @@ class Desk:
             return _refused(event, f"A key has 1 to {LONGEST_KEY} characters.")
         if event.kind == "undo":
             return self._undo(event)
+        if event.kind == "redo":
+            return self._redo(event)
         case = None if event.item_id is None else self.cases.get(event.item_id)
         if case is None:
             return _refused(event, f"There is no item {event.item_id}.")
@@ -99,7 +105,7 @@ class Desk:
         if target is None:
             return _refused(event, "The event to undo is not known.")
         if target.kind == "undo":
-            return _refused(event, "An undo cannot be undone; label again instead.")
+            return _refused(event, "An undo cannot be undone; do it again instead.")
         if target.annotator_id != self.annotator_id:
             return _refused(event, "Only the annotator who did it can undo it.")
         if target.undone:
@@ -112,6 +118,42 @@ class Desk:
         if case.state == "unlabelled" and target.kind != "clear":
             self._reopen(case)
         return EventResult(event.key, "accepted", case.item_id)
+
+    def _redo(self, event: NewEvent) -> EventResult:
+        """Do again what the same annotator undid, as a new event, unless others decided since."""
+        target = None if event.redoes is None else self.by_key.get(event.redoes)
+        if target is None or target.kind == "undo":
+            return _refused(event, "The event to do again is not known.")
+        if target.annotator_id != self.annotator_id:
+            return _refused(event, "Only the annotator who did it can do it again.")
+        case = self.cases[target.item_id]
+        if not target.undone:
+            return EventResult(event.key, "duplicate", case.item_id, "It is in force already.")
+        since = case.decided_since(target)
+        if since is not None:
+            return _refused(replace(event, item_id=case.item_id), self._told(since))
+        again = replace(
+            event,
+            kind=target.kind,
+            item_id=case.item_id,
+            class_id=target.class_id,
+            reason=target.reason,
+        )
+        if target.kind == "clear":
+            return self._clear(again, case)
+        result = self._decide(again, case)
+        if result.status != "refused":
+            fact = self.by_key[event.key]
+            fact.strategy, fact.round_id = target.strategy, target.round_id
+        return result
+
+    def _told(self, since: Fact) -> str:
+        """Say who has decided what since something was undone."""
+        who = self.names.get(since.annotator_id, "Somebody else")
+        what = {"label": "labelled it", "skip": "skipped it", "flag": "flagged it"}
+        return (
+            f"{who} has {what.get(since.kind, 'removed its label')} since, so that stays as it is."
+        )
 
     def _give_back(self, target: Fact, case: Case) -> None:
         """Refund a label, unless another label of the item is what was paid for then."""
@@ -149,7 +191,7 @@ class Desk:
         fact = Fact(
             id=None,
             key=event.key,
-            kind=event.kind,
+            kind=cast("EventKind", event.kind),  # a redo comes as the kind it does again
             item_id=case.item_id,
             class_id=class_id,
             annotator_id=self.annotator_id,

@@ -37,6 +37,7 @@ class Fact:
     opinion: bool = False
     cost: int = 0
     reason: str | None = None
+    undoes_id: int | None = None
     undoes: Fact | None = None
     duration_ms: int | None = None
     client_at: float | None = None
@@ -126,6 +127,23 @@ class Case:
     def paid(self) -> bool:
         """Whether the item's price was paid, or was nothing."""
         return any(fact.pays for fact in self.facts)
+
+    def decided_since(self, target: Fact) -> Fact | None:
+        """Return what others decided about the item after a fact was undone, if it still holds.
+
+        What the same annotator did since is no hindrance: of several steps done again, each comes
+        after those before it.
+        """
+        since = 0
+        for place, fact in enumerate(self.facts):
+            stored = fact.undoes_id is not None and fact.undoes_id == target.id
+            if fact.undoes is target or stored:
+                since = place
+        for fact in reversed(self.facts[since + 1 :]):
+            others = fact.annotator_id != target.annotator_id
+            if others and fact.kind in DECIDES and not fact.undone and not fact.opinion:
+                return fact
+        return None
 
     def settle(self) -> None:
         """Work out state and deciding event anew."""

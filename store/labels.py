@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, or_, select
 
 from store.classes import Classes
 from store.models import Annotator, ClassTally, Event, Item, Label
@@ -74,7 +74,9 @@ class Labels(Repository):
         be (unknown item, archived class, budget spent) is ``refused`` with the reason; the others
         of the batch go on. A label, skip or flag of an item that somebody else labelled is kept as
         a ``second_opinion``. The first label of an item costs `price`, imported ones nothing; an
-        undo gives it back, and puts the item back at its place in the queue.
+        undo gives it back, and puts the item back at its place in the queue. A redo does again
+        what an undo took back, as a new event of the same kind, unless somebody has decided about
+        the item since.
 
         Parameters
         ----------
@@ -230,6 +232,19 @@ class Labels(Repository):
         for class_id, number in self._connection.execute(query):
             counts[targets[class_id]] += number
         return {class_id: number for class_id, number in counts.items() if number}
+
+    def given_by_class(self) -> dict[int, int]:
+        """Count the labels of each class that anybody gave: those in force and second opinions."""
+        counted = or_(Event.current.is_(True), Event.opinion.is_(True))
+        query = select(Event.class_id, func.count()).where(
+            Event.kind == "label", Event.undone.is_(False), counted
+        )
+        targets = self._classes.targets()
+        counts: Counter[int] = Counter()
+        for class_id, number in self._connection.execute(query.group_by(Event.class_id)):
+            if class_id is not None:
+                counts[targets[class_id]] += number
+        return dict(counts)
 
     def set_hash(self, splits: Sequence[Split] = ("train", "valid")) -> str:
         """Return the identity of a label set: equal sets of (image, class, split) have equal ones.

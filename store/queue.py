@@ -277,6 +277,15 @@ class Queues(Repository):
         done, _ = rows.get("done", (0, 0))
         return QueueCounts(waiting=int(waiting - live), leased=int(live), done=int(done))
 
+    def made_by(self) -> dict[str, int]:
+        """Count the places of the present queue, done ones too, by what put the items there."""
+        query = select(Queue.strategy, func.count()).where(PRESENT).group_by(Queue.strategy)
+        return dict(self._connection.execute(query).all())
+
+    def newest(self) -> int:
+        """Return the number of the place that was made last, 0 when there is none."""
+        return self._count(select(func.max(Queue.id)))
+
     def entries(self, limit: int = 100, offset: int = 0) -> list[QueueEntry]:
         """Return places in order of position, done ones too."""
         query = select(*COLUMNS).where(PRESENT).order_by(Queue.position, Queue.id)

@@ -12,7 +12,7 @@ from store.annotators import Annotators
 from store.classes import Classes
 from store.desk import Desk
 from store.history import Case, Fact, Place, Purse
-from store.models import Budget, Event, Item, Label, Ledger, Queue
+from store.models import Annotator, Budget, Event, Item, Label, Ledger, Queue
 from store.queue import leased
 from store.records import EventResult, EventSource, ItemState, NewEvent, Split
 from store.repository import Repository, chunks, thousandths
@@ -40,6 +40,9 @@ class Recorder(Repository):
         classes = Classes(self._connection, self._clock)
         targets = classes.targets()
         archived = {one.id for one in classes.all(archived=True) if one.archived}
+        names: dict[int, str] = {}
+        if any(event.kind == "redo" for event in events):
+            names = dict(self._connection.execute(select(Annotator.id, Annotator.name)).all())
         results: list[EventResult] = []
         for part in chunks(events):
             now = self._clock()
@@ -54,6 +57,7 @@ class Recorder(Repository):
                 purse=self._purse(now),
                 targets=targets,
                 archived=archived,
+                names=names,
             )
             self._load(desk, part)
             results.extend(desk.judge(event) for event in part)
@@ -67,7 +71,7 @@ class Recorder(Repository):
 
     def _load(self, desk: Desk, events: Sequence[NewEvent]) -> None:
         """Load every item that the events are about, with its whole history."""
-        keys = {event.key for event in events} | {event.undoes for event in events if event.undoes}
+        keys = {key for event in events for key in (event.key, event.undoes, event.redoes) if key}
         ids = {event.item_id for event in events if _possible(event.item_id)}
         for part in chunks(sorted(keys)):
             ids.update(
@@ -98,6 +102,8 @@ class Recorder(Repository):
             Event.current,
             Event.opinion,
             Event.cost,
+            Event.reason,
+            Event.undoes,
         )
         for row in run(facts.where(Event.item_id.in_(ids)).order_by(Event.id)):
             fact = Fact(*row)

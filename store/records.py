@@ -13,6 +13,7 @@ from typing import Any, Literal
 Split = Literal["train", "valid", "audit", "unused"]  # unused: near-duplicates of audit items
 ItemState = Literal["unlabelled", "labelled", "skipped", "flagged"]
 EventKind = Literal["label", "skip", "flag", "undo", "clear"]
+ActKind = Literal[EventKind, "redo"]  # a redo is stored as an event of the kind it does again
 EventSource = Literal["page", "api", "cli", "import"]
 EventStatus = Literal["accepted", "duplicate", "second_opinion", "refused"]
 QueueState = Literal["waiting", "done"]
@@ -125,13 +126,14 @@ class NewEvent:
     """What an annotator did, with the client-made `key` that makes a retry harmless."""
 
     key: str
-    kind: EventKind
+    kind: ActKind
     item_id: int | None = None
     class_id: int | None = None
     reason: str | None = None
     undoes: str | None = None
     duration_ms: int | None = None
     client_at: float | None = None
+    redoes: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

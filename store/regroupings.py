@@ -284,6 +284,38 @@ class Regroupings(Repository):
         )
         return len(changes)
 
+    def taken_back(self, regrouping_id: int, anchor_id: int | None = None) -> dict[int, list[str]]:
+        """Return the groups that were taken out of each, and still are as they were then.
+
+        Parameters
+        ----------
+        regrouping_id : int
+        anchor_id : int, optional
+            Oldest item of the one group that is asked about.
+
+        Returns
+        -------
+        dict of int to list of str
+            By the oldest item of the group that they had been put into.
+        """
+        query = (
+            select(RegroupedItem.anchor_id, RegroupedItem.group_before)
+            .join(Item, Item.id == RegroupedItem.item_id)
+            .where(
+                RegroupedItem.regrouping_id == regrouping_id,
+                RegroupedItem.undone_at.is_not(None),
+                Item.group_key == RegroupedItem.group_before,
+            )
+            .distinct()
+            .order_by(RegroupedItem.anchor_id, RegroupedItem.group_before)
+        )
+        if anchor_id is not None:
+            query = query.where(RegroupedItem.anchor_id == anchor_id)
+        found: dict[int, list[str]] = {}
+        for anchor, group in self._connection.execute(query):
+            found.setdefault(anchor, []).append(group)
+        return found
+
     def holder(self, regrouping_id: int, anchor_id: int | None = None) -> int | None:
         """Return the last regrouping that has put elsewhere what another brought together.
 

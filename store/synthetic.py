@@ -218,6 +218,14 @@ class SyntheticItems(Repository):
         found = self._items(select(*ITEM).where(SyntheticItem.id == synthetic_id))
         return found[0] if found else None
 
+    def many(self, synthetic_ids: Sequence[int]) -> dict[int, SyntheticRecord]:
+        """Return synthetic items by id; those that are gone have no entry."""
+        found: dict[int, SyntheticRecord] = {}
+        for part in chunks(list(synthetic_ids)):
+            for one in self._items(select(*ITEM).where(SyntheticItem.id.in_(part))):
+                found[one.id] = one
+        return found
+
     def page(
         self,
         run_id: int | None = None,

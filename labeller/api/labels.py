@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from labeller.api.access import Access
-from labeller.api.models import LabelsRequest, Recorded, UndoRequest
+from labeller.api.models import LabelsRequest, Recorded, RedoRequest, UndoRequest
 from labeller.services import labelling
 from labeller.services.labelling import Act
 
@@ -37,4 +37,11 @@ def labels(body: LabelsRequest, access: Access) -> dict[str, Any]:
 def undo(body: UndoRequest, access: Access) -> dict[str, Any]:
     """Take events back; each item returns to the session's queue."""
     acts = [Act(key=event.key, kind="undo", undoes=event.undoes) for event in body.events]
+    return labelling.record(access.project, access.annotator, body.session, access.source, acts)
+
+
+@router.post("/redo", response_model=Recorded)
+def redo(body: RedoRequest, access: Access) -> dict[str, Any]:
+    """Do again what was taken back, as new events; refused where somebody has decided since."""
+    acts = [Act(key=event.key, kind="redo", redoes=event.redoes) for event in body.events]
     return labelling.record(access.project, access.annotator, body.session, access.source, acts)

@@ -123,6 +123,20 @@ class UndoRequest(Taken):
     events: list[UndoEvent] = Field(min_length=1, max_length=MOST_EVENTS)
 
 
+class RedoEvent(Taken):
+    """Do one event again that was taken back."""
+
+    key: Key
+    redoes: Key = Field(description="Key of the event to do again; only one's own.")
+
+
+class RedoRequest(Taken):
+    """A batch of redos, in the order they were done."""
+
+    session: Key
+    events: list[RedoEvent] = Field(min_length=1, max_length=MOST_EVENTS)
+
+
 class RoundRequest(Taken):
     """Start a round; what is left out comes from the project's settings."""
 
@@ -161,6 +175,8 @@ class Meters(BaseModel):
     queue: Queue
     budget: Budget
     round: int | None = Field(description="Number of the latest round.")
+    version: str = Field(description="Another whenever the queue is replaced or added to.")
+    at: float = Field(description="When it was so, in UTC seconds.")
 
 
 class Suggestion(BaseModel):

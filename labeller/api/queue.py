@@ -10,6 +10,7 @@ from labeller.api.access import Access
 from labeller.api.models import (
     Claimed,
     ClaimRequest,
+    Meters,
     Released,
     ReleaseRequest,
     Renewed,
@@ -18,6 +19,12 @@ from labeller.api.models import (
 from labeller.services import labelling
 
 router = APIRouter(prefix="/queue", tags=["labelling"])
+
+
+@router.get("/version", response_model=Meters)
+def version(access: Access) -> dict[str, Any]:
+    """Say which queue there is, and how far it and the budget are: cheap, to be asked often."""
+    return labelling.version(access.project)
 
 
 @router.post("/claim", response_model=Claimed)

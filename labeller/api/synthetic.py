@@ -12,7 +12,7 @@ from labeller.api.access import Access
 from labeller.api.images import GONE, IfNoneMatch, Size, Version, caching
 from labeller.api.models import LARGEST_ID, MOST_EVENTS, Identity, Problem, Taken
 from labeller.errors import ImageError
-from labeller.services import checking, labelling, synthesis
+from labeller.services import checking, child_verdicts, labelling, synthesis
 from labeller.services.checking import Pair
 
 router = APIRouter(prefix="/synthetic", tags=["synthetic"])
@@ -55,6 +55,10 @@ class Verdict(Taken):
     verdict: Literal["keep", "drop"] | None = Field(
         description="`keep`: still of its class; `drop`: not to be learned from; null: unjudged."
     )
+    own: bool = Field(
+        default=False,
+        description="For undo and redo: what somebody else has said since stays as it is.",
+    )
 
 
 class VerdictsRequest(Taken):
@@ -67,6 +71,7 @@ class Judged(BaseModel):
     """How many synthetic items were found and judged."""
 
     judged: int
+    others: list[int] = Field(description="Those that somebody else has judged and that keep that.")
 
 
 @router.get("", response_model=ToCheck)
@@ -82,14 +87,20 @@ def to_check(
 
 
 @router.post("/verdicts", response_model=Judged)
-def verdicts(body: VerdictsRequest, access: Access) -> dict[str, int]:
+def verdicts(body: VerdictsRequest, access: Access) -> dict[str, Any]:
     """Say of synthetic items whether they are still of their class; the last word counts."""
-    said = {one.synthetic: one.verdict for one in body.verdicts}
+    said = {one.synthetic: (one.verdict, one.own) for one in body.verdicts}
     judged = 0
-    for verdict in set(said.values()):
-        ids = [number for number, given in said.items() if given == verdict]
-        judged += synthesis.judge(access.project, ids, verdict, access.annotator)
-    return {"judged": judged}
+    others: list[int] = []
+    for verdict, own in set(said.values()):
+        ids = [number for number, given in said.items() if given == (verdict, own)]
+        if own:
+            count, left = child_verdicts.judge_own(access.project, ids, verdict, access.annotator)
+            others += left
+        else:
+            count = synthesis.judge(access.project, ids, verdict, access.annotator)
+        judged += count
+    return {"judged": judged, "others": sorted(others)}
 
 
 @router.get("/{synthetic_id}/image", response_class=FileResponse, responses=GONE)

@@ -23,23 +23,34 @@ SHOWN = 1000
 @click.option(
     "--undo", "undo", metavar="N", type=click.IntRange(min=1), help="Take regrouping N back."
 )
+@click.option(
+    "--redo",
+    "redo",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Do what was taken back of N again.",
+)
 @json_option
-def leaks_command(project: Path, show: int | None, undo: int | None, as_json: bool) -> None:
+def leaks_command(
+    project: Path, show: int | None, undo: int | None, redo: int | None, as_json: bool
+) -> None:
     """Show how near-duplicates were kept from lying in two splits.
 
     Images that look the same share a split from their import on; a round also compares embeddings
     (setting leak_distance). The oldest image of a group decides. Labelled audit images that leave
     the audit set train from then on; images that a group would draw into the audit set are unused.
-    What was taken back is not brought together again.
+    What was taken back is not brought together again, but by --redo: as a regrouping of its own.
     """
     from labeller.project import open_project
     from labeller.services import leak_guard
 
-    if show is not None and undo is not None:
-        raise click.UsageError("Give one of --show and --undo.")
+    if sum(one is not None for one in (show, undo, redo)) > 1:
+        raise click.UsageError("Give one of --show, --undo and --redo.")
     opened = open_project(project)
     if undo is not None:
         leak_guard.undo(opened, undo)
+    if redo is not None:
+        leak_guard.redo(opened, redo)
     found = leak_guard.overview(opened)
     data = _data(found, opened.settings.leak_distance)
     if show is None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 from labeller.services.rounds import AUTO, auto_choice
+from labeller.services.rounds import COLD_START as COLD_START
 from strategies import registry
 from strategies.base import Needs
 from strategies.registry import StrategyInfo
 
-COLD_START = "max_herding"
 K_CENTER = "k_center"
 WITHOUT_MODEL = Needs.EMBEDDINGS | Needs.LABELLED
 HEAVY = Needs.EMBEDDINGS | Needs.MC_PROBS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from labeller.errors import ClassError
@@ -208,8 +208,44 @@ def changes(project: Project, limit: int = 20) -> list[Change]:
         return class_log.lines(unit)[::-1][:limit]
 
 
-def undo_last_change(project: Project) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A change that can be taken back or done again, and what that would put out of use.
+
+    `classes` are the names of the classes with labels that it archives: no model is trained on
+    their `labels`, given for `images`, until they come back.
+    """
+
+    change: Change
+    classes: tuple[str, ...] = ()
+    labels: int = 0
+    images: int = 0
+
+
+def next_undo(project: Project) -> Step | None:
+    """Return what :func:`undo_last_change` would take back."""
+    with project.store.read() as unit:
+        change = class_log.next_undo(unit)
+        return (
+            None if change is None else _step(unit, change, class_log.before(unit, change.number))
+        )
+
+
+def next_redo(project: Project) -> Step | None:
+    """Return what :func:`redo_last_change` would do again."""
+    with project.store.read() as unit:
+        change = class_log.next_redo(unit)
+        return None if change is None else _step(unit, change, class_log.after(unit, change.number))
+
+
+def undo_last_change(project: Project, number: int | None = None) -> str | None:
     """Take back the latest change that is still in force.
+
+    Parameters
+    ----------
+    project : Project
+    number : int, optional
+        The change that is meant; another one that came since is not taken back.
 
     Returns
     -------
@@ -219,15 +255,54 @@ def undo_last_change(project: Project) -> str | None:
     Raises
     ------
     ClassError
-        When a name or key it would bring back is in use by now.
+        When a name or key it would bring back is in use by now, or another change came since.
     """
     with project.store.write() as unit:
-        last = next((line for line in class_log.lines(unit)[::-1] if not line.undone), None)
+        last = class_log.next_undo(unit)
+        _check_meant(last, number)
         if last is None:
             return None
-        _restore(unit, class_log.before(unit, last.number))
-        class_log.note_undo(unit, last.number)
+        replaced = _restore(unit, class_log.before(unit, last.number))
+        class_log.note_undo(unit, last.number, replaced)
         return last.text
+
+
+def redo_last_change(project: Project, number: int | None = None) -> str | None:
+    """Do again what was taken back last, unless something else was changed since.
+
+    Parameters, result and errors are those of :func:`undo_last_change`.
+    """
+    with project.store.write() as unit:
+        last = class_log.next_redo(unit)
+        _check_meant(last, number)
+        if last is None:
+            return None
+        _restore(unit, class_log.after(unit, last.number))
+        class_log.note_redo(unit, last.number)
+        return last.text
+
+
+def _check_meant(last: Change | None, number: int | None) -> None:
+    if number is not None and (last is None or last.number != number):
+        raise ClassError("The classes were changed meanwhile. Look at them again, then decide.")
+
+
+def _step(unit: Unit, change: Change, fields: Mapping[int, Mapping[str, Any]]) -> Step:
+    """Work out which classes with labels go out of use with their fields set so."""
+    active = {one.id: one.name for one in unit.classes.all()}
+    out = [
+        class_id
+        for class_id, values in fields.items()
+        if class_id in active and values.get("archived") and values.get("merged_into") is None
+    ]
+    images, labels = unit.labels.counts_by_class(), unit.labels.given_by_class()
+    out = [class_id for class_id in out if labels.get(class_id)]
+    return Step(
+        change,
+        tuple(active[class_id] for class_id in out),
+        sum(labels[class_id] for class_id in out),
+        sum(images.get(class_id, 0) for class_id in out),
+    )
 
 
 def _add(unit: Unit, names: Sequence[str]) -> list[ClassRecord]:
@@ -261,76 +336,16 @@ def _add(unit: Unit, names: Sequence[str]) -> list[ClassRecord]:
     before |= {c.id: {"key": c.key} for c in moved}
     text = "Added " + ", ".join(f"“{name}”" for name in names)
     class_log.note(unit, text + _moves({c.name: keys[c.name] for c in moved}), before)
-    now = {c.id: c for c in unit.classes.all()}
-    return [now[i] for i in ids]
-
-
-def _keys(unit: Unit, active: Sequence[ClassRecord], names: Sequence[str]) -> dict[str, str | None]:
-    """Return the keys of the classes in use and of new ones.
-
-    Those in use keep theirs where no new class is named like a key.
-    """
-    if any(own_key(name) is not None for name in names):
-        held = _held(unit, active)
-    else:
-        held = [Held(c.name, c.key, chosen=True) for c in active]
-    return assign_keys([*held, *map(Held, names)])
-
-
-def _held(unit: Unit, records: Sequence[ClassRecord]) -> list[Held]:
-    chosen = class_log.chosen_keys(unit)
-    return [Held(record.name, record.key, record.id in chosen) for record in records]
-
-
-def _moves(keys: Mapping[str, str | None]) -> str:
-    """Say which classes got another key to make room, for the log."""
-    moves = ", ".join(f"“{name}” {key or 'none'}" for name, key in keys.items())
-    return f" (other keys: {moves})" if moves else ""
-
-
-def _free_keys(unit: Unit, records: Sequence[ClassRecord]) -> None:
-    """Take keys away that others are about to get."""
-    for record in records:
-        unit.classes.update(record.id, key=None)
-
-
-def _one(
-    project: Project,
-    class_id: int,
-    text: Callable[[ClassRecord], str],
-    change: Callable[[Unit, ClassRecord], dict[int, dict[str, Any]]],
-) -> None:
-    """Change what `change` says about one class in use, and log it."""
-    with project.store.write() as unit:
-        record = _active(unit, class_id)
-        _apply(unit, text(record), change(unit, record))
-
-
-def _apply(unit: Unit, text: str, fields: Mapping[int, dict[str, Any]]) -> None:
-    """Write changed fields and log what they were; nothing when nothing changes."""
-    records = {c.id: c for c in unit.classes.all(archived=True)}
-    before = {i: class_log.fields(records[i], new) for i, new in fields.items()}
-    if all(before[i] == new for i, new in fields.items()):
-        return
-    _free_keys(unit, [records[i] for i, new in fields.items() if "key" in new])
-    for i, new in fields.items():
-        unit.classes.update(i, **new)
-    besides = list(fields.items())[1:]
-    moved = {records[i].name: new["key"] for i, new in besides if "key" in new}
-    class_log.note(unit, text + _moves(moved), before)
-
-
-def _restore(unit: Unit, before: Mapping[int, dict[str, Any]]) -> None:
-    """Put fields back as they were, refusing what others took in the meantime."""
-    _free_keys(unit, [c for c in unit.classes.all() if "key" in before.get(c.id, {})])
-    for class_id, fields in before.items():
+    _free_keys(unit, [c for c in unit.classes.all() if "key" in wanted.get(c.id, {})])
+    for class_id, fields in wanted.items():
         if fields.get("archived") is not True:
             if "name" in fields:
                 _refuse_taken(unit, fields["name"], besides=class_id)
             holders = [c for c in unit.classes.all() if c.id != class_id]
             if fields.get("key") and any(c.key == fields["key"] for c in holders):
-                raise ClassError(f"Key {fields['key']} is in use by now. Free it, then undo.")
+                raise ClassError(f"Key {fields['key']} is in use by now. Free it, then try again.")
         unit.classes.update(class_id, **fields)
+    return {i: class_log.fields(records[i], fields) for i, fields in wanted.items()}
 
 
 def _refuse_taken(unit: Unit, name: str, besides: int) -> None:

@@ -5,6 +5,7 @@ The functions return plain JSON values: the API passes them on, the card reads t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -14,7 +15,7 @@ from labeller.project import Project
 from labeller.services import second_opinions
 from labeller.services.class_names import class_name
 from labeller.services.emptiness import why_empty
-from store.records import EventKind, EventResult, EventSource, ItemRecord, NewEvent, QueueEntry
+from store.records import ActKind, EventResult, EventSource, ItemRecord, NewEvent, QueueEntry
 from store.records_budget import BudgetRecord
 
 if TYPE_CHECKING:
@@ -29,12 +30,13 @@ class Act:
     """
 
     key: str
-    kind: EventKind
+    kind: ActKind
     item: int | None = None
     label: int | str | None = None
     class_id: int | None = None
     reason: str | None = None
     undoes: str | None = None
+    redoes: str | None = None
     duration_ms: int | None = None
     client_at: float | None = None
 
@@ -119,6 +121,19 @@ def release(
         return {"released": released, **_meters(project, unit)}
 
 
+def version(project: Project) -> dict[str, Any]:
+    """Return the counters alone, for those who ask every second.
+
+    Returns
+    -------
+    dict
+        ``queue``, ``budget``, ``round``, ``version`` (another whenever the queue is replaced or
+        added to) and ``at`` (UTC seconds: what is older than what is known is no news).
+    """
+    with project.store.read() as unit:
+        return _meters(project, unit)
+
+
 def record(
     project: Project,
     annotator: str,
@@ -195,7 +210,7 @@ def budget_meter(project: Project, budget: BudgetRecord) -> dict[str, float | No
 
 def _meters(project: Project, unit: Unit) -> dict[str, Any]:
     """Return the counters that every answer carries."""
-    counts = unit.queue.counts()
+    counts, number = unit.queue.counts(), queue_round(unit)
     return {
         "queue": {
             "waiting": counts.waiting,
@@ -204,11 +219,13 @@ def _meters(project: Project, unit: Unit) -> dict[str, Any]:
             "total": counts.total,
         },
         "budget": budget_meter(project, unit.budget.get()),
-        "round": _queue_round(unit),
+        "round": number,
+        "version": f"{number or 0}-{unit.queue.newest()}",
+        "at": time.time(),
     }
 
 
-def _queue_round(unit: Unit) -> int | None:
+def queue_round(unit: Unit) -> int | None:
     """Return the number of the round that made the present queue: the last one that got so far."""
     latest = unit.rounds.latest()
     if latest is None or latest.state == "done":
@@ -265,6 +282,7 @@ def _event(unit: Unit, act: Act) -> NewEvent | EventResult:
         class_id=class_id,
         reason=act.reason,
         undoes=act.undoes,
+        redoes=act.redoes,
         duration_ms=act.duration_ms,
         client_at=act.client_at,
     )

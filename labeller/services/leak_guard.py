@@ -28,6 +28,7 @@ from store.records_leaks import (
 from store.store import Unit
 
 KEY = "leak_guard"
+AGAIN = "leak_guard_again"  # which regroupings do which others again
 BATCH = 200  # items in one transaction, a tenth of a second, unless a single group is larger
 MOST_LEFT = 10_000  # items without features that are kept to be compared later
 
@@ -291,6 +292,63 @@ def undo(project: Project, number: int, anchor: int | None = None) -> int:
             f"elsewhere since. Take regrouping {holder} back first."
         )
     return done
+
+
+def redo(project: Project, number: int, anchor: int | None = None) -> RegroupingRecord:
+    """Do again what was taken back of a regrouping, as a new one.
+
+    The groups come into the split that the oldest of them has by now; images that would join the
+    audit set become ``unused``, as with every regrouping. Killed halfway, the next call does the
+    rest.
+
+    Parameters
+    ----------
+    project : Project
+    number : int
+    anchor : int, optional
+        Oldest item of the one group to be put together again; all are when not given.
+
+    Returns
+    -------
+    RegroupingRecord
+        The new one, which can be taken back like any other.
+
+    Raises
+    ------
+    LeakError
+        When nothing of it was taken back, or its images have been put elsewhere since.
+    """
+    with project.store.write() as unit:
+        moves = _moves_again(unit, number, anchor)
+        if not moves:
+            raise LeakError(
+                f"Nothing of regrouping {number} can be done again: it was not taken back, or its "
+                f"images have been put elsewhere since."
+            )
+        new = unit.regroupings.start(project.settings.leak_distance)
+        unit.settings.set(AGAIN, {**unit.settings.get(AGAIN, {}), str(new): number})
+    for first in range(0, len(moves), BATCH):
+        with project.store.write() as unit:
+            unit.regroupings.join(new, moves[first : first + BATCH])
+    with project.store.read() as unit:
+        return unit.regroupings.run(new)
+
+
+def _moves_again(unit: Unit, number: int, anchor: int | None) -> list[tuple[GroupFacts, list[str]]]:
+    """Return the groups that were taken out of a regrouping, with those they go into again."""
+    taken = unit.regroupings.taken_back(number, anchor)
+    groups = unit.leaks.groups(taken)
+    moves = [
+        (groups[oldest], [key for key in keys if key != groups[oldest].key])
+        for oldest, keys in taken.items()
+    ]
+    return [(into, keys) for into, keys in moves if keys]
+
+
+def done_again(project: Project) -> dict[int, int]:
+    """Return which regroupings do which others again."""
+    with project.store.read() as unit:
+        return {int(new): old for new, old in unit.settings.get(AGAIN, {}).items()}
 
 
 def _whole(standing: Mapping[int, int]) -> Iterator[list[int]]:

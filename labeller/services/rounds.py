@@ -15,6 +15,7 @@ from labeller import jobs
 from labeller.errors import RoundError
 from labeller.project import Project
 from store.records import JobRecord, NewQueueEntry
+from store.store import Unit
 from strategies import registry
 from strategies.base import StrategyError
 from strategies.pool import auto
@@ -28,6 +29,7 @@ AUTO = "auto"
 MIXTURE = "mixture"
 MARGIN = "margin"  # what auto ends with
 RANDOM = "random"
+COLD_START = "max_herding"  # what picks without a model, in place of a strategy that needs one
 MOST_BATCH = 100_000
 
 
@@ -132,6 +134,15 @@ def auto_choice(labels: int, classes: int, has_model: bool = True) -> AutoChoice
     """
     name = auto.choice(labels if has_model else 0, classes)
     return AutoChoice(name, labels, auto.MANY * classes)
+
+
+def trainable(unit: Unit) -> bool:
+    """Whether a round now would have a model: two classes have a training label.
+
+    Images that cannot be read any more are found by the round itself.
+    """
+    labelled = unit.labels.counts_by_class("train")
+    return sum(one.id in labelled for one in unit.classes.all()) > 1
 
 
 def first_queue(project: Project) -> int:

@@ -12,6 +12,8 @@ import time
 from labeller import jobs
 from labeller.errors import JobError, StreamRunError
 from labeller.project import Project
+from labeller.services import change_log
+from labeller.services.change_log import Logged
 from labeller.services.streams_audit import ask_audit as ask_audit
 from labeller.services.streams_audit import audit as audit
 from labeller.services.streams_audit import queue_open, run_of, withdraw_open
@@ -39,6 +41,11 @@ from store.store import Unit
 ENDED = "Ended by a person."
 ROLLED_BACK = "Rolled back."
 VERDICTS: tuple[Verdict, ...] = ("open", "accepted", "rolled_back")
+VERDICT_WORDS: dict[Verdict, str] = {
+    "open": "reopened",
+    "accepted": "accepted",
+    "rolled_back": "rolled back",
+}
 RETRY_SECONDS = 5.0  # a job that has just paused its stream ends within moments
 
 
@@ -231,24 +238,86 @@ def decide(project: Project, run_id: int, verdict: Verdict, by: str) -> Generate
         When there is no such run, the verdict is none, nobody is named, its job is active, or it
         cannot come back because a later run labelled some of its items.
     """
+    _check_verdict(verdict, by)
+    recover(project)
+    with project.store.write() as unit:
+        before = run_of(unit, run_id).verdict
+        decided = _decide(unit, run_id, verdict, by)
+        if before != verdict:
+            change_log.note(unit, _log(run_id), by.strip(), VERDICT_WORDS[verdict], before, verdict)
+        return decided
+
+
+def next_steps(project: Project, run_id: int) -> tuple[Logged | None, Logged | None]:
+    """Return which verdict on a run would be taken back, and which given again, next."""
+    with project.store.read() as unit:
+        log = _log(run_id)
+        return change_log.next_undo(unit, log), change_log.next_redo(unit, log)
+
+
+def undo_verdict(project: Project, run_id: int, by: str) -> str:
+    """Take the last verdict on a run back: the one before holds again; return what it was.
+
+    Raises
+    ------
+    StreamRunError
+        When there is none, and as :func:`decide` does.
+    """
+    _check_verdict("open", by)
+    recover(project)
+    with project.store.write() as unit:
+        last = change_log.next_undo(unit, _log(run_id))
+        if last is None:
+            raise StreamRunError(f"There is no verdict on run {run_id} to take back.")
+        _decide(unit, run_id, last.before, by)
+        change_log.note_undo(unit, _log(run_id), last.number, by.strip())
+        return last.text
+
+
+def redo_verdict(project: Project, run_id: int, by: str) -> str:
+    """Give the verdict again that was taken back last; return what it was.
+
+    Raises
+    ------
+    StreamRunError
+        When there is none or another was given since, and as :func:`decide` does.
+    """
+    _check_verdict("open", by)
+    recover(project)
+    with project.store.write() as unit:
+        last = change_log.next_redo(unit, _log(run_id))
+        if last is None:
+            raise StreamRunError(f"There is no verdict on run {run_id} to give again.")
+        _decide(unit, run_id, last.after, by)
+        change_log.note_redo(unit, _log(run_id), last.number, by.strip())
+        return last.text
+
+
+def _log(run_id: int) -> str:
+    return f"verdicts_{run_id}"
+
+
+def _check_verdict(verdict: str, by: str) -> None:
     if verdict not in VERDICTS:
         raise StreamRunError(f"{verdict!r} is no verdict. Choose one of: {', '.join(VERDICTS)}.")
     if not by.strip():
         raise StreamRunError("A verdict needs the name of who gives it.")
-    recover(project)
-    with project.store.write() as unit:
-        run = run_of(unit, run_id)
-        _refuse_active(unit, run)
-        if verdict == "rolled_back":
-            withdraw_open(unit, run_id)
-            unit.generated.set_state(run_id, "finished", reason=run.reason or ROLLED_BACK)
-        try:
-            decided = unit.generated.decide(run_id, verdict, by.strip())
-        except Conflict as error:
-            raise StreamRunError(str(error)) from error
-        if run.verdict == "rolled_back" and verdict != "rolled_back":
-            queue_open(unit, run_id)
-        return decided
+
+
+def _decide(unit: Unit, run_id: int, verdict: Verdict, by: str) -> GeneratedRunRecord:
+    """Give a verdict, with what follows from it."""
+    run = run_of(unit, run_id)
+    _refuse_active(unit, run)
+    if verdict == "rolled_back":
+        withdraw_open(unit, run_id)
+        unit.generated.set_state(run_id, "finished", reason=run.reason or ROLLED_BACK)
+    try:
+        decided = unit.generated.decide(run_id, verdict, by.strip())
+    except Conflict as error:
+        raise StreamRunError(str(error)) from error
+    if run.verdict == "rolled_back" and verdict != "rolled_back":
+        queue_open(unit, run_id)
+    return decided
 
 
 def followed(project: Project) -> bool:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import generated_marks, labelling, recent
 from labeller.services.generated_marks import Mark
 from labeller.services.labelling import Act
-from labeller.ui import browse_filters, session, view
+from labeller.services.steps import Step
+from labeller.ui import acts, attempts, browse_filters, decided, keys, session, view
 from labeller.ui import item as item_dialog
 from labeller.ui.browse_filters import Filters
 from labeller.ui.grid import Tile, grid
-from labeller.ui.text import escape_markdown
-from store.errors import StoreError
 from store.records import ClassRecord, EventKind, ItemRecord
 from store.store import Unit
 
@@ -35,6 +32,7 @@ def show(project: Project) -> None:
 
 def _show(root: str) -> None:
     session.show_toasts()
+    attempts.show_error(acts.PAGE)
     project = recent.opened(root)
     with project.store.read() as unit:
         classes = {record.id: record for record in unit.classes.all()}
@@ -46,8 +44,11 @@ def _show(root: str) -> None:
         total = unit.items.page_count(*kinds)
     if not total:
         _nothing(filters)
+        with st.container(horizontal=True, gap="small"):
+            _steps(project, classes)
+        _listen(project, (), classes)
         return
-    top = st.container(horizontal=True, vertical_alignment="center", gap="small", key="lb_actions")
+    top = st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="lb_actions")
     page = _page_number(filters, total)
     with project.store.read() as unit:
         items = unit.items.page(
@@ -68,6 +69,8 @@ def _show(root: str) -> None:
     )
     with top:
         _actions(project, selected, {i.id: i for i in items}, classes)
+    chosen = set(selected)
+    _listen(project, [item for item in items if item.id in chosen], classes)
 
 
 def _nothing(filters: Filters) -> None:
@@ -134,7 +137,7 @@ def _actions(
         key="browse_label_as",
         placeholder="Label as …",
         label_visibility="collapsed",
-        width=200,
+        width=150,
         disabled=none,
     )
     st.button(
@@ -146,6 +149,27 @@ def _actions(
         args=(project, chosen, class_id),
     )
     _other_actions(project, chosen)
+    _steps(project, classes)
+
+
+def _steps(project: Project, classes: Mapping[int, ClassRecord]) -> None:
+    """Offer to take back what was done last, to however many images, and to do it again."""
+    decided.step_buttons(
+        project, acts.PAGE, lambda step: told(step, classes), wide=False, hints=False
+    )
+
+
+def _listen(
+    project: Project, chosen: Sequence[ItemRecord], classes: Mapping[int, ClassRecord]
+) -> None:
+    """Let keys do the same."""
+    buttons = {"flag": "browse_flag", "undo": "images_undo", "redo": "images_redo"}
+
+    def is_class(class_id: int) -> None:
+        if chosen:
+            _label(project, chosen, class_id)
+
+    keys.listen("images", buttons, classes.values(), is_class)
 
 
 def _other_actions(project: Project, chosen: Sequence[ItemRecord]) -> None:
@@ -153,13 +177,20 @@ def _other_actions(project: Project, chosen: Sequence[ItemRecord]) -> None:
     held = [item for item in chosen if item.state in ("skipped", "flagged")]
     labelled = [item for item in chosen if item.state == "labelled"]
     for text, icon, key, kind, items, help_text in (
-        ("Flag", "flag", "browse_flag", "flag", chosen, "Set aside: no strategy picks it."),
-        ("Put back", "undo", "browse_back", "clear", held, "Skipped and flagged images only."),
-        ("Remove label", "label_off", "browse_clear", "clear", labelled, NO_REFUND),
+        (
+            keys.badge("Flag", "flag"),
+            "",
+            "browse_flag",
+            "flag",
+            chosen,
+            "Set aside: no strategy picks it.",
+        ),
+        ("Put back", "", "browse_back", "clear", held, "Skipped and flagged images only."),
+        ("Remove label", "", "browse_clear", "clear", labelled, NO_REFUND),
     ):
         st.button(
             text,
-            icon=f":material/{icon}:",
+            icon=f":material/{icon}:" if icon else None,
             key=key,
             disabled=not items,
             help=help_text,
@@ -170,63 +201,26 @@ def _other_actions(project: Project, chosen: Sequence[ItemRecord]) -> None:
 
 def _label(project: Project, items: Sequence[ItemRecord], class_id: int) -> None:
     """Give the chosen images a class."""
-    _record(project, relabel(project, items, session.annotator(), class_id))
+    _record(project, acts.relabel(project, items, session.annotator(), class_id))
 
 
 def _do(project: Project, kind: EventKind, items: Sequence[ItemRecord]) -> None:
     """Flag the chosen images, or take their label, skip or flag away."""
-    reason = "flagged on the images page" if kind == "flag" else None
-    _record(project, [act(kind, item, reason) for item in items])
+    reason = acts.FLAGGED if kind == "flag" else None
+    _record(project, [acts.act(kind, item, reason) for item in items])
 
 
-def relabel(
-    project: Project, items: Sequence[ItemRecord], annotator: str, class_id: int
-) -> list[Act]:
-    """Return the events that give items a class, also where somebody else's label is in the way.
-
-    A label by another annotator would count as a second opinion only; whoever relabels on this page
-    reviews, so the old label is cleared row.
-    """
-    acts: list[Act] = []
-    with project.store.read() as unit:
-        for item in items:
-            label = unit.labels.current(item.id)
-            if label is not None and label.annotator != annotator:
-                acts.append(act("clear", item))
-            acts.append(Act(uuid.uuid4().hex, "label", item.id, class_id))
-    return acts
+def told(step: Step, classes: Mapping[int, ClassRecord]) -> str:
+    """Say what a step did: ``12 × cat``, ``flag``."""
+    said = step.said
+    what = {"label": "label", "flag": "flag", "clear": "removed"}.get(said.kind, said.kind)
+    if said.class_id is not None and said.class_id in classes:
+        what = classes[said.class_id].name
+    number = len(step.items)
+    return f"{number:,} × {what}" if number > 1 else what
 
 
-def act(kind: EventKind, item: ItemRecord, reason: str | None = None) -> Act:
-    """Return one event with a key of its own."""
-    return Act(uuid.uuid4().hex, kind, item.id, reason=reason)
-
-
-def _record(project: Project, acts: Sequence[Act]) -> None:
-    """Store events, clear the selection, and keep what came of it for the next drawing."""
-    try:
-        results = labelling.record(
-            project, session.annotator(), session.page_session(), "page", acts
-        )
-    except (LabellerError, StoreError) as error:
-        session.toast_later(escape_markdown(str(error)), ":material/error:")
-    else:
-        session.toast_later(*outcome(results["results"]))
+def _record(project: Project, done: Sequence[Act]) -> None:
+    """Store events and clear the selection."""
+    acts.record(project, done)
     st.session_state[_RESET] = st.session_state.get(_RESET, 0) + 1
-
-
-def outcome(results: Sequence[dict[str, object]]) -> tuple[str, str]:
-    """Say what became of events (how many images changed, why others did not), with an icon."""
-    refused: dict[str, int] = {}
-    changed = set()
-    for result in results:
-        if result["status"] == "refused":
-            reason = str(result["reason"])
-            text = "the budget is spent" if reason == "budget" else reason.rstrip(".")
-            refused[text] = refused.get(text, 0) + 1
-        else:
-            changed.add(result["item"])
-    parts = [f"{view.count(len(changed), 'image')} changed"] if changed or not refused else []
-    parts += [f"{n:,} refused: {escape_markdown(text)}" for text, n in refused.items()]
-    icon = ":material/error:" if refused else ":material/check_circle:"
-    return ", ".join(parts) + ".", icon

@@ -11,7 +11,7 @@ import streamlit as st
 
 from labeller.project import Project
 from labeller.services import classes
-from labeller.ui import attempts, creation, session, view
+from labeller.ui import attempts, creation, keys, session, view
 from labeller.ui.choosing import chosen_row
 from labeller.ui.text import escape_markdown
 from store.records import ClassRecord
@@ -30,7 +30,7 @@ def show(project: Project) -> None:
     )
     head.title("Classes", width="content")
     with head:
-        _undo(project)
+        _steps(project)
     attempts.show_error(_PLACE)
     if not records:
         st.markdown("No classes yet. Add the names that an image can get, one per line.")
@@ -115,11 +115,11 @@ def _editor(
             name = st.text_input("Name", value=record.name, max_chars=classes.LONGEST)
             left, right = st.columns(2, vertical_alignment="bottom", wrap=False)
             used = {c.key: c.name for c in records if c.key and c.id != record.id}
-            keys = [None, *classes.KEYS]
+            choices = [None, *classes.KEYS]
             key = left.selectbox(
                 "Key",
-                keys,
-                index=keys.index(record.key) if record.key in keys else 0,
+                choices,
+                index=choices.index(record.key) if record.key in choices else 0,
                 format_func=lambda k: key_text(k, used),
                 help="Pressed on the labelling page, it gives this label.",
             )
@@ -205,23 +205,60 @@ def _archive(project: Project, counts: dict[int, int], record: ClassRecord) -> N
             _try(lambda: classes.archive(project, record.id))
 
 
-def _undo(project: Project) -> None:
-    """Offer to take the latest change back."""
-    last = next((c for c in classes.changes(project, limit=1000) if not c.undone), None)
-    st.button(
-        f"Undo: {escape_markdown(short(last.text))}" if last else "Nothing to undo",
-        icon=":material/undo:",
-        key="classes_undo",
-        disabled=last is None,
-        on_click=attempts.tried,
-        args=(_PLACE, lambda: _undone(project)),
+def _steps(project: Project) -> None:
+    """Offer to take the latest change back, and to do again what was taken back."""
+    undo, redo = classes.next_undo(project), classes.next_redo(project)
+    with st.container(horizontal=True, gap="small", width="content"):
+        _step(project, "Undo", undo, classes.undo_last_change)
+        _step(project, "Redo", redo, classes.redo_last_change)
+        keys.listen("classes", {"undo": "classes_undo", "redo": "classes_redo"})
+
+
+def _step(
+    project: Project,
+    word: str,
+    step: classes.Step | None,
+    take: Callable[[Project, int], str | None],
+) -> None:
+    """Offer one of the two; where it puts labels out of use, only after that was said."""
+    key, icon = f"classes_{word.lower()}", f":material/{word.lower()}:"
+    if step is None:
+        st.button(f"Nothing to {word.lower()}", icon=icon, key=key, disabled=True)
+        return
+    label = keys.badge(f"{word}: {escape_markdown(short(step.change.text))}", word.lower())
+
+    def done() -> None:
+        text = take(project, step.change.number)
+        if text:
+            session.toast_later(f"{word[:-1]}one: {escape_markdown(short(text))}", icon)
+
+    if not step.labels:
+        st.button(label, icon=icon, key=key, on_click=attempts.tried, args=(_PLACE, done))
+        return
+    with st.container(key=key, width="content"):
+        # Another step is another popover: the one before does not stay open.
+        asked = st.popover(label, icon=icon, key=f"{key}_asks_{step.change.number}_{step.labels}")
+    with asked:
+        st.markdown(consequence(step))
+        st.button(
+            f"{word} all the same",
+            type="primary",
+            key=f"{key}_now",
+            on_click=attempts.tried,
+            args=(_PLACE, done),
+        )
+
+
+def consequence(step: classes.Step) -> str:
+    """Say what becomes of labels, as Markdown."""
+    names = ", ".join(f"**{escape_markdown(name)}**" for name in step.classes)
+    given, images = view.count(step.labels, "label"), view.count(step.images, "image")
+    return (
+        f"This archives {names}, which {'has' if len(step.classes) == 1 else 'have'} {given} on "
+        f"{images}. The labels stay in the history, but no model is trained on them and no image "
+        f"can get {'this class' if len(step.classes) == 1 else 'these classes'} until this is "
+        f"taken back, with all its labels."
     )
-
-
-def _undone(project: Project) -> None:
-    text = classes.undo_last_change(project)
-    if text:
-        session.toast_later(f"Undone: {escape_markdown(short(text))}", ":material/undo:")
 
 
 def short(text: str, longest: int = 48) -> str:

@@ -1,30 +1,18 @@
-"""What a tab has decided on a page that asks about one image after the other, and its Undo."""
+"""What somebody has decided on a page: passed over for now, taken back, done again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import streamlit as st
 
 from labeller.project import Project
+from labeller.services import steps
+from labeller.services.steps import Step
+from labeller.ui import keys, session, view
 from labeller.ui.attempts import attempt
 from labeller.ui.text import escape_markdown
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A decision that was recorded: what it was in a word, and the events it takes back."""
-
-    text: str
-    item: int
-    keys: tuple[str, ...]
-
-
-def past(project: Project, page: str) -> list[Done]:
-    """Return what this tab has decided in a project on a page, the latest last."""
-    found: list[Done] = st.session_state.setdefault(f"{page}_past_{project.id}", [])
-    return found
+from store.records import EventResult
 
 
 def passed(project: Project, page: str) -> list[int]:
@@ -36,8 +24,7 @@ def passed(project: Project, page: str) -> list[int]:
 def pass_button(project: Project, page: str, item: int) -> None:
     """Offer to leave an image for later."""
     st.button(
-        "Pass",
-        shortcut="n",
+        keys.badge("Pass", "skip"),
         width="stretch",
         key=f"{page}_pass",
         on_click=passed(project, page).append,
@@ -45,23 +32,57 @@ def pass_button(project: Project, page: str, item: int) -> None:
     )
 
 
-def undo_button(page: str, done: list[Done], take_back: Callable[[Done], None]) -> None:
-    """Offer to take the latest decision back; one that cannot be taken back now stays offered."""
-    st.button(
-        f"Undo: {escape_markdown(done[-1].text)}" if done else "Undo",
-        shortcut="u",
-        icon=":material/undo:",
-        width="stretch",
-        key=f"{page}_undo",
-        disabled=not done,
-        on_click=_undo,
-        args=(done, page, take_back),
-    )
+def step_buttons(
+    project: Project,
+    page: str,
+    describe: Callable[[Step], str],
+    place: str | None = None,
+    wide: bool = True,
+    hints: bool = True,
+) -> None:
+    """Offer to take the latest step of this person back, and to do again what was taken back.
+
+    Parameters
+    ----------
+    project : Project
+    page : str
+        Whose steps, as their keys begin.
+    describe : callable
+        Says in a word or two what a step was.
+    place : str, optional
+        Where an error is told; the page when not given.
+    wide : bool
+        Whether the buttons fill their row.
+    hints : bool
+        Whether their keys stand on them.
+    """
+    latest = steps.latest(project, page, session.annotator())
+    for word, step, take in (
+        ("Undo", latest.undo, steps.undo),
+        ("Redo", latest.redo, steps.redo),
+    ):
+        what = f": {escape_markdown(describe(step))}" if step else ""
+        st.button(
+            keys.badge(f"{word}{what}", word.lower()) if hints else f"{word}{what}",
+            icon=f":material/{word.lower()}:",
+            width="stretch" if wide else "content",
+            key=f"{page}_{word.lower()}",
+            disabled=step is None,
+            on_click=_take,
+            args=(project, place or page, step, take),
+        )
 
 
-def _undo(done: list[Done], page: str, take_back: Callable[[Done], None]) -> None:
-    if not done:
-        return
-    with attempt(page):
-        take_back(done[-1])
-        done.pop()
+def _take(
+    project: Project,
+    place: str,
+    step: Step,
+    take: Callable[[Project, Step, str, str], list[EventResult]],
+) -> None:
+    """Take a step back or do it again, and say what of it could not be."""
+    with attempt(place):
+        results = take(project, step, session.annotator(), session.page_session())
+        if refused := {one.item_id: one.reason for one in results if one.status == "refused"}:
+            left = view.count(len(refused), "image")
+            reason = escape_markdown(next(iter(refused.values())) or "refused")
+            session.toast_later(f"Not for {left}: {reason}", ":material/info:")

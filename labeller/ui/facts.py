@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from labeller.project import Project
-from labeller.services import rounds
+from labeller.services import labelling, rounds
 from store.records import Counts, JobRecord, ModelRecord, QueueCounts, RoundRecord
 from store.records_budget import BudgetRecord
 
@@ -15,12 +16,19 @@ _LOOK_BACK = 20
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The state of a project as the sidebar shows it."""
+    """The state of a project as the sidebar shows it.
+
+    `queue_by` counts the present queue by what picked the images, `queue_round` is the round that
+    made it; `trainable` says whether a round would have a model.
+    """
 
     counts: Counts
     classes: int
     budget: BudgetRecord
     queue: QueueCounts
+    queue_by: Mapping[str, int]
+    queue_round: int | None
+    trainable: bool
     model: ModelRecord | None
     model_round: int | None
     latest_round: RoundRecord | None
@@ -46,6 +54,9 @@ def gather(project: Project) -> Facts:
             classes=len(unit.classes.all()),
             budget=unit.budget.get(),
             queue=unit.queue.counts(),
+            queue_by=unit.queue.made_by(),
+            queue_round=labelling.queue_round(unit),
+            trainable=rounds.trainable(unit),
             model=model,
             model_round=trained_in.number if trained_in else None,
             latest_round=latest,

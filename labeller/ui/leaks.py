@@ -32,13 +32,15 @@ def show(project: Project) -> None:
     runs = [run for run in found.runs if run.joined]
     if not runs:
         return
-    names = {run.id: title(run) for run in runs}
+    again = leak_guard.done_again(project)
+    names = {run.id: title(run, again.get(run.id)) for run in runs}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         chosen = st.selectbox(
             "Regrouping", list(names), format_func=names.__getitem__, key=f"leaks_run_{len(runs)}"
         )
         run = next(run for run in runs if run.id == chosen)
         _way_back(project, run)
+        _way_forth(project, run)
     _gallery(project, run)
 
 
@@ -74,10 +76,11 @@ def warning(apart: int) -> str:
     )
 
 
-def title(run: RegroupingRecord) -> str:
-    """Return a regrouping in a line."""
+def title(run: RegroupingRecord, again: int | None = None) -> str:
+    """Return a regrouping in a line; `again` is the one that it does again."""
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.at))
     what = "import" if run.job_id is None else "round"
+    what = what if again is None else f"{again} done again"
     parts = [f"{run.joined:,} joined", f"{run.moved:,} moved", f"{run.unused:,} unused"]
     if run.undone:
         parts.append(f"{run.undone:,} taken back")
@@ -103,6 +106,34 @@ def _way_back(project: Project, run: RegroupingRecord) -> None:
         )
 
 
+def _way_forth(project: Project, run: RegroupingRecord) -> None:
+    """Offer to do again what was taken back of a regrouping."""
+    with project.store.read() as unit:
+        groups = sum(len(keys) for keys in unit.regroupings.taken_back(run.id).values())
+    if not groups:
+        return
+    with st.popover("Redo", icon=":material/redo:", key=f"leaks_redo_{run.id}"):
+        st.markdown(
+            f"{view.count(groups, 'group')} taken out {'is' if groups == 1 else 'are'} put "
+            "together with what they look like again, as a new regrouping, which can be taken back "
+            "too. Images that would join the audit set are in no split then."
+        )
+        st.button(
+            "They are near-duplicates after all",
+            key=f"leaks_redo_now_{run.id}",
+            type="primary",
+            on_click=_redo,
+            args=(project, run.id),
+        )
+
+
+def _redo(project: Project, number: int, anchor: int | None = None) -> None:
+    with attempts.attempt(_PLACE):
+        new = leak_guard.redo(project, number, anchor)
+        text = f"{view.count(new.joined, 'image')} put together again: regrouping {new.id}."
+        session.toast_later(text, ":material/redo:")
+
+
 def _undo(project: Project, number: int, anchor: int | None = None) -> None:
     with attempts.attempt(_PLACE):
         changed = leak_guard.undo(project, number, anchor)
@@ -121,7 +152,7 @@ def _gallery(project: Project, run: RegroupingRecord) -> None:
             with column:
                 st.html(_pair(project, twin))
                 if twin.change.undone_at is not None:
-                    st.caption("Taken back")
+                    _taken_back(project, run, twin)
                     continue
                 st.button(
                     "Not the same",
@@ -132,6 +163,21 @@ def _gallery(project: Project, run: RegroupingRecord) -> None:
                     on_click=_undo,
                     args=(project, run.id, twin.change.anchor_id),
                 )
+
+
+def _taken_back(project: Project, run: RegroupingRecord, twin: Twin) -> None:
+    """Say that a group was taken apart; offer to put it together again, where that can be."""
+    st.caption("Taken back")
+    if twin.item.group == twin.change.group_before:
+        st.button(
+            "The same after all",
+            icon=":material/redo:",
+            type="tertiary",
+            key=f"leaks_join_{run.id}_{twin.change.item_id}",
+            help="Put this group together again, as a new regrouping.",
+            on_click=_redo,
+            args=(project, run.id, twin.change.anchor_id),
+        )
 
 
 def _pair(project: Project, twin: Twin) -> str:

@@ -72,7 +72,7 @@ def show() -> None:
     if target:
         st.switch_page(pages[target])
     opened.turn_to(chosen.url_path)
-    sidebar.show(project)
+    sidebar.show(project, toasts=chosen is not pages[FIRST])
     chosen.run()
 
 

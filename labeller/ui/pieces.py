@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from labeller.ui.view import JobLines, Meter, ModelLines
+from labeller.ui.view import JobLines, Meter, ModelLines, QueueLines
 
 _BARS = 40
 
@@ -33,6 +33,11 @@ def model_html(lines: ModelLines) -> str:
         f"{_head('Audit accuracy' if lines.behind else 'Model', lines.headline)}"
         f'{interval}<div class="lb-note">{details}</div>'
     )
+
+
+def queue_html(lines: QueueLines) -> str:
+    """Return the block about the present queue."""
+    return f"{_head('Queue', lines.headline)}{_note(lines.made) if lines.made else ''}"
 
 
 def job_html(lines: JobLines) -> str:

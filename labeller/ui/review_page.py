@@ -11,7 +11,6 @@ from labeller.project import Project
 from labeller.services import cleaning, recent
 from labeller.services.cleaning import Review, Suspect
 from labeller.ui import attempts, decided, review_suspect, session, unfamiliar, view
-from labeller.ui.decided import Done
 from labeller.ui.review_suspect import PAGE
 from labeller.ui.text import escape_markdown
 from store.errors import StoreError
@@ -26,12 +25,6 @@ TITLES = {
     cleaning.LABEL_ERROR: "Strong doubts",
     cleaning.TWIN: "Near-duplicates",
     cleaning.LOSS: "High losses",
-}
-DONE = {
-    "keep": "Kept",
-    "relabel": "Relabelled",
-    "flag": "Flagged",
-    "put aside": "Put aside",
 }
 
 
@@ -137,11 +130,11 @@ def _deciding(root: str) -> None:
         st.caption(note)
     for text in found.notes:
         st.warning(escape_markdown(text), icon=":material/warning:")
-    done = _done(found)
     if waiting:
-        review_suspect.show(project, waiting[0], classes, done)
+        review_suspect.show(project, waiting[0], classes)
     else:
-        _nothing(project, total, sum(one.decision is None for one in wanted), left, done)
+        _nothing(project, total, sum(one.decision is None for one in wanted), left)
+        review_suspect.listen(project, None, classes)
 
 
 def _wanted(found: Review) -> list[Suspect]:
@@ -169,15 +162,7 @@ def _wanted(found: Review) -> list[Suspect]:
     return sorted(wanted, key=lambda one: -(one.loss or 0.0)) if kind == cleaning.LOSS else wanted
 
 
-def _done(found: Review) -> list[Done]:
-    """Return what this person decided since the search, from the events: a reload keeps it."""
-    return [
-        Done(DONE[one.decision or ""].lower(), one.item.id, one.keys)
-        for one in found.decided_by(session.annotator())
-    ]
-
-
-def _nothing(project: Project, total: int, passed: int, left: int, done: list[Done]) -> None:
+def _nothing(project: Project, total: int, passed: int, left: int) -> None:
     with st.container(border=True):
         if passed:
             st.markdown(f"**Only what you passed over is left** ({passed}).")
@@ -192,4 +177,5 @@ def _nothing(project: Project, total: int, passed: int, left: int, done: list[Do
             st.markdown("**All decided.** Retrain, and search again when there are more labels.")
         else:
             st.markdown("**No doubtful label.** The models agree with every label they were shown.")
-        review_suspect.undo_button(project, done)
+        with st.container(horizontal=True, gap="small"):
+            review_suspect.step_buttons(project)

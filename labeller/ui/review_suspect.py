@@ -9,12 +9,18 @@ import streamlit as st
 from labeller.project import Project
 from labeller.services import cleaning
 from labeller.services.cleaning import Decision, Suspect
-from labeller.ui import attempts, decided, picture, session, view
-from labeller.ui.decided import Done
+from labeller.services.steps import Step
+from labeller.ui import attempts, decided, keys, picture, session, view
 from labeller.ui.text import escape_markdown
 from store.records import ClassRecord
 
 PAGE = "review"
+DONE = {
+    "keep": "Kept",
+    "relabel": "Relabelled",
+    "flag": "Flagged",
+    "put aside": "Put aside",
+}
 WHY = {
     cleaning.LABEL_ERROR: "Models that never saw this image disagree with its label, by more than "
     "they usually err (confident learning).",
@@ -23,9 +29,7 @@ WHY = {
 }
 
 
-def show(
-    project: Project, one: Suspect, classes: Mapping[int, ClassRecord], done: list[Done]
-) -> None:
+def show(project: Project, one: Suspect, classes: Mapping[int, ClassRecord]) -> None:
     """Draw the image, why it is suspected, and the decisions."""
     with project.store.read() as unit:
         twin = unit.items.get(one.twin) if one.twin is not None else None
@@ -43,14 +47,12 @@ def show(
     with right:
         with st.container(key="lb_review_why"):
             _question(one, classes)
-        with st.container(gap="small"):
+        with st.container(gap="small", key="lb_decide"):
             _classes(project, one, classes, None if other is None else other.class_id)
             _others(project, one)
-            left, right = st.columns([2, 3], gap="small")
-            with left:
-                decided.pass_button(project, PAGE, one.item.id)
-            with right:
-                undo_button(project, done)
+            with st.container(horizontal=True, gap="small"):
+                step_buttons(project)
+            listen(project, one, classes)
 
 
 def _question(one: Suspect, classes: Mapping[int, ClassRecord]) -> None:
@@ -75,8 +77,7 @@ def _classes(
     A button each with its key, and a list.
     """
     st.button(
-        "Keep the label",
-        shortcut="k",
+        keys.badge(f"Keep the label: {escape_markdown(classes[one.label].name)}", "accept"),
         type="primary",
         width="stretch",
         key="review_keep",
@@ -87,8 +88,7 @@ def _classes(
     against = next((i for i in (one.suggested, other) if i is not None and i in possible), None)
     if against is not None:
         st.button(
-            f"It is {escape_markdown(classes[against].name)}",
-            shortcut="l",
+            keys.written(f"It is {escape_markdown(classes[against].name)}", classes[against].key),
             width="stretch",
             key="review_relabel",
             on_click=_decide,
@@ -98,21 +98,22 @@ def _classes(
 
 
 def _others(project: Project, one: Suspect) -> None:
-    """Offer the decisions that leave the image without a label."""
-    for place, (decision, text, key) in zip(
-        st.columns(2, gap="small"),
-        (("flag", "Flag", "f"), ("put_aside", "Put aside", "a")),
-        strict=True,
+    """Offer the decisions that leave the image without a label, and to leave it for later."""
+    flag, aside, later = st.columns([3, 4, 3], gap="small", wrap=False)
+    for place, decision, text, command in (
+        (flag, "flag", "Flag", "flag"),
+        (aside, "put_aside", "Put aside", "reject"),
     ):
         place.button(
-            text,
-            shortcut=key,
+            keys.badge(text, command),
             width="stretch",
             key=f"review_{decision}",
             help=_HELPS[decision],
             on_click=_decide,
             args=(project, one, decision),
         )
+    with later:
+        decided.pass_button(project, PAGE, one.item.id)
 
 
 _HELPS = {
@@ -155,10 +156,33 @@ def _decide(
         cleaning.decide(project, one, decision, name, tab, class_id)
 
 
-def undo_button(project: Project, done: list[Done]) -> None:
-    """Offer to take back the latest of what was `done`."""
+def listen(project: Project, one: Suspect | None, classes: Mapping[int, ClassRecord]) -> None:
+    """Let keys decide about the label that is shown, if one is."""
 
-    def take_back(latest: Done) -> None:
-        cleaning.undo(project, latest.keys, session.annotator(), session.page_session())
+    def is_class(class_id: int) -> None:
+        if one is not None:
+            _decide(project, one, *_decision(one, class_id))
 
-    decided.undo_button(PAGE, done, take_back)
+    buttons = {
+        "accept": "review_keep",
+        "skip": "review_pass",
+        "flag": "review_flag",
+        "reject": "review_put_aside",
+        "undo": "review_undo",
+        "redo": "review_redo",
+    }
+    keys.listen(PAGE, buttons, classes.values() if one is not None else (), is_class)
+
+
+def _decision(one: Suspect, class_id: int) -> tuple[Decision, int | None]:
+    """Return what it means that an image is of a class: its own class keeps the label."""
+    return ("keep", None) if class_id == one.label else ("relabel", class_id)
+
+
+def step_buttons(project: Project) -> None:
+    """Offer to take the latest decision back, or to make it again."""
+    decided.step_buttons(project, PAGE, lambda step: DONE.get(_reason(step), "decided").lower())
+
+
+def _reason(step: Step) -> str:
+    return (step.said.reason or "").removeprefix(cleaning.REASON)

@@ -141,6 +141,11 @@ def toast_later(text: str, icon: str) -> None:
     st.session_state.setdefault(_TOASTS, []).append((text, icon))
 
 
+def pop_toasts() -> list[str]:
+    """Return what `toast_later` was given, for a page that tells it by itself."""
+    return [text for text, _ in st.session_state.pop(_TOASTS, [])]
+
+
 def show_toasts() -> None:
     """Show what `toast_later` was given."""
     for text, icon in st.session_state.pop(_TOASTS, []):

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from labeller import jobs
+from labeller import jobs, tokens
 from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import recent, rounds
-from labeller.ui import facts, pieces, session, view
+from labeller.ui import facts, live, pieces, session, view
 from labeller.ui.text import escape_markdown
 from store.errors import StoreError
 from store.records import JobRecord
@@ -23,24 +23,22 @@ IDLE_SECONDS = 4.0
 WITHOUT_MODEL = Needs.EMBEDDINGS | Needs.LABELLED  # what a round has before the first model
 _WATCHED = "sidebar_watched"
 _ERROR = "sidebar_error"
-_REMEMBER = st.components.v2.component(
-    "labeller_remember",
-    js="""export default function({ data }) {
-        document.cookie = `${data.name}=${encodeURIComponent(data.value)}`
-            + "; path=/; max-age=31536000; SameSite=Strict";
-    }""",
-)
+_HERE = st.components.v2.component("labeller_here", js=live.here())
 
 
-def show(project: Project) -> None:
-    """Draw the side bar; while a job runs, only its panel is drawn again every second."""
+def show(project: Project, toasts: bool = True) -> None:
+    """Draw the side bar; while a job runs, only its panel is drawn again every second.
+
+    Without `toasts` the page tells what there is to tell by itself.
+    """
     with st.sidebar:
         _switch(project)
-        _annotator()
+        _annotator(project)
         active = _watch(project)
         every = BUSY_SECONDS if active else IDLE_SECONDS
         st.fragment(_panel, run_every=every)(str(project.root))
-    session.show_toasts()
+    if toasts:
+        session.show_toasts()
 
 
 def _watch(project: Project) -> set[int]:
@@ -103,9 +101,11 @@ def _panel(root: str) -> None:
         st.rerun(scope="app")
     session.note_counts(project, now.counts.items, now.counts.labelled)
     with st.container(key="lb_panel"):
-        st.html(pieces.meter_html(view.meter(now.budget, project.settings.label_price)))
+        with st.container(key="lb_budget"):  # the browser brings it up to date by itself
+            st.html(pieces.meter_html(view.meter(now.budget, project.settings.label_price)))
         lines = view.model_lines(now.model, now.model_round, now.behind, now.counts.labelled)
         st.html(pieces.model_html(lines))
+        st.html(pieces.queue_html(view.queue_lines(now.queue, now.queue_by, now.queue_round)))
         with st.container(key="lb_round"):
             _round(project, now)
         for job in now.failed:
@@ -161,9 +161,10 @@ def _strategy(project: Project, now: facts.Facts) -> str:
     text = info.summary
     if strategy == rounds.AUTO:
         labels = now.counts.labelled_train + now.counts.labelled_valid
-        text = view.auto_line(rounds.auto_choice(labels, now.classes))
-    elif now.model is None and info.needs & ~WITHOUT_MODEL:
-        text += " Without a model: images that cover the pool."
+        choice = rounds.auto_choice(labels, now.classes, now.trainable)
+        text = view.auto_line(choice, now.trainable)
+    elif not now.trainable and info.needs & ~WITHOUT_MODEL:
+        text += f" Without a model: images that cover the pool ({rounds.COLD_START})."
     st.caption(escape_markdown(text), help=escape_markdown(info.reference))
     return strategy
 
@@ -247,8 +248,8 @@ def _failure(project: Project, job: JobRecord) -> None:
     )
 
 
-def _annotator() -> None:
-    """Ask who labels; the browser remembers the name."""
+def _annotator(project: Project) -> None:
+    """Ask who labels; the browser remembers the name, and asks in it how the budget stands."""
     name = session.annotator()
     st.text_input(
         "You label as",
@@ -259,7 +260,17 @@ def _annotator() -> None:
         help="Every label carries this name.",
         on_change=_rename,
     )
-    _REMEMBER(key="remember_annotator", data={"name": session.COOKIE, "value": name}, height=1)
+    _HERE(
+        key="here",
+        data={
+            "name": session.COOKIE,
+            "value": name,
+            "project": project.id,
+            "api": "api/v1/",
+            "token": tokens.make(project, name, "page"),
+        },
+        height=1,
+    )
 
 
 def _rename() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +12,7 @@ import streamlit as st
 from labeller.project import Project
 from labeller.services import streams
 from labeller.services.streams import RunView
-from labeller.ui import attempts, session, stream_audit, stream_labels, stream_view, view
+from labeller.ui import attempts, keys, session, stream_audit, stream_labels, stream_view, view
 from labeller.ui.choosing import chosen_row
 from labeller.ui.text import escape_markdown
 from store.records_made import GeneratedRunRecord, Verdict
@@ -122,7 +123,37 @@ def verdict(project: Project, run: GeneratedRunRecord) -> None:
                     on_click=_decide,
                     args=(project, run.id, step.verdict),
                 )
+        _steps(project, run)
     attempts.show_error(_PLACE)
+
+
+def _steps(project: Project, run: GeneratedRunRecord) -> None:
+    """Offer to take the last verdict back, and to give it again."""
+    undo, redo = streams.next_steps(project, run.id)
+    for word, last, take in (
+        ("Undo", undo, streams.undo_verdict),
+        ("Redo", redo, streams.redo_verdict),
+    ):
+        if last is None and word == "Redo" and undo is None:
+            continue  # nothing was decided yet: the row stays short
+        st.button(
+            keys.badge(f"{word}: {last.text}" if last else word, word.lower()),
+            icon=f":material/{word.lower()}:",
+            key=f"stream_{word.lower()}",
+            disabled=last is None,
+            help=f"By {escape_markdown(last.by)}." if last else None,
+            on_click=_take,
+            args=(project, run.id, word, take),
+        )
+    keys.listen("stream", {"undo": "stream_undo", "redo": "stream_redo"})
+
+
+def _take(
+    project: Project, run_id: int, word: str, take: Callable[[Project, int, str], str]
+) -> None:
+    with attempts.attempt(_PLACE):
+        text = take(project, run_id, session.annotator())
+        session.toast_later(f"Run {run_id}, {text}: {word[:-1].lower()}one.", ":material/info:")
 
 
 def _decide(project: Project, run_id: int, verdict: Verdict) -> None:

@@ -9,10 +9,10 @@ import streamlit as st
 
 from labeller.errors import ImageError, LabellerError
 from labeller.project import Project
-from labeller.services import checking, labelling, recent, synthesis, thumbnails
+from labeller.services import checking, child_verdicts, labelling, recent, synthesis, thumbnails
 from labeller.services.checking import Pair
 from labeller.services.synthesis import RunView
-from labeller.ui import opened, session, view
+from labeller.ui import keys, opened, session, view
 from labeller.ui import synthesis_view as words
 from labeller.ui.grid import Tile, grid
 from labeller.ui.text import escape_markdown
@@ -94,10 +94,15 @@ def _grid(root: str, run_id: int, key: str) -> None:
         label_visibility="collapsed",
     )
     total = numbers[chosen]
+    top = st.container(
+        horizontal=True, vertical_alignment="center", gap="small", key="lb_actions_children"
+    )
     if not total:
         st.caption("None of its items is so judged.")
+        with top:
+            _actions(project, ())
+        _listen()
         return
-    top = st.container(horizontal=True, vertical_alignment="center", gap="small")
     found = _page(project, run_id, chosen, total)
     with project.store.read() as unit:
         pairs = checking.pairs(unit, found)
@@ -111,6 +116,7 @@ def _grid(root: str, run_id: int, key: str) -> None:
     )
     with top:
         _actions(project, selected)
+    _listen()
 
 
 def _opened(root: str, key: str) -> None:
@@ -161,9 +167,9 @@ def _actions(project: Project, selected: Sequence[int]) -> None:
     """Offer verdicts for the selected children; the row is always there: nothing jumps."""
     st.markdown(f"**{len(selected)}** selected" if selected else ":gray[Nothing selected]")
     for text, icon, verdict in (
-        ("Keep", "check", "keep"),
-        ("Drop", "close", "drop"),
-        ("Take back", "undo", None),
+        (keys.badge("Keep", "accept"), "check", "keep"),
+        (keys.badge("Drop", "reject"), "close", "drop"),
+        ("Unjudge", "remove_done", None),
     ):
         st.button(
             text,
@@ -173,12 +179,53 @@ def _actions(project: Project, selected: Sequence[int]) -> None:
             on_click=_judge,
             args=(project, tuple(selected), verdict),
         )
+    _steps(project)
+
+
+def _steps(project: Project) -> None:
+    """Offer to take the last verdicts back, all of one step, and to give them again."""
+    undo, redo = child_verdicts.next_steps(project)
+    for word, step, take in (
+        ("Undo", undo, child_verdicts.undo),
+        ("Redo", redo, child_verdicts.redo),
+    ):
+        st.button(
+            f"{word}: {step.text}" if step else word,
+            icon=f":material/{word.lower()}:",
+            key=f"synthesis_{word.lower()}",
+            disabled=step is None,
+            help=f"By {escape_markdown(step.by)}." if step else None,
+            on_click=_take,
+            args=(project, take),
+        )
+
+
+def _listen() -> None:
+    """Let keys do the same as the buttons."""
+    buttons = {
+        "accept": "synthesis_judge_keep",
+        "reject": "synthesis_judge_drop",
+        "undo": "synthesis_undo",
+        "redo": "synthesis_redo",
+    }
+    keys.listen("children", buttons)
+
+
+def _take(project: Project, take: Callable[[Project, str], int]) -> None:
+    try:
+        left = take(project, session.annotator())
+    except (LabellerError, StoreError) as error:
+        session.toast_later(escape_markdown(str(error)), ":material/error:")
+    else:
+        if left:
+            text = f"{view.count(left, 'item')} judged anew since: left as they are."
+            session.toast_later(text, ":material/info:")
 
 
 def _judge(project: Project, ids: Sequence[int], verdict: ChildVerdict | None) -> None:
     """Store verdicts and clear the selection."""
     try:
-        count = synthesis.judge(project, ids, verdict, session.annotator())
+        count = child_verdicts.judge(project, ids, verdict, session.annotator())
     except (LabellerError, StoreError) as error:
         session.toast_later(escape_markdown(str(error)), ":material/error:")
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _MARKS = re.compile(r"([!-/:-@\[-`{-~])")
+_ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 _SPACE = re.compile(r"[^\S\u00a0\u202f]+")  # those that do not break stay
 # Streamlit turns these into emoji, icons, arrows and links after Markdown is read, so a backslash
 # does not stop it; an invisible word joiner between the characters does.
@@ -28,3 +29,8 @@ def escape_markdown(text: str) -> str:
     """
     joined = _LATE.sub(lambda found: found.group(0) + _JOINER, _SPACE.sub(" ", text).strip())
     return _MARKS.sub(r"\\\1", joined)
+
+
+def plain_text(markdown: str) -> str:
+    """Return what `escape_markdown` was given, for places that read no Markdown."""
+    return _ESCAPED.sub(r"\1", markdown).replace(_JOINER, "")

@@ -10,9 +10,8 @@ import streamlit as st
 from labeller.project import Project
 from labeller.services import labelling, recent, unfamiliar
 from labeller.services.unfamiliar import Listing, Unfamiliar
-from labeller.ui import attempts, decided, picture, plots, session, view
+from labeller.ui import attempts, decided, keys, picture, plots, session, view
 from labeller.ui import item as item_dialog
-from labeller.ui.decided import Done
 from labeller.ui.grid import Tile, grid
 from labeller.ui.text import escape_markdown
 from store.records import ClassRecord
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 LABELS, IMAGES = "Doubtful labels", "Unfamiliar images"
-KEYS = "123456789"
+BUTTONS = 9  # classes that have one; more would push the rest out of sight
 _PAGE = "unfamiliar"
 _GRID = "unfamiliar_grid"
 _BINS = 60
@@ -66,6 +65,7 @@ def _deciding(root: str) -> None:
         _one(project, waiting[0], classes)
     else:
         _nothing_left(project, len(found.shown))
+        _listen(project, None)
     _histogram(found)
     if len(waiting) > 1:
         _rest(project, waiting[1:], found.total)
@@ -113,7 +113,8 @@ def _nothing_left(project: Project, passed: int) -> None:
             )
         else:
             st.markdown("**No unlabelled image looks unfamiliar.** Every one is like those seen.")
-        _undo_button(project)
+        with st.container(horizontal=True, gap="small"):
+            _step_buttons(project)
 
 
 def _one(project: Project, one: Unfamiliar, classes: list[ClassRecord]) -> None:
@@ -129,23 +130,21 @@ def _one(project: Project, one: Unfamiliar, classes: list[ClassRecord]) -> None:
             f"({view.percent(one.confidence, 0)})."
         )
         usable = [c for c in classes if not c.archived]
-        with st.container(gap="small"):
+        with st.container(gap="small", key="lb_decide"):
             _class_buttons(project, one, usable)
             st.button(
-                "None of these",
-                shortcut="a",
+                keys.badge("None of these", "reject"),
                 type="primary",
                 width="stretch",
                 key="unfamiliar_none",
                 help="It is put aside: it keeps no label and is not trained on.",
                 on_click=_decide,
-                args=(project, one.item.id, None, "None of these"),
+                args=(project, one.item.id, None),
             )
-            left, right = st.columns([2, 3], gap="small")
-            with left:
-                decided.pass_button(project, _PAGE, one.item.id)
-            with right:
-                _undo_button(project)
+            decided.pass_button(project, _PAGE, one.item.id)
+            with st.container(horizontal=True, gap="small"):
+                _step_buttons(project)
+            _listen(project, one)
 
 
 def _written(energy: float) -> str:
@@ -153,17 +152,16 @@ def _written(energy: float) -> str:
 
 
 def _class_buttons(project: Project, one: Unfamiliar, classes: list[ClassRecord]) -> None:
-    """Offer nine classes by digit, and the others from a list."""
+    """Offer some classes as buttons, and the others from a list; each has its key all the same."""
     with st.container(horizontal=True, gap="small"):
-        for key, record in zip(KEYS, classes, strict=False):
+        for record in classes[:BUTTONS]:
             st.button(
-                escape_markdown(record.name),
-                shortcut=key,
+                keys.written(escape_markdown(record.name), record.key),
                 key=f"unfamiliar_class_{record.id}",
                 on_click=_decide,
-                args=(project, one.item.id, record.id, record.name),
+                args=(project, one.item.id, record.id),
             )
-    others = {record.id: record.name for record in classes[len(KEYS) :]}
+    others = {record.id: record.name for record in classes[BUTTONS:]}
     if others:
         st.selectbox(
             "Another class",
@@ -174,31 +172,47 @@ def _class_buttons(project: Project, one: Unfamiliar, classes: list[ClassRecord]
             label_visibility="collapsed",
             key=f"unfamiliar_other_{one.item.id}",
             on_change=_decide_chosen,
-            args=(project, one.item.id, others),
+            args=(project, one.item.id),
         )
 
 
-def _decide_chosen(project: Project, item_id: int, others: dict[int, str]) -> None:
+def _decide_chosen(project: Project, item_id: int) -> None:
     class_id = st.session_state.get(f"unfamiliar_other_{item_id}")
     if class_id is not None:
-        _decide(project, item_id, class_id, others[class_id])
+        _decide(project, item_id, class_id)
 
 
-def _decide(project: Project, item_id: int, class_id: int | None, text: str) -> None:
+def _decide(project: Project, item_id: int, class_id: int | None) -> None:
     """Record a decision."""
     with attempts.attempt(_PAGE):
         name, tab = session.annotator(), session.page_session()
-        key = unfamiliar.decide(project, item_id, class_id, name, tab)
-        decided.past(project, _PAGE).append(Done(text, item_id, (key,)))
+        unfamiliar.decide(project, item_id, class_id, name, tab)
 
 
-def _undo_button(project: Project) -> None:
-    def take_back(done: Done) -> None:
-        (key,) = done.keys
-        name, tab = session.annotator(), session.page_session()
-        unfamiliar.undo(project, done.item, key, name, tab)
+def _listen(project: Project, one: Unfamiliar | None) -> None:
+    """Let keys decide about the image that is shown, if one is."""
+    with project.store.read() as unit:
+        classes = unit.classes.all() if one is not None else []
 
-    decided.undo_button(_PAGE, decided.past(project, _PAGE), take_back)
+    def is_class(class_id: int) -> None:
+        if one is not None:
+            _decide(project, one.item.id, class_id)
+
+    buttons = {
+        "skip": "unfamiliar_pass",
+        "reject": "unfamiliar_none",
+        "undo": "unfamiliar_undo",
+        "redo": "unfamiliar_redo",
+    }
+    keys.listen(_PAGE, buttons, classes, is_class)
+
+
+def _step_buttons(project: Project) -> None:
+    with project.store.read() as unit:
+        names = {record.id: record.name for record in unit.classes.all(archived=True)}
+    decided.step_buttons(
+        project, _PAGE, lambda step: names.get(step.said.class_id or 0, "None of these")
+    )
 
 
 def _histogram(found: Listing) -> None:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from labeller.services.budget import amount
-from labeller.services.rounds import AutoChoice
+from labeller.services.rounds import AUDIT, RANDOM, AutoChoice
 from labeller.ui.titles import KIND_TITLES as KIND_TITLES
 from labeller.ui.titles import STAGE_TITLES as STAGE_TITLES
 from labeller.ui.titles import STAGES
 from labeller.ui.titles import short_strategy_title as short_strategy_title
 from labeller.ui.titles import strategy_title as strategy_title
-from store.records import JobRecord, ModelRecord
+from store.records import JobRecord, ModelRecord, QueueCounts
 from store.records_budget import BudgetRecord
 
 FIRST_LABELS = 10  # fewer say nothing; the round itself checks what it really needs
@@ -213,9 +213,45 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
 
 
-def auto_line(choice: AutoChoice) -> str:
-    """Say what ``auto`` picks by now, and why."""
+def auto_line(choice: AutoChoice, has_model: bool = True) -> str:
+    """Say what ``auto`` picks the next queue by, and why."""
+    if choice.labels and not has_model:
+        return f"auto: now {choice.name} (no model yet, {choice.reason})"
     return f"auto: now {choice.name} ({choice.reason})"
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLines:
+    """The present queue: what is left of it, and what made it."""
+
+    headline: str
+    made: str
+
+
+def queue_lines(queue: QueueCounts, made_by: Mapping[str, int], number: int | None) -> QueueLines:
+    """Say what is left of the present queue, and by what its images were picked.
+
+    Parameters
+    ----------
+    queue : QueueCounts
+    made_by : mapping of str to int
+        How many images each strategy has put there.
+    number : int, optional
+        The round that made it; 0 is the queue that an import makes.
+    """
+    if not queue.total:
+        return QueueLines("none yet", "")
+    others = sorted((n, name) for name, n in made_by.items() if name != AUDIT)[::-1]
+    parts = [f"{n:,} {'at random' if name == RANDOM else _by(name)}" for n, name in others]
+    if sealed := made_by.get(AUDIT):
+        parts.append(f"{sealed:,} for the audit set")
+    source = "First queue" if not number else f"Round {number}"
+    made = f"{source}: {count(queue.total, 'image')}, {', '.join(parts)}"
+    return QueueLines(f"{queue.waiting + queue.leased:,} left", made)
+
+
+def _by(name: str) -> str:
+    return f"by {short_strategy_title(name).lower()}"
 
 
 def gain(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from labeller.project import Project
+from store.records import NewQueueEntry
 from tests.cards import labels_of
 
 Headers = dict[str, str]
@@ -41,6 +42,45 @@ def test_the_loop(client: TestClient, project: Project) -> None:
     with project.store.read() as unit:
         assert {event.source for event in unit.labels.recent(limit=9)} == {"api"}
         assert {event.annotator for event in unit.labels.recent(limit=9)} == {"anna"}
+
+
+def test_redo_does_again_what_was_taken_back(client: TestClient, project: Project) -> None:
+    (item,) = claim(client, n=1)
+    client.post("/labels", json={"session": "s1", "events": [label("a", item)]})
+    client.post("/undo", json={"session": "s1", "events": [{"key": "u", "undoes": "a"}]})
+    redo = {"session": "s1", "events": [{"key": "r", "redoes": "a"}]}
+    assert client.post("/redo", json=redo).json()["results"][0]["status"] == "accepted"
+    assert client.post("/redo", json=redo).json()["results"][0]["status"] == "duplicate"
+    assert labels_of(project) == {"0000.jpg": "cat"}
+    with project.store.read() as unit:
+        kinds = [(event.key, event.kind) for event in unit.labels.history(item)]
+    assert kinds == [("a", "label"), ("u", "undo"), ("r", "label")]
+
+
+def test_the_version_tells_a_replaced_and_a_longer_queue(
+    client: TestClient, project: Project
+) -> None:
+    def version() -> dict[str, object]:
+        answer: dict[str, object] = client.get("/queue/version").json()
+        return answer
+
+    first = version()
+    items = claim(client, n=2)
+    client.post("/labels", json={"session": "s1", "events": [label("a", items[0])]})
+    second = version()
+    assert second["version"] == first["version"], "a label is no other queue"
+    assert second["at"] >= first["at"]  # type: ignore[operator]
+    assert second["budget"]["spent"] == 1  # type: ignore[index]
+    with project.store.write() as unit:
+        open_ids = [int(i) for i in unit.items.ids(state="unlabelled")]
+        round_ = unit.rounds.start("entropy", 3, None, 1, 1.0)
+        unit.queue.replace([NewQueueEntry(i, "entropy", 0.1) for i in open_ids[:3]], round_.id)
+        unit.rounds.finish(round_.id, "done", queued=3)
+    third = version()
+    assert third["version"] != second["version"]
+    with project.store.write() as unit:
+        unit.queue.append([NewQueueEntry(open_ids[5], "stream", None)], None)
+    assert version()["version"] != third["version"]
 
 
 def test_a_retried_batch_is_stored_once(client: TestClient, project: Project) -> None:

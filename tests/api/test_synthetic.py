@@ -59,11 +59,11 @@ def test_verdicts_are_stored_in_the_name_of_the_token(client: TestClient, pets: 
             {"synthetic": 99, "verdict": "drop"},
         ]
     }
-    assert client.post("/synthetic/verdicts", json=body).json() == {"judged": 3}
+    assert client.post("/synthetic/verdicts", json=body).json() == {"judged": 3, "others": []}
     said = {one.id: (one.verdict, one.verdict_by) for one in synthesis.children(pets, 1)}
     assert said == {1: ("keep", "anna"), 2: ("keep", "anna"), 3: (None, None)}
     taken_back = {"verdicts": [{"synthetic": 1, "verdict": None}]}
-    assert client.post("/synthetic/verdicts", json=taken_back).json() == {"judged": 1}
+    assert client.post("/synthetic/verdicts", json=taken_back).json() == {"judged": 1, "others": []}
     assert client.get("/synthetic?run=1").json()["left"] == 2
 
 

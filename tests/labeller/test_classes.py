@@ -17,7 +17,7 @@ from labeller.project import Project, create_project
 from labeller.services import classes, labelling
 from labeller.services.labelling import Act
 from labeller.services.palette import PALETTE, check_colour, colour, free_colours
-from store.records import ClassRecord, NewItem, NewModel
+from store.records import ClassRecord, NewEvent, NewItem, NewModel
 
 
 @pytest.fixture
@@ -163,6 +163,91 @@ def test_merge_counts_under_the_target_and_comes_apart_again(project: Project) -
     assert classes.undo_last_change(project) == "Merged “dog” into “cat”"
     assert classes.counts(project) == {ids["cat"]: 3, ids["dog"]: 1}
     assert state(project) == before
+
+
+def test_every_change_can_be_taken_back_and_done_again(project: Project) -> None:
+    """Add, rename, key, colour, order, merge and archive: back to the start, and forth again."""
+    ids = {name: record.id for name, record in named(project).items()}
+    states = [classes.listed(project)]
+    for change in (
+        lambda: classes.add(project, ["fox", "owl"]),
+        lambda: classes.rename(project, ids["cat"], "kitten"),
+        lambda: classes.set_key(project, ids["bird"], "b"),
+        lambda: classes.set_colour(project, ids["dog"], "#123456"),
+        lambda: classes.move(project, ids["bird"], 0),
+        lambda: classes.merge(project, ids["dog"], ids["cat"]),
+        lambda: classes.archive(project, ids["cat"]),
+    ):
+        change()
+        states.append(classes.listed(project))
+    texts = [change.text for change in classes.changes(project)][: len(states) - 1]
+    for text, wanted in zip(texts, states[-2::-1], strict=True):
+        assert classes.undo_last_change(project) == text
+        assert classes.listed(project) == wanted
+    for text, wanted in zip(texts[::-1], states[1:], strict=True):
+        assert classes.redo_last_change(project) == text
+        assert classes.listed(project) == wanted
+    assert classes.redo_last_change(project) is None
+    assert classes.undo_last_change(project) == texts[0]
+    assert classes.listed(project) == states[-2]
+
+
+def test_a_new_change_leaves_nothing_to_do_again(project: Project) -> None:
+    classes.rename(project, 1, "kitten")
+    classes.undo_last_change(project)
+    classes.set_colour(project, 2, "#123456")
+    assert classes.next_redo(project) is None
+    assert classes.redo_last_change(project) is None
+    assert named(project)["cat"].id == 1
+
+
+def test_what_puts_labels_out_of_use_says_how_many(project: Project) -> None:
+    (fox,) = classes.add(project, ["fox"])
+    quiet = classes.next_undo(project)
+    assert quiet is not None
+    assert (quiet.change.text, quiet.classes, quiet.labels) == ("Added “fox”", (), 0)
+    with project.store.write() as unit:
+        labels = [NewEvent("f1", "label", 5, fox.id), NewEvent("f2", "label", 6, fox.id)]
+        unit.labels.record("ann", None, "page", labels, 1.0)
+        unit.labels.record("bob", None, "page", [NewEvent("f3", "label", 5, fox.id)], 1.0)
+    step = classes.next_undo(project)
+    assert step is not None
+    assert (step.classes, step.labels, step.images) == (("fox",), 3, 2)
+    assert classes.undo_last_change(project, step.change.number) == "Added “fox”"
+    again = classes.next_redo(project)
+    assert again is not None
+    assert again.labels == 0, "to bring it back puts nothing out of use"
+    assert classes.redo_last_change(project) == "Added “fox”"
+    assert classes.counts(project)[fox.id] == 2
+    classes.archive(project, fox.id)
+    classes.undo_last_change(project)
+    again = classes.next_redo(project)
+    assert again is not None
+    assert (again.classes, again.labels, again.images) == (("fox",), 3, 2)
+
+
+def test_a_change_that_came_meanwhile_is_not_taken_back_instead(project: Project) -> None:
+    classes.rename(project, 1, "kitten")
+    shown = classes.next_undo(project)
+    assert shown is not None
+    classes.rename(project, 2, "puppy")
+    with pytest.raises(ClassError, match="changed meanwhile"):
+        classes.undo_last_change(project, shown.change.number)
+    assert [record.name for record in classes.listed(project)][:2] == ["kitten", "puppy"]
+
+
+def test_a_log_of_an_earlier_version_is_read(project: Project) -> None:
+    """Its undos do not say what they replaced: they cannot be done again, and are not offered."""
+    classes.rename(project, 1, "kitten")
+    classes.undo_last_change(project)
+    with project.store.write() as unit:
+        log = [
+            {k: v for k, v in entry.items() if k != "before" or "text" in entry}
+            for entry in unit.settings.get("class_changes", [])
+        ]
+        unit.settings.set("class_changes", log)
+    assert classes.next_redo(project) is None
+    assert classes.changes(project)[0].undone
 
 
 def test_merges_that_cannot_be(project: Project) -> None:

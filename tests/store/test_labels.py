@@ -288,6 +288,90 @@ def test_undo_goes_back_one_step(store: Store) -> None:
         assert by_key["a"].current
 
 
+def redo(key: str, redoes: str) -> NewEvent:
+    return NewEvent(key, "redo", redoes=redoes)
+
+
+def test_redo_does_again_what_undo_took_back_as_a_new_event(store: Store) -> None:
+    ids = fill(store)
+    dog = class_id(store, "dog")
+    with store.write() as unit:
+        started = unit.rounds.start("margin", 10, None, 0, 0)
+        unit.queue.replace([NewQueueEntry(ids[0], "margin", 0.9)], started.id)
+    record(store, NewEvent("a", "flag", ids[0], reason="too dark"), label("b", ids[1], dog))
+    record(store, undo("ua", "a"), undo("ub", "b"))
+    assert statuses(record(store, redo("rb", "b"), redo("ra", "a"))) == ["accepted"] * 2
+    assert statuses(record(store, redo("ra", "a"))) == ["duplicate"], "a retry is harmless"
+    assert current_class(store, ids[1]) == "dog"
+    assert (counts(store).flagged, spent(store)) == (1, 1.0)
+    with store.read() as unit:
+        kinds = [(one.key, one.kind, one.undone) for one in unit.labels.history(ids[0])]
+        assert kinds == [("a", "flag", True), ("ua", "undo", False), ("ra", "flag", False)]
+        again = unit.labels.history(ids[0])[-1]
+        assert (again.reason, again.strategy, again.round_id) == ("too dark", "margin", started.id)
+        assert unit.queue.counts().done == 1
+    assert statuses(record(store, undo("ura", "ra"), redo("rra", "ra"))) == ["accepted"] * 2
+    assert counts(store).flagged == 1
+
+
+def test_redo_never_overwrites_what_others_decided_since(store: Store) -> None:
+    ids = fill(store)
+    cat, dog = classes(store)
+    for item_id, key in zip(ids[:3], "abc", strict=True):
+        record(store, label(key, item_id, cat), undo(f"u{key}", key))
+    record(store, label("bob", ids[0], dog), annotator="bob")
+    record(store, NewEvent("bob2", "flag", ids[1]), annotator="bob")
+    told = record(store, *(redo(f"r{key}", key) for key in "abc"))
+    assert statuses(told) == ["refused", "refused", "accepted"]
+    assert told[0] == EventResult(
+        "ra", "refused", ids[0], "bob has labelled it since, so that stays as it is."
+    )
+    assert (told[1].reason or "").startswith("bob has flagged it since")
+    assert [current_class(store, one) for one in ids[:3]] == ["dog", None, "cat"]
+    # What bob says second to a label is no decision: the label may come back over it.
+    record(store, label("second", ids[2], dog), annotator="bob")
+    record(store, undo("urc", "rc"))
+    assert statuses(record(store, redo("rrc", "rc"))) == ["accepted"]
+
+
+def test_several_steps_on_one_item_are_done_again_in_their_order(store: Store) -> None:
+    ids = fill(store)
+    cat, dog = classes(store)
+    record(
+        store, label("a", ids[0], cat), label("b", ids[0], dog), undo("ub", "b"), undo("ua", "a")
+    )
+    assert statuses(record(store, redo("ra", "a"), redo("rb", "b"))) == ["accepted"] * 2
+    assert current_class(store, ids[0]) == "dog"
+
+
+def test_redo_of_a_replaced_label_clears_and_labels_again(store: Store) -> None:
+    ids = fill(store)
+    cat, dog = classes(store)
+    record(store, label("old", ids[0], cat), annotator="bob")
+    record(store, NewEvent("c", "clear", ids[0]), label("l", ids[0], dog))
+    record(store, undo("ul", "l"), undo("uc", "c"))
+    assert current_class(store, ids[0]) == "cat"
+    assert statuses(record(store, redo("rc", "c"), redo("rl", "l"))) == ["accepted"] * 2
+    assert current_class(store, ids[0]) == "dog"
+
+
+def test_redo_pays_anew_and_only_for_ones_own(store: Store) -> None:
+    ids = fill(store)
+    cat, _ = classes(store)
+    record(store, label("a", ids[0], cat), undo("u", "a"))
+    assert statuses(record(store, redo("x", "a"), annotator="bob")) == ["refused"]
+    assert statuses(record(store, redo("y", "unknown"), redo("z", "u"))) == ["refused"] * 2
+    with store.write() as unit:
+        unit.budget.set_total(0)
+    (told,) = record(store, redo("r", "a"))
+    assert (told.status, told.reason) == ("refused", "budget")
+    with store.write() as unit:
+        unit.budget.set_total(1)
+    assert statuses(record(store, redo("r2", "a"))) == ["accepted"]
+    assert statuses(record(store, redo("r3", "r2"))) == ["duplicate"], "it is in force"
+    assert spent(store) == 1.0
+
+
 def test_only_ones_own_live_events_can_be_undone(store: Store) -> None:
     ids = fill(store)
     cat, _ = classes(store)

@@ -119,6 +119,28 @@ def test_moving_merging_archiving_and_undo(open_app: Run, project: Project) -> N
     assert names(project) == ["cat", "dog"]
 
 
+def test_undo_of_a_class_with_labels_asks_first_and_can_be_redone(
+    open_app: Run, project: Project
+) -> None:
+    (fox,) = classes.add(project, ["*fox*"])
+    acts = [Act(f"k{n}", "label", n, fox.id) for n in (1, 2, 3)]
+    labelling.record(project, "anna", "s", "page", acts)
+    app = open_app(project, "classes")
+    assert "classes_undo" not in [button.key for button in app.button], "no click alone does it"
+    asked = next(text.value for text in app.markdown if "This archives" in text.value)
+    assert "**\\*fox\\***, which has 3 labels on 3 images" in asked
+    assert names(project) == ["cat", "dog", "*fox*"]
+    app.button(key="classes_undo_now").click().run()
+    assert names(project) == ["cat", "dog"]
+    redo = app.button(key="classes_redo")
+    assert "Added" in redo.label
+    redo.click().run()
+    assert not app.exception
+    assert names(project) == ["cat", "dog", "*fox*"]
+    assert classes.counts(project) == {fox.id: 3}
+    assert app.button(key="classes_redo").disabled
+
+
 def test_many_classes_fit(open_app: Run, tmp_path: Path) -> None:
     project = create_project(tmp_path / "many", [f"class {n}" for n in range(60)])
     app = open_app(project, "classes")

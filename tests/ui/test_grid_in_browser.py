@@ -178,3 +178,63 @@ def test_a_dialog_stays_while_the_page_is_drawn_anew_and_goes_with_the_page(
     turn_to(page, "Images")
     expect(page.locator(".tile")).to_have_count(TILES)
     expect(dialog).to_have_count(0)
+
+
+OVERLAPS = """() => {
+  const within = (root) => [...root.querySelectorAll("*")].flatMap(
+    (one) => (one.shadowRoot ? [one, ...within(one.shadowRoot)] : [one]));
+  const toast = document.querySelector("[data-testid=stToast]");
+  const over = toast.getBoundingClientRect();
+  // What scrolls ends where its part of the page does.
+  const end = document.querySelector("[data-testid=stMain]").getBoundingClientRect().bottom;
+  const covered = (one) => {
+    const box = one.getBoundingClientRect();
+    return box.left < over.right && over.left < box.right
+      && box.top < over.bottom && over.top < Math.min(box.bottom, end);
+  };
+  return within(document.body)
+    .filter((one) => one.matches("button, a[href], input, [role=button], [role=option]"))
+    .filter((one) => one.checkVisibility() && !toast.contains(one) && covered(one))
+    .map((one) => one.outerHTML.slice(0, 80));
+}"""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_bulk_by_key_is_one_step_and_neither_toast_nor_page_hide_the_bar(
+    page: Page, project: Project, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 700})
+    (one, first), (other, second) = nth(page, 1), nth(page, 2)
+    first.click()
+    second.click()
+    expect(page.get_by_text("2 selected")).to_be_visible()
+    page.keyboard.press("2")
+    expect(page.get_by_test_id("stToast")).to_be_visible()
+    expect(first).to_contain_text("dog")
+    assert page.evaluate(OVERLAPS) == []
+    page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, main.scrollHeight)")
+    bar = page.locator(".st-key-lb_actions")
+    expect(bar).to_be_in_viewport()
+    box = bar.bounding_box()
+    assert box
+    topmost = page.evaluate(
+        "([x, y]) => document.elementFromPoint(x, y).closest('.st-key-lb_actions') !== null",
+        [box["x"] + 30, box["y"] + box["height"] / 2],
+    )
+    assert topmost, "nothing lies over the bar"
+    undo, redo = (page.locator(f".st-key-images_{name} button") for name in ("undo", "redo"))
+    expect(undo).to_contain_text("Undo: 2 × dog")
+    page.keyboard.press("Backspace")
+    expect(first).not_to_contain_text("dog")
+    with project.store.read() as unit:
+        assert [unit.labels.current(item) for item in (one, other)] == [None, None]
+    expect(redo).to_be_enabled()
+    page.keyboard.press("Delete")
+    expect(second).to_contain_text("dog")
+    expect(undo).to_be_enabled()
+    page.keyboard.press("Control+z")
+    expect(second).not_to_contain_text("dog")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("label the selected images")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_have_count(0)

@@ -13,7 +13,7 @@ from labeller.jobs.processes import host
 from labeller.project import Project, create_project
 from labeller.services import importing, labelling
 from labeller.services.labelling import Act
-from labeller.ui import browse, imports, opened, source_form
+from labeller.ui import acts, browse, imports, opened, source_form
 from store.records import ItemRecord
 from tests.ui.conftest import images
 
@@ -37,9 +37,9 @@ def current(project: Project, item: int) -> tuple[str, str] | None:
     return (record.class_name, record.annotator) if record else None
 
 
-def record(project: Project, who: str, acts: list[Act]) -> tuple[str, str]:
-    answer = labelling.record(project, who, "review", "page", acts)
-    return browse.outcome(answer["results"])
+def record(project: Project, who: str, done: list[Act]) -> tuple[str, str]:
+    answer = labelling.record(project, who, "review", "page", done)
+    return acts.outcome(answer["results"])
 
 
 def items(project: Project, chosen: list[int]) -> list[ItemRecord]:
@@ -221,8 +221,8 @@ def test_relabelling_overrules_another_annotator_without_a_new_price(project: Pr
         dog = unit.classes.by_name("dog")
         spent = unit.budget.get().spent
     assert dog
-    acts = browse.relabel(project, items(project, [mine, theirs, fresh]), "anna", dog.id)
-    text, icon = record(project, "anna", acts)
+    done = acts.relabel(project, items(project, [mine, theirs, fresh]), "anna", dog.id)
+    text, icon = record(project, "anna", done)
     assert (text, icon) == ("3 images changed.", ":material/check_circle:")
     assert [current(project, i) for i in (mine, theirs, fresh)] == [("dog", "anna")] * 3
     with project.store.read() as unit:
@@ -234,16 +234,16 @@ def test_refusals_are_counted_with_their_reason(project: Project) -> None:
 
     budget.set_total(project, 1.0)
     chosen = items(project, ids(project)[:3])
-    text, icon = record(project, "anna", browse.relabel(project, chosen, "anna", 1))
+    text, icon = record(project, "anna", acts.relabel(project, chosen, "anna", 1))
     assert text == "1 image changed, 2 refused: the budget is spent."
     assert icon == ":material/error:"
 
 
 def test_skipped_and_flagged_images_are_put_back(project: Project) -> None:
     one, two = ids(project)[:2]
-    acts = [Act("a", "skip", one), Act("b", "flag", two, reason="x")]
-    labelling.record(project, "ben", "s", "page", acts)
-    back = [browse.act("clear", item) for item in items(project, [one, two])]
+    set_aside = [Act("a", "skip", one), Act("b", "flag", two, reason="x")]
+    labelling.record(project, "ben", "s", "page", set_aside)
+    back = [acts.act("clear", item) for item in items(project, [one, two])]
     assert record(project, "anna", back)[0] == "2 images changed."
     assert {item.state for item in items(project, [one, two])} == {"unlabelled"}
 
@@ -269,6 +269,11 @@ def test_the_dialog_shows_the_history_and_undoes(
     with project.store.read() as unit:
         entry = unit.queue.entry_for(item)
     assert entry is None or entry.leased_by is None
+    app.button(key=f"redo_{event.id}").click().run()
+    assert not app.exception
+    assert current(project, item) == ("cat", "anna")
+    app.selectbox(key=f"item_label_{item}_3").set_value(2).run()
+    assert current(project, item) == ("dog", "anna")
 
     monkeypatch.setattr(opened, "in_grid", lambda grid: other)
     app = open_app(project, "images")
@@ -300,6 +305,11 @@ def test_the_selection_drives_the_buttons(
         ("cat", "anna"),
     ]
     assert app.toast[0].value == "2 images changed."
+    assert app.button(key="images_undo").label.startswith("Undo: 2 × cat")
+    app.button(key="images_undo").click().run()
+    assert [current(project, i) for i in (one, three)] == [None, None], "one step for the bulk"
+    app.button(key="images_redo").click().run()
+    assert [current(project, i) for i in (one, three)] == [("cat", "anna")] * 2
     app.button(key="browse_clear").click().run()
     assert current(project, one) is None
     app.button(key="browse_flag").click().run()

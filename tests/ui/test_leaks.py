@@ -107,6 +107,14 @@ def test_a_regrouping_is_shown_and_taken_back(
     assert text_of(app).count("Taken back") == 2
     assert leak_guard.overview(project).runs[0].undone == 2
     assert "lie in two splits" in plain(" ".join(one.value for one in app.main.warning))
+    app.button(key=f"leaks_redo_now_{run.id}").click().run()
+    assert not app.exception
+    again, first = leak_guard.overview(project).runs
+    assert (again.joined, again.undone, first.undone) == (2, 0, 2)
+    assert leak_guard.overview(project).apart == 0
+    assert f"{run.id} done again" in app.selectbox(key="leaks_run_2").options[0]
+    app.button(key=f"leaks_undo_now_{again.id}").click().run()
+    assert leak_guard.overview(project).apart == 2, "the new one can be taken back as well"
 
 
 def test_one_group_is_taken_apart_and_the_others_stay(
@@ -122,6 +130,13 @@ def test_one_group_is_taken_apart_and_the_others_stay(
     assert text_of(app).count("Taken back") == 1
     assert leak_guard.overview(project).runs[0].undone == 1
     assert app.button(key=f"leaks_part_{run.id}_{ids[1]}")
+    app.button(key=f"leaks_join_{run.id}_{ids[3]}").click().run()
+    assert not app.exception
+    new = leak_guard.overview(project).runs[0]
+    assert (new.id > run.id, new.joined, new.undone) == (True, 1, 0)
+    with project.store.read() as unit:
+        kept = unit.items.many([ids[2], ids[3]])
+    assert kept[ids[2]].group == kept[ids[3]].group
 
 
 def test_somebody_else_was_quicker(page: Callable[[], AppTest], project: Project) -> None:
@@ -170,6 +185,11 @@ def test_the_command(project: Project) -> None:
     assert "looks like" in said("--show", str(run.id))
     assert "changed nothing" in said("--show", "99")
     assert "taken back" in said("--undo", str(run.id))
+    said("--redo", str(run.id))
+    redone = leak_guard.overview(project).runs[0]
+    assert (redone.id, redone.joined) == (run.id + 1, 2)
+    none = CliRunner().invoke(cli, ["leaks", str(project.root), "--redo", str(run.id)])
+    assert (none.exit_code, "can be done again" in none.stderr) == (1, True)
     again = CliRunner().invoke(cli, ["leaks", str(project.root), "--undo", str(run.id)])
     assert (again.exit_code, again.stderr) == (
         1,

@@ -16,7 +16,7 @@ from labeller.services import budget, classes, labelling, recent, rounds
 from labeller.services.labelling import Act
 from labeller.ui import session, view
 from labeller.ui.text import escape_markdown
-from store.records import JobRecord, NewModel
+from store.records import JobRecord, NewModel, NewQueueEntry
 
 Run = Callable[..., AppTest]
 
@@ -115,14 +115,48 @@ def test_auto_says_what_it_does_now_and_when_that_changes(open_app: Run, project
     first = view.auto_line(rounds.auto_choice(0, 2))
     assert escape_markdown(first) in texts(app)
     with project.store.read() as unit:
-        trained = unit.items.ids(split=("train", "valid")).tolist()[:3]
+        trained = unit.items.ids(split="train").tolist()[:3]
     labelling.record(
-        project, "anna", "s", "page", [Act(f"a{n}", "label", n, "cat") for n in trained]
+        project, "anna", "s", "page", [Act(f"a{n}", "label", n, "cat") for n in trained[:2]]
     )
+    lacking = "auto: now max_herding (no model yet, 2 labels, margin from 200)"
+    assert escape_markdown(lacking) in texts(app.run()), "all of one class: no model can be"
+    app.sidebar.selectbox(key=f"strategy_{project.id}").set_value("entropy").run()
+    assert escape_markdown("images that cover the pool (max_herding)") in texts(app)
+    app.sidebar.selectbox(key=f"strategy_{project.id}").set_value("auto").run()
+    labelling.record(project, "anna", "s", "page", [Act("b", "label", trained[2], "dog")])
     second = view.auto_line(rounds.auto_choice(3, 2))
     assert second != first
     assert second == "auto: now uncertainty_herding (3 labels, margin from 200)"
     assert escape_markdown(second) in texts(app.run())
+
+
+def test_it_says_what_made_the_queue_that_is_there(open_app: Run, project: Project) -> None:
+    with project.store.read() as unit:
+        entries, record = unit.queue.entries(), unit.rounds.latest()
+    assert record is not None
+    sealed = sum(entry.strategy == "audit" for entry in entries)
+    assert record.strategy == "random"
+    assert record.queued == len(entries) == project.settings.batch
+    app = open_app(project, "export")
+    audit = f", {sealed} for the audit set" if sealed else ""
+    made = f"First queue: {len(entries)} images, {len(entries) - sealed} at random{audit}"
+    assert made in texts(app)
+    first = entries[0].item_id
+    labelling.record(project, "anna", "s", "page", [Act("a", "label", first, "cat")])
+    shown = texts(app.run())
+    assert made in shown, "what it was made of stays said"
+    assert f"{len(entries) - 1} left" in shown
+    with project.store.write() as unit:
+        started = unit.rounds.start("auto", 3, None, 1, 1.0)
+        free = [int(i) for i in unit.items.ids(state="unlabelled")][:3]
+        picks = [
+            NewQueueEntry(i, name, 0.5)
+            for i, name in zip(free, ("margin", "margin", "random"), strict=True)
+        ]
+        unit.queue.replace(picks, started.id)
+        unit.rounds.finish(started.id, "done", queued=3)
+    assert "Round 1: 3 images, 2 by margin, 1 at random" in texts(app.run())
 
 
 def test_a_strategy_that_is_none_gives_way_to_one_that_is(open_app: Run, project: Project) -> None:

@@ -265,6 +265,16 @@ def test_a_run_is_accepted_rolled_back_and_opened_again(open_app: Run, pets: Pro
     with pets.store.read() as unit:
         assert not len(unit.generated_labels.ids())
     assert not [b for b in app.main.button if b.key == f"stream_accepted_now_{run}"]
+    for key, verdict in (
+        ("stream_undo", "accepted"),
+        ("stream_undo", "open"),
+        ("stream_redo", "accepted"),
+        ("stream_redo", "rolled_back"),
+    ):
+        app.button(key=key).click().run()
+        assert not app.exception
+        assert streams.runs(pets)[0].run.verdict == verdict
+    assert app.button(key="stream_redo").disabled
     ended(pets)  # labels the same images again: the first cannot come back beside it
     app = open_app(pets, "stream")
     assert app.dataframe[0].value["Run"].tolist() == [run + 1, run]

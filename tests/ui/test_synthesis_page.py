@@ -377,7 +377,9 @@ def test_figures_hold_the_numbers(labelled: Project, dark: bool) -> None:
     assert without.x[0] + without.error_x.array[0] == pytest.approx(high)
 
 
-@pytest.mark.parametrize("script", [*FOLDER.glob("check/*.js"), *FOLDER.glob("live/*.js")])
+@pytest.mark.parametrize(
+    "script", [path for name in ("check", "live", "keys") for path in FOLDER.glob(f"{name}/*.js")]
+)
 def test_scripts_put_data_in_as_text(script: Path) -> None:
     text = script.read_text(encoding="utf-8")
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", text)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+import uuid
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,15 +13,20 @@ import streamlit as st
 
 from labeller import tokens
 from labeller.project import Project
+from labeller.ui import live
 from labeller.ui.card.bundle import bundle
+from labeller.ui.keys import table
+from labeller.ui.text import plain_text
 
 NAME = "labelling_card"
 API = "/api/v1"
 _KEPT = "card_access"
+_NOTES = "card_notes"
+_NOTES_KEPT = 5
 _FOLDER = Path(__file__).parent
 
 
-def labelling_card(project: Project, annotator: str) -> str | None:
+def labelling_card(project: Project, annotator: str, notes: Sequence[str] = ()) -> str | None:
     """Show the labelling card.
 
     Parameters
@@ -28,6 +35,8 @@ def labelling_card(project: Project, annotator: str) -> str | None:
         The project whose queue is labelled.
     annotator : str
         The name that labels given here get.
+    notes : sequence of str
+        What a toast would say elsewhere: here it would lie over a button. Told once.
 
     Returns
     -------
@@ -39,19 +48,28 @@ def labelling_card(project: Project, annotator: str) -> str | None:
     card = st.components.v2.component(NAME, html=html, css=css, js=js)
     result = card(
         key=f"card-{project.id}-{annotator}",
-        data=_data(project, annotator),
+        data={**_data(project, annotator), "notes": _named(notes)},
         on_token_change=_forget_token,
         on_go_change=lambda: None,
     )
     return result.get("go") or None
 
 
+def _named(notes: Sequence[str]) -> list[list[str]]:
+    """Return the latest notes, each with a name of its own by which the card tells it once."""
+    before: list[list[str]] = st.session_state.setdefault(_NOTES, [])
+    before += [[uuid.uuid4().hex, plain_text(text)] for text in notes]
+    del before[:-_NOTES_KEPT]
+    return list(before)
+
+
 @cache
 def _sources() -> tuple[str, str, str]:
     """Read the card's markup, styles and script."""
     html = (_FOLDER / "card.html").read_text(encoding="utf-8")
+    html = html.replace("<!-- keys -->", table.help_rows("label"))
     css = (_FOLDER / "card.css").read_text(encoding="utf-8")
-    return html, css, bundle(_FOLDER / "js")
+    return html, css, "\n".join([table.script(), live.pulse(), bundle(_FOLDER / "js")])
 
 
 def _data(project: Project, annotator: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from labeller import tokens
 from labeller.project import Project
+from labeller.ui.keys import table
 from labeller.ui.synthesis_view import PARAMETER_TITLES, recipe_title
 from strategies.synthesis.recipes import BY_NAME
 
@@ -27,6 +28,8 @@ def check(project: Project, annotator: str, run: int | None) -> None:
         Only the items of this run.
     """
     html, css, js = _sources()
+    with project.store.read() as unit:
+        classes = {one.key: one.name for one in unit.classes.all() if one.key}
     component = st.components.v2.component("labeller_check", html=html, css=css, js=js)
     component(
         key=f"check-{project.id}",
@@ -34,6 +37,7 @@ def check(project: Project, annotator: str, run: int | None) -> None:
             "project": project.id,
             "annotator": annotator,
             "run": run,
+            "classes": classes,
             "parameters": PARAMETER_TITLES,
             "recipes": {name: recipe_title(name) for name in BY_NAME},
             "api": "api/v1/",
@@ -45,6 +49,11 @@ def check(project: Project, annotator: str, run: int | None) -> None:
 
 @cache
 def _sources() -> tuple[str, str, str]:
-    """Read the component's markup, styles and script."""
-    html, css, js = (_HERE / f"check.{kind}" for kind in ("html", "css", "js"))
-    return html.read_text("utf-8"), css.read_text("utf-8"), js.read_text("utf-8")
+    """Read the component's markup, styles and scripts."""
+    markup = _read("check.html").replace("<!-- keys -->", table.help_rows("check"))
+    scripts = [table.script(), _read("outbox.js"), _read("check.js")]
+    return markup, _read("check.css"), "\n".join(scripts)
+
+
+def _read(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")

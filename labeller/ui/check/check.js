@@ -4,14 +4,9 @@
 const AHEAD = 6; // pairs whose pictures are ready before they are needed
 const BEHIND = 20; // pairs kept for undo
 const FETCHED = 30;
-const RETRY_MS = 2000;
-const SENT = 50;
 const FLASH_MS = 120;
-const KEYS = { y: "keep", n: "drop", s: "skip", u: "undo", Backspace: "undo" };
-const TYPING = "input,textarea,select,[contenteditable=true],[role=textbox],[role=combobox],[role=spinbutton]";
+const ACTS = { accept: "keep", reject: "drop", skip: "skip", undo: "undo", redo: "redo" };
 const ELSEWHERE = "[role=dialog],[role=alertdialog],[role=menu],[role=listbox]";
-
-class Refused extends Error {}
 
 class Check {
   constructor(root) {
@@ -21,11 +16,13 @@ class Check {
     const { signal } = this.ending;
     addEventListener("keydown", (event) => this.key(event), { capture: true, signal });
     addEventListener("beforeunload", (event) => this.outbox.length && event.preventDefault(), { signal });
-    for (const name of ["keep", "drop", "skip", "undo"]) {
+    for (const name of Object.values(ACTS)) {
       this.part(name).addEventListener("click", () => this.act(name));
     }
+    this.part("helpOpen").addEventListener("click", () => this.part("help").showModal());
+    this.part("helpClose").addEventListener("click", () => this.part("help").close());
     this.part("again").addEventListener("click", () => this.begin());
-    this.outbox = [];
+    this.outbox = new VerdictOutbox((...request) => this.ask(...request), (text) => this.notice(text));
   }
 
   /** Take what the page says; only another project, run or annotator begins anew. */
@@ -35,12 +32,12 @@ class Check {
     this.data = component.data;
     const same = ["api", "project", "annotator", "run"].every((name) => before?.[name] === this.data[name]);
     if (!same) this.begin();
-    else if (before.token !== this.data.token) this.flush();
+    else if (before.token !== this.data.token) this.outbox.flush();
   }
 
   begin() {
     this.sitting = (this.sitting ?? 0) + 1;
-    Object.assign(this, { queue: [], past: [], pictures: new Map(), kept: 0, dropped: 0, skipped: 0 });
+    Object.assign(this, { queue: [], past: [], undone: [], pictures: new Map(), kept: 0, dropped: 0, skipped: 0 });
     Object.assign(this, { after: 0, left: null, more: true, loading: false });
     this.load();
     this.show();
@@ -52,7 +49,7 @@ class Check {
     const { sitting } = this;
     try {
       // What is on its way would else come once more.
-      if (this.after === 0) await this.sent();
+      if (this.after === 0) await this.outbox.sent();
       const run = this.data.run === null ? "" : `&run=${this.data.run}`;
       const answer = await this.ask(`synthetic?after=${this.after}&limit=${FETCHED}${run}`);
       const { items, left } = await answer.json();
@@ -131,6 +128,7 @@ class Check {
     this.part("empty").hidden = !empty;
     for (const name of ["keep", "drop", "skip"]) this.part(name).disabled = !ready;
     this.part("undo").disabled = !this.past.length;
+    this.part("redo").disabled = !this.undone.length;
     if (empty) this.nothing();
     if (!item) {
       for (const side of ["parent", "child"]) this.part(side).replaceChildren(empty ? "" : spinner());
@@ -174,20 +172,33 @@ class Check {
 
   key(event) {
     if (!this.root.isConnected || event.repeat || event.isComposing || event.defaultPrevented) return;
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
     const target = event.composedPath()[0];
-    if (target instanceof Element && (target.matches(TYPING) || target.closest(ELSEWHERE))) return;
-    const name = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    if (!name || !this.act(name)) return;
+    const open = this.part("help").open;
+    if (!open && target instanceof Element && (isTyping(target) || target.closest(ELSEWHERE))) return;
+    const command = commandOf(event, "check");
+    if (command === "help") this.part("help")[open ? "close" : "showModal"]();
+    else if (open || !(this.classKey(event) || (ACTS[command] && this.act(ACTS[command])))) return;
     // The control that brought the person here would stay marked, and take the next Space.
     if (target instanceof HTMLElement && target !== document.body && !this.root.contains(target)) target.blur();
     event.preventDefault();
     event.stopImmediatePropagation();
   }
 
+  /** The key of its own class keeps an item; that of another says that it is of that one. */
+  classKey(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return false;
+    const meant = this.data.classes[classKeyOf(event)];
+    if (meant === undefined || !this.queue.length) return false;
+    const own = meant === this.queue[0].class;
+    if (!this.act(own ? "keep" : "drop")) return false;
+    this.notice(own ? "" : `Dropped: you said ${meant}.`);
+    return true;
+  }
+
   /** @returns {boolean} whether there was something to do */
   act(name) {
-    const done = name === "undo" ? this.undo() : this.say(name);
+    if (!this.outbox.failing) this.notice("");
+    const done = name === "undo" ? this.undo() : name === "redo" ? this.redo() : this.say(name);
     if (!done) return false;
     const button = this.part(name);
     button.classList.add("pressed");
@@ -199,19 +210,33 @@ class Check {
   /** Nothing is judged before both pictures are on screen. */
   say(verdict) {
     if (this.root.dataset.state !== "ready") return false;
-    const item = this.queue.shift();
+    this.undone = [];
+    this.judge(this.queue.shift(), verdict);
+    return true;
+  }
+
+  judge(item, verdict, own = false) {
     this.past.push({ item, verdict });
     this.tally(verdict, 1);
-    if (verdict !== "skip") this.send(item.synthetic, verdict);
+    if (verdict !== "skip") this.outbox.send(item.synthetic, verdict, own);
+  }
+
+  /** Say again what was taken back last, unless somebody else has judged it since. */
+  redo() {
+    const last = this.undone.pop();
+    if (!last) return false;
+    this.queue = this.queue.filter(({ synthetic }) => synthetic !== last.item.synthetic);
+    this.judge(last.item, last.verdict, true);
     return true;
   }
 
   undo() {
     const last = this.past.pop();
     if (!last) return false;
+    this.undone.push(last);
     this.queue.unshift(last.item);
     this.tally(last.verdict, -1);
-    if (last.verdict !== "skip") this.send(last.item.synthetic, null);
+    if (last.verdict !== "skip") this.outbox.send(last.item.synthetic, null, true);
     return true;
   }
 
@@ -222,42 +247,6 @@ class Check {
       if (verdict === "keep") this.kept += by;
       else this.dropped += by;
     }
-  }
-
-  send(synthetic, verdict) {
-    this.outbox.push({ synthetic, verdict });
-    this.flush();
-  }
-
-  flush() {
-    this.flushing ??= this.post().finally(() => {
-      this.flushing = null;
-      if (this.outbox.length) this.flush();
-    });
-    return this.flushing;
-  }
-
-  async sent() {
-    while (this.outbox.length) await this.flush();
-  }
-
-  async post() {
-    const verdicts = this.outbox.slice(0, SENT);
-    if (!verdicts.length) return;
-    const headers = { "Content-Type": "application/json" };
-    const body = JSON.stringify({ verdicts });
-    try {
-      await this.ask("synthetic/verdicts", { method: "POST", headers, body, keepalive: true });
-      this.notice("");
-    } catch (error) {
-      if (!(error instanceof Refused)) {
-        this.notice(`${this.outbox.length} not saved yet (${error.message}). It is tried again.`);
-        await new Promise((resolve) => { setTimeout(resolve, RETRY_MS); });
-        return;
-      }
-      this.notice(`Not taken: ${error.message}`);
-    }
-    this.outbox.splice(0, verdicts.length);
   }
 
   notice(text) {

@@ -51,6 +51,16 @@ class Told:
     progress: float | None = None
 
 
+def pulse() -> str:
+    """Return the script that asks for the whole page; it stands before those that listen."""
+    return (_HERE / "pulse.js").read_text(encoding="utf-8")
+
+
+def here() -> str:
+    """Return the side bar's own script."""
+    return pulse() + (_HERE / "here.js").read_text(encoding="utf-8")
+
+
 def panel(
     project: Project,
     title: str,

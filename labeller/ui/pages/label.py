@@ -29,7 +29,7 @@ project = session.current_project()
 if project is None:
     st.stop()
 st.html(ROOM)
-where = labelling_card(project, session.annotator())
+where = labelling_card(project, session.annotator(), session.pop_toasts())
 if where == "retrain":
     strategy = st.session_state.get(f"strategy_{project.id}")
     batch = st.session_state.get(f"batch_{project.id}")

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from labeller.project import Project
+from store.records import NewEvent
 from tests.cards import CLASSES, Card, events_of, labels_of, until
 
 Make = Callable[..., Project]
@@ -76,6 +77,70 @@ def test_undo_survives_a_reload(project_of: Make, card_of: Open) -> None:
     card.page.keyboard.press("Backspace")
     expect(card.part("name")).to_have_text(names[1])
     until(lambda: set(labels_of(project)) == {names[0]}, "the second label taken back")
+
+
+def test_redo_does_again_what_undo_took_back_also_after_a_reload(
+    project_of: Make, card_of: Open
+) -> None:
+    project = project_of()
+    card = card_of(project)
+    names = card.press("1", "2", "3", "-")
+    page = card.page
+    for name in reversed(names):
+        page.keyboard.press("Backspace")
+        expect(card.part("name")).to_have_text(name)
+        page.wait_for_timeout(30)
+    until(lambda: events_of(project)["undo"] == 4, "four undos stored", page=page)
+    for n, key in enumerate(("Delete", "Control+y"), 1):
+        page.keyboard.press(key)
+        expect(card.part("name")).to_have_text(names[n])
+        page.wait_for_timeout(30)
+    until(lambda: len(labels_of(project)) == 2, "two labels again", page=page)
+    page.reload()
+    card.ready()
+    expect(card.part("name")).to_have_text(names[2])
+    page.keyboard.press("Control+Shift+z")
+    expect(card.part("name")).to_have_text(names[3])
+    card.part("redo").click()
+    expect(card.part("name")).to_have_text("0004.jpg")
+    expect(card.part("redo")).to_be_disabled()
+    expected = dict(zip(names, ["cat", "dog", "horse"], strict=False))
+    until(lambda: labels_of(project) == expected, "all as it was before the undos")
+    assert events_of(project) == {"label": 6, "skip": 2, "undo": 4}, "nothing is written over"
+    page.keyboard.press("Shift+Backspace")
+    expect(card.part("noteText")).to_have_text("Nothing to redo in this session.")
+
+
+def test_redo_is_refused_with_words_where_another_labelled_since(
+    project_of: Make, card_of: Open
+) -> None:
+    project = project_of()
+    card = card_of(project)
+    (name,) = card.press("1")
+    card.page.keyboard.press("Backspace")
+    expect(card.part("name")).to_have_text(name)
+    until(lambda: events_of(project)["undo"] == 1, "the undo stored", page=card.page)
+    with project.store.write() as unit:
+        unit.labels.record("bob", None, "page", [NewEvent("b", "label", 1, 2)], 1.0)
+    card.page.keyboard.press("Delete")
+    expect(card.part("refusedList")).to_contain_text(
+        f"{name} as cat: bob has labelled it since, so that stays as it is."
+    )
+    assert labels_of(project) == {name: "dog"}
+
+
+def test_a_new_act_leaves_nothing_to_redo(project_of: Make, card_of: Open) -> None:
+    project = project_of()
+    card = card_of(project)
+    names = card.press("1", "2")
+    card.page.keyboard.press("Backspace")
+    expect(card.part("redo")).to_be_enabled()
+    card.press("3")
+    expect(card.part("redo")).to_be_disabled()
+    until(
+        lambda: labels_of(project) == dict(zip(names, ["cat", "horse"], strict=True)),
+        "the second image labelled otherwise",
+    )
 
 
 def test_a_click_on_a_recent_label_takes_that_one_back(project_of: Make, card_of: Open) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import BrowserContext, WebSocketRoute, expect
 
+from labeller.jobs.processes import host
 from labeller.project import Project, create_project
 from labeller.services import budget, labelling
 from labeller.services.labelling import Act
-from store.records import NewQueueEntry
+from store.records import NewEvent, NewQueueEntry
 from tests.cards import CLASSES, Card, events_of, labels_of, until
 
 Make = Callable[..., Project]
@@ -170,6 +172,76 @@ def test_a_queue_replaced_under_the_card_is_followed(project_of: Make, card_of: 
     seen += card.press("1", "1", "1", "1")
     assert seen == ["0000.jpg", "0001.jpg", "0039.jpg", "0038.jpg", "0037.jpg"]
     until(lambda: events_of(project)["label"] == 5, "five labels")
+
+
+def test_an_idle_card_takes_the_new_queue_by_itself(project_of: Make, card_of: Open) -> None:
+    project = project_of(items=40, lease_seconds=600)  # a renewal every 200 s would be too late
+    card = card_of(project).ready()
+    until(lambda: claimed(project) == 12, "leases")
+    replace_queue(project)
+    expect(card.part("noteText")).to_have_text("A new queue is here: round 1.")
+    assert card.name == "0000.jpg", "what somebody looks at stays"
+    assert card.press("1", "1") == ["0000.jpg", "0039.jpg"]
+    until(lambda: len(labels_of(project)) == 2, "both labels")
+
+
+def test_side_bar_and_card_tell_the_same_budget(
+    project_of: Make, card_of: Open, window: BrowserContext
+) -> None:
+    """Without a word from Streamlit, whose next drawing may be seconds away."""
+    muted: list[bool] = []
+
+    def relay(page_side: WebSocketRoute) -> None:
+        server = page_side.connect_to_server()
+        page_side.on_message(server.send)
+        server.on_message(lambda text: None if muted else page_side.send(text))
+
+    window.route_web_socket("**/_stcore/stream", relay)
+    project = project_of(budget=30)
+    card = card_of(project).ready()
+    value = card.page.locator(".st-key-lb_budget .lb-value")
+    expect(value).to_have_text("30 left")
+    muted.append(True)
+    card.press("1", "2")
+    for text in ("28", "29", "28"):
+        expect(card.part("budget")).to_have_text(text)
+        expect(value).to_have_text(f"{text} left")
+        if text != "28" or not events_of(project)["undo"]:
+            card.page.keyboard.press("Backspace" if text == "28" else "Delete")
+    card.press("-")
+    with project.store.write() as unit:
+        unit.labels.record("bob", None, "page", [NewEvent("b", "label", 20, 2)], 1.0)
+    expect(card.part("budget")).to_have_text("27")
+    expect(value).to_have_text("27 left")
+    expect(card.page.locator(".st-key-lb_budget .lb-note")).to_contain_text("3 of 30 spent")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_a_toast_would_say_is_told_by_the_card(
+    project_of: Make, card_of: Open, width: int
+) -> None:
+    """A toast would lie over classes or buttons: the card's note lies over the image only."""
+    project = project_of()
+    card = card_of(project)
+    card.page.set_viewport_size({"width": width, "height": 800})
+    card.ready()
+    name = card.name
+    with project.store.write() as unit:
+        job = unit.jobs.add("round", {}, True)
+    with project.store.write() as unit:
+        unit.jobs.claim(host(), os.getpid(), job_id=job.id)
+    expect(card.page.get_by_text("Retraining")).to_be_attached()
+    with project.store.write() as unit:
+        unit.jobs.finish(job.id, "cancelled")
+    expect(card.part("noteText")).to_have_text("Retraining was cancelled.")
+    expect(card.page.get_by_test_id("stToast")).to_have_count(0)
+    stage, note = card.part("stage").bounding_box(), card.part("note").bounding_box()
+    assert stage
+    assert note
+    assert stage["y"] <= note["y"]
+    assert note["y"] + note["height"] <= stage["y"] + stage["height"]
+    assert card.part("note").evaluate("note => getComputedStyle(note).pointerEvents") == "none"
+    assert card.name == name
 
 
 def held(project: Project, items: Iterable[int]) -> list[int]:

@@ -27,6 +27,9 @@ const ASK_TOKEN_MS = 10_000;
 /** One transport a project and page: its tokens outlive the card. */
 const transports = new Map();
 
+/** The notes told in this window: one that is shown again was told. */
+const toldNotes = new Set();
+
 export class Card {
   /**
    * @param {ParentNode} root @param {object} data what the page sends
@@ -76,8 +79,16 @@ export class Card {
   }
 
   configure() {
+    this.tell(this.data.notes ?? []);
     this.keys.interval = this.data.keyInterval;
     this.classList.set(this.data.classes);
+  }
+
+  /** What a toast says elsewhere, once; none lies over a button here. */
+  tell(notes) {
+    const news = notes.filter(([name]) => !toldNotes.has(name));
+    for (const [name] of news) toldNotes.add(name);
+    if (news.length) this.say(news.map(([, text]) => text).join(" "));
   }
 
   /** Somebody may have changed the classes meanwhile. */
@@ -147,6 +158,7 @@ export class Card {
     event.duration_ms = Math.min(86_400_000, Math.max(0, duration));
     this.post("labels", event, act); // kept before anything else can go wrong
     this.history.add(act);
+    this.history.forgetUndone();
     this.keys.acted();
     this.show();
     afterPaint(() => this.acted(act));
@@ -171,6 +183,7 @@ export class Card {
   takeBack(key) {
     const act = this.history.remove(key);
     if (!act) return;
+    this.history.addUndone(act);
     this.supply.putBack(act.item);
     this.post("undo", { key: newKey(), undoes: act.key }, { ...act, kind: "undo" });
     this.keys.acted();
@@ -178,6 +191,23 @@ export class Card {
     this.tally.add(act, -1);
     this.renderSoon();
     this.say(`Taken back: ${act.item.name}.`);
+  }
+
+  /** Do again what was undone last. */
+  redo(held) {
+    if (!this.history || this.keys.tooSoon(held)) return;
+    const before = this.history.takeUndone();
+    if (!before) {
+      this.say("Nothing to redo in this session.");
+      return;
+    }
+    const act = { ...before, key: newKey(), at: Date.now() };
+    this.supply.take(act.item);
+    this.post("redo", { key: act.key, redoes: before.key }, act);
+    this.history.add(act);
+    this.keys.acted();
+    this.show();
+    afterPaint(() => this.acted(act));
   }
 
   post(path, event, { kind, classId, item }) {
@@ -262,7 +292,7 @@ export class Card {
     this.closed = true;
     this.ending.abort();
     if (this.outbox.listener === this.answers) this.outbox.listener = null;
-    for (const part of [this.keys, this.supply, this.tally, this.recent, this.stage]) part?.close();
+    for (const part of [this.keys, this.answers, this.supply, this.tally, this.recent, this.stage]) part?.close();
     this.images.close();
   }
 }

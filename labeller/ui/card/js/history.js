@@ -31,10 +31,39 @@ export class History {
       this.names.push(name);
     }
     this.sequence = Number(this.names.at(-1) ?? 0);
+    this.keptUndone = new Kept("sessionStorage", `labeller/undone/${project}/${session}/`);
+    /** @type {Act[]} what was taken back and may be done again, the latest last */
+    this.undone = this.keptUndone.names().map((name) => this.keptUndone.get(name));
+    this.undone = this.undone.filter((act) => act?.item);
   }
 
   get length() {
     return this.acts.length;
+  }
+
+  /** Remember that an act was taken back. @param {Act} act */
+  addUndone(act) {
+    this.undone.push(act);
+    this.keptUndone.set(ordered(this.undone.length), act);
+  }
+
+  /** @returns {Act|null} what was taken back last, no longer to be done again */
+  takeUndone() {
+    this.keptUndone.remove(ordered(this.undone.length));
+    return this.undone.pop() ?? null;
+  }
+
+  /** Whoever does something new leaves what was undone behind. */
+  forgetUndone() {
+    while (this.undone.length) this.takeUndone();
+  }
+
+  /** Forget one that was not taken back after all. @param {string} key */
+  dropUndone(key) {
+    const rest = this.undone.filter((act) => act.key !== key);
+    if (rest.length === this.undone.length) return;
+    this.forgetUndone();
+    for (const act of rest) this.addUndone(act);
   }
 
   /** @param {Act} act */

@@ -1,29 +1,10 @@
 /**
  * Keys: one press, one action, wherever the focus is, except where a person types or a control
  * needs the key itself. A key that stays down never labels faster than the project's interval.
+ * Which key does what is in the table of keys (labeller/ui/keys), which stands before this script.
  */
 import { origin } from "./dom.js";
 
-const COMMANDS = {
-  " ": "accept",
-  Backspace: "undo",
-  "-": "skip",
-  "!": "flag",
-  "?": "help",
-  "/": "filter",
-  "+": "zoomIn",
-  "=": "zoomIn",
-  PageUp: "zoomIn",
-  PageDown: "zoomOut",
-  Home: "fit",
-  End: "actual",
-  ArrowLeft: "panLeft",
-  ArrowRight: "panRight",
-  ArrowUp: "panUp",
-  ArrowDown: "panDown",
-};
-const TYPED = new Set(["text", "search", "number", "email", "password", "tel", "url", "date", "time"]);
-const TYPING_ROLES = "[role=textbox],[role=combobox],[role=spinbutton],[role=searchbox]";
 const OPEN_ELSEWHERE = "[role=dialog],[role=alertdialog],[role=menu],[role=listbox]";
 const ACTIVATED = "button,a[href],summary,select,[role=button],[role=tab],[role=checkbox],[role=switch]";
 const MOVED = "input,[role=slider],[role=radio],[role=tab],[role=separator]";
@@ -105,14 +86,10 @@ export class Keys {
   /** @returns {boolean} whether the key means something here */
   act(event, held) {
     const altGraph = event.getModifierState?.("AltGraph");
-    if ((event.ctrlKey || event.metaKey) && !altGraph) {
-      const undo = event.key.toLowerCase() === "z" && !event.shiftKey && !event.altKey;
-      return undo && this.actions.command("undo", held) !== false;
-    }
-    if (event.altKey && !altGraph) return false;
-    const key = classKeyOf(event);
+    const plain = altGraph || !(event.ctrlKey || event.metaKey || event.altKey);
+    const key = plain && classKeyOf(event);
     if (key && this.actions.classKey(key, held)) return true;
-    const command = COMMANDS[event.key];
+    const command = commandOf(event, "label");
     return command ? this.actions.command(command, held) !== false : false;
   }
 
@@ -143,25 +120,4 @@ export class Keys {
   close() {
     this.ending.abort();
   }
-}
-
-function isTyping(target) {
-  if (target instanceof HTMLInputElement) return TYPED.has(target.type);
-  if (target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement) return true;
-  return target.isContentEditable || Boolean(target.closest(TYPING_ROLES));
-}
-
-/**
- * The digit or letter a key stands for. What it types counts; where that is neither (the digit row
- * of a French keyboard, a letter on a Greek one) its place counts.
- * @returns {string|null}
- */
-export function classKeyOf({ key, code, shiftKey }) {
-  if (/^[0-9a-z]$/i.test(key)) return key.toLowerCase();
-  const place = /^(?:Digit|Key)([0-9A-Z])$/.exec(code ?? "")?.[1];
-  if (!place || shiftKey || key.length !== 1) return null;
-  // A French 6 types the minus sign; any other command character is meant as such.
-  if (COMMANDS[key] && !(key === "-" && place === "6")) return null;
-  const typesNoLetter = place < "A" || key.charCodeAt(0) > 127;
-  return typesNoLetter ? place.toLowerCase() : null;
 }

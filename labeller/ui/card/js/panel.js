@@ -5,6 +5,7 @@ import { closeConnectionDialogs, topOf } from "./host.js";
 const PAN_PIXELS = 80;
 const ZOOM_STEP = 1.35;
 const NOTE_MS = 2_600;
+const NOTE_CHARACTER_MS = 60; // time to read it
 const GIVEN_MS = 1_000;
 
 export class Panel {
@@ -19,6 +20,7 @@ export class Panel {
       skip: () => this.command("skip", held()),
       flag: () => this.command("flag", held()),
       undo: () => card.undo(held()),
+      redo: () => card.redo(held()),
       helpOpen: () => this.command("help"),
       zoomIn: () => this.command("zoomIn"),
       zoomOut: () => this.command("zoomOut"),
@@ -71,6 +73,8 @@ export class Panel {
         return card.accept(held);
       case "undo":
         return card.undo(held);
+      case "redo":
+        return card.redo(held);
       case "skip":
         return this.skip(held);
       case "flag":
@@ -152,6 +156,7 @@ export class Panel {
     const failing = (supply?.failures ?? 0) > 0;
     card.banner.show(outbox, failing || card.images.away, failing ? supply.problem : "");
     this.refs.undo.disabled = !history?.length;
+    this.refs.redo.disabled = !history?.undone.length;
     setText(this.refs.recentNone, history?.length ? "" : "Your latest labels appear here.");
     if (!card.current) this.describeEmpty();
   }
@@ -187,7 +192,8 @@ export class Panel {
     setText(refs.noteText, text);
     setShown(refs.note, true);
     clearTimeout(this.noteTimer);
-    this.noteTimer = setTimeout(() => setShown(refs.note, false), NOTE_MS);
+    const long = Math.max(NOTE_MS, text.length * NOTE_CHARACTER_MS);
+    this.noteTimer = setTimeout(() => setShown(refs.note, false), long);
   }
 
   showLight(shown) {

@@ -46,9 +46,12 @@ export class Supply {
     return this.queue[0] ?? null;
   }
 
-  /** Take the current item off the list: something was done to it. */
-  take() {
-    const item = this.queue.shift();
+  /** Take an item, the current one, off the list: something was done to it. */
+  take(item = this.queue[0]) {
+    for (const list of ["queue", "shelf"]) {
+      if (this[list][0] === item) this[list].shift();
+      else this[list] = this[list].filter((other) => other.item !== item.item);
+    }
     this.actedAt = Date.now();
     this.done.set(item.item, Infinity);
     this.kept.delete(item.item);
