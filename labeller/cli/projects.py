@@ -136,6 +136,8 @@ def import_command(
         note(f"kept {conflict.label}: {conflict.path}, which came as {conflict.wanted}")
     for text in report.notes:
         note(text)
+    if not (report.added or report.known or report.failed or report.cancelled):
+        note("Warning: no image was found there. Look at the path, and at what is in it.")
     data = {"project": opened.root, **_fields(report), "problems": problems}
     emit(data, as_json, _imported(report))
     if report.cancelled:

@@ -12,7 +12,7 @@ from labeller.project import Project
 from labeller.services import generated_marks, labelling, recent
 from labeller.services.generated_marks import Mark
 from labeller.services.labelling import Act
-from labeller.ui import browse_filters, session, view
+from labeller.ui import address, browse_filters, session, view
 from labeller.ui import item as item_dialog
 from labeller.ui.browse_filters import Filters
 from labeller.ui.grid import Tile, grid
@@ -35,6 +35,7 @@ def show(project: Project) -> None:
 
 def _show(root: str) -> None:
     session.show_toasts()
+    address.begin_part("page")
     project = recent.opened(root)
     with project.store.read() as unit:
         classes = {record.id: record for record in unit.classes.all()}
@@ -46,6 +47,7 @@ def _show(root: str) -> None:
         total = unit.items.page_count(*kinds)
     if not total:
         _nothing(filters)
+        address.write()
         return
     top = st.container(horizontal=True, vertical_alignment="center", gap="small", key="lb_actions")
     page = _page_number(filters, total)
@@ -68,6 +70,7 @@ def _show(root: str) -> None:
     )
     with top:
         _actions(project, selected, {i.id: i for i in items}, classes)
+    address.write()
 
 
 def _nothing(filters: Filters) -> None:
@@ -89,9 +92,9 @@ def _page_number(filters: Filters, total: int) -> int:
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
         st.caption(view.count(total, "image"))
-        if pages == 1:
-            return 1
-        return st.pagination(pages, key=f"browse_page_{hash(filters)}_{pages}")
+        key = f"browse_page_{hash(filters)}_{pages}"
+        address.number("page", key, 1, pages)
+        return 1 if pages == 1 else st.pagination(pages, key=key)
 
 
 def _tile(

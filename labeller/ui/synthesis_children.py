@@ -12,7 +12,7 @@ from labeller.project import Project
 from labeller.services import checking, labelling, recent, synthesis, thumbnails
 from labeller.services.checking import Pair
 from labeller.services.synthesis import RunView
-from labeller.ui import opened, session, view
+from labeller.ui import address, opened, session, view
 from labeller.ui import synthesis_view as words
 from labeller.ui.grid import Tile, grid
 from labeller.ui.text import escape_markdown
@@ -84,18 +84,21 @@ def _grid(root: str, run_id: int, key: str) -> None:
     with project.store.read() as unit:
         counts = unit.synthetic.counts(run_id)
     numbers = {"": sum(counts.values())} | counts
+    address.begin_part("page")
+    address.choice("verdict", f"synthesis_verdict_{run_id}", FILTERS, "")
     chosen = st.pills(
         "Verdict",
         list(FILTERS),
-        default="",
         required=True,
         format_func=lambda name: f"{FILTERS[name]} {numbers[name]:,}",
         key=f"synthesis_verdict_{run_id}",
         label_visibility="collapsed",
     )
+    chosen = chosen or ""
     total = numbers[chosen]
     if not total:
         st.caption("None of its items is so judged.")
+        address.write()
         return
     top = st.container(horizontal=True, vertical_alignment="center", gap="small")
     found = _page(project, run_id, chosen, total)
@@ -111,6 +114,7 @@ def _grid(root: str, run_id: int, key: str) -> None:
     )
     with top:
         _actions(project, selected)
+    address.write()
 
 
 def _opened(root: str, key: str) -> None:
@@ -132,9 +136,9 @@ def _opened(root: str, key: str) -> None:
 def _page(project: Project, run_id: int, chosen: str, total: int) -> list[SyntheticRecord]:
     """Draw the pages and return the children of the one that is open."""
     pages = -(-total // PAGE)
-    number = (
-        st.pagination(pages, key=f"synthesis_page_{run_id}_{chosen}_{pages}") if pages > 1 else 1
-    )
+    key = f"synthesis_page_{run_id}_{chosen}_{pages}"
+    address.number("page", key, 1, pages)
+    number = st.pagination(pages, key=key) if pages > 1 else 1
     wanted: ChildVerdict | str | None = chosen or None
     found = synthesis.children(project, run_id, wanted, limit=number * PAGE)  # type: ignore[arg-type]
     return found[(number - 1) * PAGE :]
