@@ -125,7 +125,7 @@ def _quality(facts: Evaluation, quality: Quality) -> None:
     """Draw the headline numbers with their intervals, and what they rest on."""
     if text := words.changed(quality):
         st.warning(text, icon=":material/history:")
-    row = st.container(horizontal=True, gap="small")
+    row = st.container(horizontal=True, gap="small", key="lb_tiles")
     for label, value, below, explained in _tiles(quality):
         row.metric(
             label,

@@ -19,8 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 STYLE = Path(__file__).parent / "style.css"
 _MEDIA = Path(streamlit.__file__).parent / "static" / "static" / "media"
 _END = b"</body>"  # after Streamlit's own styles, which would win else
-_LONGEST = 8_000  # milliseconds of drawing; what is not there by then comes in sight of all
-_CALM = 3  # looks in a row at a page that is whole
+_LONGEST = 12_000  # milliseconds of drawing; what is not there by then comes in sight of all
+_CALM = 8  # looks in a row at a page that is whole: the last parts come after the run has ended
 _PATIENCE = f"""<script>
 (() => {{
   let calm = 0, since = null;
@@ -33,8 +33,19 @@ _PATIENCE = f"""<script>
       && pictures.every((picture) => picture.complete);
     calm = whole ? calm + 1 : 0;
     const late = performance.now() - (since ?? performance.now()) > {_LONGEST};
-    if (calm < {_CALM} && !late) setTimeout(look, 30);
-    else document.documentElement.classList.add("lb-drawn");
+    if (calm < {_CALM} && !late) setTimeout(look, 40);
+    else {{
+      mend();
+      setInterval(mend, 1000);
+      document.documentElement.classList.add("lb-drawn");
+    }}
+  }};
+  // On a phone the navigation is a list of groups, each with its items: no list as HTML knows it.
+  const mend = () => {{
+    for (const list of document.querySelectorAll("[data-testid=stSidebarNavItems]")) {{
+      list.setAttribute("role", "group");
+      for (const item of list.querySelectorAll("li:not([role])")) item.setAttribute("role", "none");
+    }}
   }};
   look();
 }})();

@@ -14,12 +14,12 @@ from streamlit.testing.v1 import AppTest
 
 from labeller import config
 from labeller.project import Project, create_project, open_project
-from labeller.services import audit_seal, classes, importing
+from labeller.services import audit_seal, classes, headline, importing
 from labeller.services.agreement import Agreement
 from labeller.services.evaluation_quality import confusions
 from labeller.services.evaluation_report import evaluate
-from labeller.services.evaluation_scores import Share
-from labeller.ui import evaluation_class_plots, evaluation_details, evaluation_plots
+from labeller.services.evaluation_scores import Share, share
+from labeller.ui import evaluation_class_plots, evaluation_details, evaluation_plots, view
 from labeller.ui import evaluation_words as words
 from store.records import ModelRecord, NewEvent
 from tests import browser as browsers
@@ -116,9 +116,9 @@ def test_a_lead_gets_all_answers_from_one_page(open_app: Run, project: Project) 
     text = said(app)
     n = len(audit(project))
     accuracy, macro, calibration = app.main.metric
-    assert accuracy.value == f"{100 * (n - 1) / n:.1f}\u202f%"
-    assert accuracy.delta.endswith("Wilson")
-    assert macro.delta.endswith("bootstrap")
+    assert n < headline.LEAST, "so few that there is a range only"
+    assert (accuracy.value, accuracy.delta) == view.headline_lines(share(n - 1, n))
+    assert macro.value == calibration.value == "Not yet known"
     assert calibration.label == "Calibration error"
     assert f"Measured on {n} labelled images of the audit set" in text
     assert "Round 5 against round 4" in text
@@ -174,7 +174,7 @@ def test_a_label_changed_after_that_is_told(open_app: Run, project: Project) -> 
     assert "1 audit label has changed since this model was measured." in text
     assert "1 of them changed after mistakes of a model had been shown" in text
     n = len(audit(project))
-    assert f"Its own round measured {100 * (n - 1) / n:.1f}" in text
+    assert f"Its own round measured {headline.summary(share(n - 1, n))} of that time" in text
 
 
 def test_a_label_taken_away_after_that_is_told(open_app: Run, project: Project) -> None:
