@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import streamlit as st
+from starlette.middleware import Middleware
 from starlette.routing import Mount
 from streamlit.runtime.pages_manager import PagesManager
 
@@ -15,6 +16,7 @@ from labeller import jobs
 from labeller.api.app import create_api
 from labeller.errors import LabellerError
 from labeller.services import recent, watching
+from labeller.ui.first_view import FirstView
 from store.errors import StoreError
 
 
@@ -33,4 +35,9 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
 
 # Else a first visit to, say, /images would run pages/images.py alone, without main.py around it.
 PagesManager.uses_pages_directory = False
-app = st.App("labeller/ui/main.py", routes=[Mount("/api/v1", create_api())], lifespan=lifespan)
+app = st.App(
+    "labeller/ui/main.py",
+    routes=[Mount("/api/v1", create_api())],
+    middleware=[Middleware(FirstView)],
+    lifespan=lifespan,
+)

@@ -30,7 +30,8 @@ The JSON object holds, shares from 0 to 1, times in seconds, intervals as [low, 
   audit_labels     labelled items of the audit set
   audit_waiting    those without a label yet
   audit_aside      those that were flagged or put aside, which do not count
-  quality          n, accuracy, macro_f1 with their intervals and methods,
+  quality          n, right, accuracy (null below 20 audit labels; accuracy_text
+                   says what is known), macro_f1 with intervals and methods,
                    log_loss, temperature, ece_before, ece_after, classes
                    (class, support, precision, recall), confusion (rows true),
                    labels_changed (labels_gone of them taken away),
@@ -168,14 +169,10 @@ def _quality_lines(quality: dict[str, Any] | None, labels: int) -> list[str]:
     if quality is None:
         missing = "no item of the audit set is labelled yet" if not labels else "not measured"
         return [f"accuracy   unknown: {missing}"]
-    lines = [
-        f"accuracy   {_with_interval(quality['accuracy'], quality['accuracy_interval'])}, "
-        f"Wilson, {quality['n']:,} audit items",
-        f"macro-F1   {_with_interval(quality['macro_f1'], quality['macro_f1_interval'])}, "
-        f"bootstrap",
-        f"calibration error {percent(quality['ece_before'])} before, "
-        f"{percent(quality['ece_after'])} after temperature {quality['temperature']:.2f}",
-    ]
+    if quality["accuracy"] is None:
+        lines = [f"accuracy   {quality['accuracy_text']}"]
+    else:
+        lines = _measured_lines(quality)
     if quality["labels_changed"]:
         lines.append(
             f"audit      {quality['labels_changed']:,} labels changed since the model was "
@@ -183,6 +180,18 @@ def _quality_lines(quality: dict[str, Any] | None, labels: int) -> list[str]:
             f"{quality['labels_changed_after_shown']:,} of them after mistakes were shown"
         )
     return lines
+
+
+def _measured_lines(quality: dict[str, Any]) -> list[str]:
+    """Say how good a model is that was measured on enough labels."""
+    return [
+        f"accuracy   {_with_interval(quality['accuracy'], quality['accuracy_interval'])}, "
+        f"Wilson, {quality['n']:,} audit items",
+        f"macro-F1   {_with_interval(quality['macro_f1'], quality['macro_f1_interval'])}, "
+        f"bootstrap",
+        f"calibration error {percent(quality['ece_before'])} before, "
+        f"{percent(quality['ece_after'])} after temperature {quality['temperature']:.2f}",
+    ]
 
 
 def _bought_lines(bought: dict[str, Any] | None, against: dict[str, Any] | None) -> list[str]:

@@ -14,7 +14,6 @@ from labeller.cli.output import (
     json_option,
     note,
     number,
-    percent,
     project_argument,
     table,
 )
@@ -23,7 +22,7 @@ from labeller.cli.signals import INTERRUPTED
 
 if TYPE_CHECKING:
     from labeller.project import Project
-    from labeller.services.evaluation_scores import Share
+    from labeller.services.headline import Headline
     from labeller.services.model_shelf import Shelved
     from store.records import JobRecord
 
@@ -80,7 +79,7 @@ def models_command(
     one that loses accuracy is warned about.
     """
     from labeller.project import open_project
-    from labeller.services import feature_files, feature_recipes, model_comparison, model_shelf
+    from labeller.services import feature_files, feature_recipes, headline, model_shelf
 
     numbers = sum(given is not None for given in (use, delete, export, card))
     if numbers + delete_features + new_size > 1:
@@ -104,8 +103,8 @@ def models_command(
     elif export is not None:
         _export(ctx, opened, export, formats or FORMATS[:2])
     shelf = model_shelf.shelf(opened)
-    found = model_comparison.accuracies(opened, [one.model for one in shelf])
-    data = [_data(one, found.get(one.model.id)) for one in shelf]
+    found = headline.headlines(opened, [one.model for one in shelf])
+    data = [_data(one, found[one.model.id]) for one in shelf]
     emit({"models": data}, as_json, _text(data))
 
 
@@ -153,8 +152,10 @@ def _follow(ctx: click.Context, project: Project, job: JobRecord, what: str) -> 
     return job.result or {}
 
 
-def _data(one: Shelved, now: Share | None) -> dict[str, Any]:
-    """Return what is known of a model: measured `now` on the audit labels, else in its round."""
+def _data(one: Shelved, found: Headline) -> dict[str, Any]:
+    """Return what is known of a model, with its accuracy as `found`."""
+    from labeller.services import headline
+
     model = one.model
     return {
         "model": model.id,
@@ -164,9 +165,11 @@ def _data(one: Shelved, now: Share | None) -> dict[str, Any]:
         "created_at": model.created_at,
         "labels": model.labels,
         "label_hash": model.label_hash,
-        "accuracy": now.value if now else model.metrics.get("accuracy"),
-        "interval": [now.low, now.high] if now else model.metrics.get("interval"),
-        "audited": now.n if now else model.metrics.get("n"),
+        "accuracy": found.value,
+        "interval": found.interval,
+        "audited": found.n,
+        "accuracy_text": headline.summary(found.measured),
+        "in_its_round": headline.other(found),
         "backbone": model.backbone,
         "backbone_hash": model.config.get("backbone_hash"),
         "seed": model.seed,
@@ -189,7 +192,7 @@ def _text(models: list[dict[str, Any]]) -> str:
             str(one["round"]),
             "deleted" if one["deleted"] else "in use" if one["in_use"] else "",
             number(one["labels"]),
-            percent(one["accuracy"]),
+            one["accuracy_text"],
             number(one["audited"] or 0),
             number(one["bytes"]),
             str(one["export"].folder) if one["export"] else "",

@@ -154,6 +154,8 @@ def import_command(
         note(f"kept {conflict.label}: {conflict.path}, which came as {conflict.wanted}")
     for text in report.notes[len(told) :]:
         note(text)
+    if not (report.added or report.known or report.failed or report.cancelled):
+        note("Warning: no image was found there. Look at the path, and at what is in it.")
     decided = [_decided(plan) for plan in report.sources]
     data = {"project": opened.root, **_fields(report), "problems": problems, "sources": decided}
     emit(data, as_json, _imported(report))

@@ -109,21 +109,23 @@ def _job_text(job: JobRecord) -> str:
 
 def _round_data(project: Project, job: JobRecord, waited: float) -> dict[str, Any]:
     """Return the outcome of a round: the rows are the truth, the job's result adds to them."""
+    from labeller.services.headline import headline, summary
     from labeller.services.status import round_json
 
     with project.store.read() as unit:
         round_ = unit.rounds.by_job(job.id)
         model = unit.models.get(round_.model_id) if round_ and round_.model_id else None
-    metrics = model.metrics if model else {}
-    base = round_json(round_, metrics.get("accuracy")) if round_ else {}
+    found = headline(project, model) if model else None
+    base = round_json(round_, found) if round_ else {}
     return {
         "message": job.message,
         "device": None,
         **dict(job.result or {}),
         **base,
         "model": model.id if model else None,
-        "audit_interval": metrics.get("interval"),
-        "audit_labels": metrics.get("n"),
+        "audit_interval": found.interval if found else None,
+        "audit_labels": found.n if found else None,
+        "audit_text": summary(found.measured) if found else None,
         "job": job.id,
         "seconds": round(waited, 3),
     }
@@ -136,19 +138,9 @@ def _round_text(data: dict[str, Any]) -> str:
         f"in {data['seconds']:.1f} s."
     ]
     if data["model"] is not None:
-        lines.append(f"Model {data['model']} on {data['device']}{_accuracy(data)}.")
+        good = data["audit_text"]
+        lines.append(f"Model {data['model']} on {data['device']}: audit accuracy {good}.")
     return "\n".join([*lines, *filter(None, [data["message"]])])
-
-
-def _accuracy(data: dict[str, Any]) -> str:
-    """Say how good the model is; nothing while no audit item is labelled."""
-    if data["audit_accuracy"] is None:
-        return ""
-    low, high = data["audit_interval"] or (None, None)
-    return (
-        f": audit accuracy {percent(data['audit_accuracy'])} "
-        f"(95 % interval {percent(low)} to {percent(high)}, {data['audit_labels']} labels)"
-    )
 
 
 @click.command("queue", epilog=example("labeller queue birds --json"))
@@ -261,10 +253,8 @@ def _status_text(data: dict[str, Any]) -> str:
 def _model_text(model: dict[str, Any] | None) -> str:
     if model is None:
         return "none yet"
-    low, high = model["audit_interval"] or (None, None)
     return (
-        f"{model['id']} of round {model['round']}: "
-        f"audit accuracy {percent(model['audit_accuracy'])} ({percent(low)} to {percent(high)}), "
+        f"{model['id']} of round {model['round']}: audit accuracy {model['audit_text']}; "
         f"{model['behind']:,} labels behind"
     )
 

@@ -46,7 +46,7 @@ def run_round_job(project: Project, job: JobRecord, progress: Progress) -> dict[
     -------
     dict
         JSON values: ``round``, ``model``, ``strategy``, ``queued``, ``audit_accuracy``,
-        ``audit_interval``, ``message``, ``unreadable``, ``device``, ``timings``.
+        ``audit_interval``, ``audit_labels``, ``message``, ``unreadable``, ``device``, ``timings``.
 
     Raises
     ------
@@ -97,6 +97,7 @@ def _run(context: RoundContext, strategy: StrategyInfo) -> dict[str, Any]:
         "queued": queued,
         "audit_accuracy": metrics.get("accuracy"),
         "audit_interval": metrics.get("interval"),
+        "audit_labels": metrics.get("n"),
         "message": context.message,
         "unreadable": context.unreadable,
         "device": context.device.text,

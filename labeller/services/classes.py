@@ -336,6 +336,68 @@ def _add(unit: Unit, names: Sequence[str]) -> list[ClassRecord]:
     before |= {c.id: {"key": c.key} for c in moved}
     text = "Added " + ", ".join(f"“{name}”" for name in names)
     class_log.note(unit, text + _moves({c.name: keys[c.name] for c in moved}), before)
+    now = {c.id: c for c in unit.classes.all()}
+    return [now[i] for i in ids]
+
+
+def _keys(unit: Unit, active: Sequence[ClassRecord], names: Sequence[str]) -> dict[str, str | None]:
+    """Return the keys of the classes in use and of new ones.
+
+    Those in use keep theirs where no new class is named like a key.
+    """
+    if any(own_key(name) is not None for name in names):
+        held = _held(unit, active)
+    else:
+        held = [Held(c.name, c.key, chosen=True) for c in active]
+    return assign_keys([*held, *map(Held, names)])
+
+
+def _held(unit: Unit, records: Sequence[ClassRecord]) -> list[Held]:
+    chosen = class_log.chosen_keys(unit)
+    return [Held(record.name, record.key, record.id in chosen) for record in records]
+
+
+def _moves(keys: Mapping[str, str | None]) -> str:
+    """Say which classes got another key to make room, for the log."""
+    moves = ", ".join(f"“{name}” {key or 'none'}" for name, key in keys.items())
+    return f" (other keys: {moves})" if moves else ""
+
+
+def _free_keys(unit: Unit, records: Sequence[ClassRecord]) -> None:
+    """Take keys away that others are about to get."""
+    for record in records:
+        unit.classes.update(record.id, key=None)
+
+
+def _one(
+    project: Project,
+    class_id: int,
+    text: Callable[[ClassRecord], str],
+    change: Callable[[Unit, ClassRecord], dict[int, dict[str, Any]]],
+) -> None:
+    """Change what `change` says about one class in use, and log it."""
+    with project.store.write() as unit:
+        record = _active(unit, class_id)
+        _apply(unit, text(record), change(unit, record))
+
+
+def _apply(unit: Unit, text: str, fields: Mapping[int, dict[str, Any]]) -> None:
+    """Write changed fields and log what they were; nothing when nothing changes."""
+    records = {c.id: c for c in unit.classes.all(archived=True)}
+    before = {i: class_log.fields(records[i], new) for i, new in fields.items()}
+    if all(before[i] == new for i, new in fields.items()):
+        return
+    _free_keys(unit, [records[i] for i, new in fields.items() if "key" in new])
+    for i, new in fields.items():
+        unit.classes.update(i, **new)
+    besides = list(fields.items())[1:]
+    moved = {records[i].name: new["key"] for i, new in besides if "key" in new}
+    class_log.note(unit, text + _moves(moved), before)
+
+
+def _restore(unit: Unit, wanted: Mapping[int, Mapping[str, Any]]) -> dict[int, dict[str, Any]]:
+    """Give fields the values they had, refusing what others took since; return what they were."""
+    records = {c.id: c for c in unit.classes.all(archived=True)}
     _free_keys(unit, [c for c in unit.classes.all() if "key" in wanted.get(c.id, {})])
     for class_id, fields in wanted.items():
         if fields.get("archived") is not True:

@@ -14,34 +14,12 @@ from numpy.typing import NDArray
 
 from labeller.project import Project
 from labeller.services.evaluation_scores import class_scores, wilson
-from store.records import ModelRecord, RoundRecord
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.floating[Any]]
 
 BINS = 15
 LEAST_PROBABILITY = 1e-12
-
-
-@dataclass(frozen=True, slots=True)
-class CurvePoint:
-    """One model on the learning curve.
-
-    `labels` and `spent` are what there was when its round began; `low` and `high` bound the audit
-    `accuracy` at 95 %. `strategy` picked the queue of this round, `bought_by` the queue before it,
-    and so most of the labels since the last point; None when nothing was picked before.
-    """
-
-    labels: int
-    spent: float
-    accuracy: float
-    low: float
-    high: float
-    round: int
-    strategy: str
-    bought_by: str | None
-    audited: int
-    model: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,47 +164,6 @@ def audit_metrics(probs: Floats, truth: Ints, class_ids: Sequence[int]) -> dict[
         "interval": list(wilson(correct, len(truth))),
         "log_loss": log_loss(probs, truth),
     }
-
-
-def learning_curve(project: Project) -> list[CurvePoint]:
-    """Return audit accuracy against labels, one point per round that trained and was audited.
-
-    Parameters
-    ----------
-    project : Project
-
-    Returns
-    -------
-    list of CurvePoint
-        By round.
-    """
-    with project.store.read() as unit:
-        models = {model.id: model for model in unit.models.all()}
-        rounds = [r for r in unit.rounds.all() if r.state == "done"]
-    points, before = [], None
-    for round_ in rounds:
-        model = models.get(round_.model_id) if round_.model_id is not None else None
-        if model is not None and model.metrics.get("accuracy") is not None:
-            points.append(_point(round_, model, before))
-        if round_.queued:
-            before = round_.strategy
-    return points
-
-
-def _point(round_: RoundRecord, model: ModelRecord, before: str | None) -> CurvePoint:
-    low, high = model.metrics["interval"]
-    return CurvePoint(
-        labels=round_.labels,
-        spent=round_.spent,
-        accuracy=float(model.metrics["accuracy"]),
-        low=float(low),
-        high=float(high),
-        round=round_.number,
-        strategy=round_.strategy,
-        bought_by=before,
-        audited=int(model.metrics["n"]),
-        model=model.id,
-    )
 
 
 def class_balance(project: Project) -> list[ClassBalance]:

@@ -10,6 +10,7 @@ from labeller.services.evaluation_compare import Bought, Rate
 from labeller.services.evaluation_quality import Quality
 from labeller.services.evaluation_report import Evaluation, SplitCheck, Stopping
 from labeller.services.evaluation_scores import Share
+from labeller.services.headline import Headline, summary
 from labeller.services.leak_guard import Guarded
 
 
@@ -105,7 +106,9 @@ def _quality(facts: Evaluation, quality: Quality) -> dict[str, Any]:
     calibration = quality.calibration
     return {
         "n": quality.accuracy.n,
-        "accuracy": quality.accuracy.value,
+        "right": quality.accuracy.right,
+        "accuracy": Headline(quality.accuracy).value,
+        "accuracy_text": summary(quality.accuracy),
         "accuracy_interval": [quality.accuracy.low, quality.accuracy.high],
         "accuracy_method": "wilson",
         "macro_f1": quality.macro_f1,
@@ -128,8 +131,8 @@ def _quality(facts: Evaluation, quality: Quality) -> dict[str, Any]:
         "labels_changed": len(quality.changed),
         "labels_gone": sum(one.gone for one in quality.changed),
         "labels_changed_after_shown": sum(one.after for one in quality.changed),
-        "accuracy_in_its_round": quality.accuracy_then,
-        "n_in_its_round": quality.n_then,
+        "accuracy_in_its_round": Headline(quality.then).value,
+        "n_in_its_round": quality.then.n,
     }
 
 

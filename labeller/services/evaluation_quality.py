@@ -20,6 +20,7 @@ from labeller.services.evaluation_scores import (
     macro_f1_interval,
     share,
 )
+from labeller.services.headline import in_its_round
 
 Ints = NDArray[np.int64]
 
@@ -29,8 +30,8 @@ class Quality:
     """How good a model is on the labelled audit items (at least one).
 
     `table` (C, C) is the confusion matrix, rows true, in the order of `scores`; `changed` are audit
-    items that carry another label than when the model was measured, or none, and `accuracy_then` is
-    what the round measured.
+    items that carry another label than when the model was measured, or none, and `then` is what the
+    round measured.
     """
 
     accuracy: Share
@@ -42,8 +43,7 @@ class Quality:
     scores: tuple[ClassScore, ...]
     table: Ints
     changed: tuple[Relabelled, ...]
-    accuracy_then: float | None
-    n_then: int
+    then: Share
 
 
 def quality(project: Project, model: OnAudit) -> Quality:
@@ -62,8 +62,7 @@ def quality(project: Project, model: OnAudit) -> Quality:
         scores=class_scores(table, model.class_ids),
         table=table,
         changed=tuple(relabelled(project, model.changed)),
-        accuracy_then=model.model.metrics.get("accuracy"),
-        n_then=int(model.model.metrics.get("n") or 0),
+        then=in_its_round(model.model.metrics),
     )
 
 

@@ -29,6 +29,11 @@ class Share:
     low: float
     high: float
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The interval."""
+        return self.low, self.high
+
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from labeller.services import headline
 from labeller.services.evaluation_audit import OnAudit
 from labeller.services.evaluation_quality import Quality, confusions
 from labeller.services.evaluation_scores import Share
@@ -47,9 +48,17 @@ def metrics(
 def _figures(measured: Quality) -> list[str]:
     accuracy, calibration = measured.accuracy, measured.calibration
     macro = bounded(measured.macro_f1, measured.macro_f1_low, measured.macro_f1_high)
+    right = (
+        f"- Accuracy {headline.summary(accuracy)}: the share of images that it gets right; "
+        f"Wilson's interval at 95 %."
+    )
+    if accuracy.n < headline.LEAST:
+        return [
+            right,
+            f"- Macro-F1, log loss and calibration take {headline.LEAST} labelled audit images.",
+        ]
     return [
-        f"- Accuracy {_share(accuracy)}: the share of images that it gets right; Wilson's "
-        f"interval.",
+        right,
         f"- Macro-F1 {macro}: the mean over the classes of the harmonic mean of precision and "
         f"recall, so that rare classes count as much as common ones; interval by bootstrap.",
         f"- Log loss {measured.log_loss:.3f} nats: the mean of −log of the probability of the true "
@@ -63,12 +72,9 @@ def _figures(measured: Quality) -> list[str]:
 
 def _changed(measured: Quality) -> list[str]:
     """Say what happened to the audit labels since its round."""
-    then, lines = measured.accuracy_then, []
-    if then is not None and (measured.n_then != measured.accuracy.n or measured.changed):
-        lines.append(
-            f"Its own round measured {percent(float(then))} on the {measured.n_then:,} images "
-            f"labelled then."
-        )
+    then, lines = measured.then, []
+    if then.n and (then.n != measured.accuracy.n or measured.changed):
+        lines.append(f"Its own round measured {headline.summary(then)} of that time.")
     if after := sum(one.after for one in measured.changed):
         lines.append(
             f"{after:,} of the audit labels changed after somebody had seen where a model was "

@@ -13,7 +13,6 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from labeller.errors import EvaluationError
 from labeller.project import Project
 from labeller.services.evaluation import calibration_error, confusion, log_loss
 from labeller.services.evaluation_audit import OnAudit, audit_labels, on_audit
@@ -114,20 +113,3 @@ def _column(
         gained=NO_ITEMS if first is None else items[~first & right],
         lost=NO_ITEMS if first is None else items[first & ~right],
     )
-
-
-def accuracies(project: Project, models: Sequence[ModelRecord]) -> dict[int, Share]:
-    """Return the accuracy of each model by its id, on the audit labels of now.
-
-    Models without an audit item, or whose files are gone, are left out.
-    """
-    labels = audit_labels(project)
-    found = {}
-    for model in models:
-        try:
-            one = on_audit(project, model, labels)
-        except EvaluationError:  # the page of the model says so; its round's figures stay
-            continue
-        if len(one):
-            found[model.id] = share(int(one.right.sum()), len(one))
-    return found

@@ -102,10 +102,18 @@ def recent() -> list[Recent]:
 
 def by_id(project_id: str) -> Path | None:
     """Return the folder of the project with this identity, if it was opened here and is there."""
+    return next(iter(all_by_id(project_id)), None)
+
+
+def all_by_id(project_id: str) -> list[Path]:
+    """Return the folders that `by_id` chooses from, the one opened last first.
+
+    A copied project is there twice.
+    """
     with _lock:
-        folders = [root for root, project in _open.items() if project.id == project_id]
-        folders += [entry.path for entry in _read() if entry.id == project_id]
-    return next((folder for folder in folders if is_project(folder)), None)
+        folders = [entry.path for entry in _read() if entry.id == project_id]
+        folders += [root for root, project in _open.items() if project.id == project_id]
+    return [folder for folder in dict.fromkeys(folders) if is_project(folder)]
 
 
 def forget(path: Path | str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from labeller import jobs
 from labeller.project import Project
 from labeller.services import rounds
+from labeller.services.headline import Headline, headlines, summary
 from store.records import JobRecord, ModelRecord, RoundRecord
 from store.records_budget import BudgetRecord
 
@@ -38,8 +39,10 @@ def status(project: Project) -> dict[str, Any]:
         listed = {job.id: job for job in [*unit.jobs.active(), *unit.jobs.all(SHOWN_JOBS)]}
         by_class = unit.labels.counts_by_class()
         classes = unit.classes.all()
-        metrics = {m.round_id: m.metrics for m in unit.models.all()}
+        models = unit.models.all()
         made = [run for run in unit.synthetic.runs() if run.state != "deleted" and run.made]
+    measured = headlines(project, models)
+    by_round = {one.round_id: measured[one.id] for one in models}
     return {
         "name": project.name,
         "path": str(project.root),
@@ -60,9 +63,11 @@ def status(project: Project) -> dict[str, Any]:
             "total": queue.total,
         },
         "synthetic": {"items": sum(run.made for run in made), "runs": len(made)},
-        "model": model_json(model, numbers, rounds.behind(project)) if model else None,
+        "model": model_json(model, measured[model.id], numbers, rounds.behind(project))
+        if model
+        else None,
         "jobs": [job_json(job) for job in listed.values()],
-        "rounds": [round_json(r, metrics.get(r.id, {}).get("accuracy")) for r in all_rounds],
+        "rounds": [round_json(r, by_round.get(r.id)) for r in all_rounds],
     }
 
 
@@ -76,23 +81,29 @@ def budget_json(budget: BudgetRecord) -> dict[str, float | None]:
     }
 
 
-def model_json(model: ModelRecord, numbers: dict[int, int], behind: int) -> dict[str, Any]:
-    """Return the model in use; `numbers` maps round ids to what people call the rounds."""
+def model_json(
+    model: ModelRecord, found: Headline, numbers: dict[int, int], behind: int
+) -> dict[str, Any]:
+    """Return the model in use; `numbers` maps round ids to what people call the rounds.
+
+    ``audit_accuracy`` is None below 20 audit labels: ``audit_text`` then says what is known.
+    """
     return {
         "id": model.id,
         "round": numbers.get(model.round_id),
         "labels": model.labels,
         "behind": behind,
-        "audit_accuracy": model.metrics.get("accuracy"),
-        "audit_interval": model.metrics.get("interval"),
-        "audit_labels": model.metrics.get("n"),
+        "audit_accuracy": found.value,
+        "audit_interval": found.interval,
+        "audit_labels": found.n,
+        "audit_text": summary(found.measured),
         "backbone": model.backbone,
         "device": model.device,
         "created_at": model.created_at,
     }
 
 
-def round_json(round_: RoundRecord, accuracy: float | None) -> dict[str, Any]:
+def round_json(round_: RoundRecord, found: Headline | None) -> dict[str, Any]:
     """Return one round as JSON values."""
     ended = round_.finished_at
     return {
@@ -103,7 +114,7 @@ def round_json(round_: RoundRecord, accuracy: float | None) -> dict[str, Any]:
         "labels": round_.labels,
         "spent": round_.spent,
         "queued": round_.queued,
-        "audit_accuracy": accuracy,
+        "audit_accuracy": found.value if found else None,
         "seconds": None if ended is None else round(ended - round_.started_at, 3),
         "timings": dict(round_.timings),
         "error": round_.error,

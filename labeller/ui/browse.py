@@ -11,7 +11,7 @@ from labeller.services import generated_marks, labelling, recent
 from labeller.services.generated_marks import Mark
 from labeller.services.labelling import Act
 from labeller.services.steps import Step
-from labeller.ui import acts, attempts, browse_filters, decided, keys, session, view
+from labeller.ui import acts, address, attempts, browse_filters, decided, keys, session, view
 from labeller.ui import item as item_dialog
 from labeller.ui.browse_filters import Filters
 from labeller.ui.grid import Tile, grid
@@ -33,6 +33,7 @@ def show(project: Project) -> None:
 def _show(root: str) -> None:
     session.show_toasts()
     attempts.show_error(acts.PAGE)
+    address.begin_part("page")
     project = recent.opened(root)
     with project.store.read() as unit:
         classes = {record.id: record for record in unit.classes.all()}
@@ -47,6 +48,7 @@ def _show(root: str) -> None:
         with st.container(horizontal=True, gap="small"):
             _steps(project, classes)
         _listen(project, (), classes)
+        address.write()
         return
     top = st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="lb_actions")
     page = _page_number(filters, total)
@@ -71,6 +73,7 @@ def _show(root: str) -> None:
         _actions(project, selected, {i.id: i for i in items}, classes)
     chosen = set(selected)
     _listen(project, [item for item in items if item.id in chosen], classes)
+    address.write()
 
 
 def _nothing(filters: Filters) -> None:
@@ -92,9 +95,9 @@ def _page_number(filters: Filters, total: int) -> int:
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
         st.caption(view.count(total, "image"))
-        if pages == 1:
-            return 1
-        return st.pagination(pages, key=f"browse_page_{hash(filters)}_{pages}")
+        key = f"browse_page_{hash(filters)}_{pages}"
+        address.number("page", key, 1, pages)
+        return 1 if pages == 1 else st.pagination(pages, key=key)
 
 
 def _tile(

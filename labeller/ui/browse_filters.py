@@ -7,9 +7,11 @@ from typing import Any, get_args
 
 import streamlit as st
 
+from labeller.ui import address
 from store.records import ClassRecord, Counts, ItemState, Split
 
 SIZES = {"S": 96, "M": 136, "L": 220}
+USUAL_SIZE = "M"
 STATES: dict[ItemState | None, str] = {
     None: "All",
     "unlabelled": "Unlabelled",
@@ -37,6 +39,7 @@ def draw(counts: Counts, generated: int, classes: dict[int, ClassRecord]) -> tup
     """Draw the filters and return what is chosen, with the least width of a tile."""
     state = _state(counts, generated)
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    address.text("find", "browse_text")
     text = row.text_input(
         "Find",
         key="browse_text",
@@ -45,6 +48,7 @@ def draw(counts: Counts, generated: int, classes: dict[int, ClassRecord]) -> tup
         live=True,
         width=220,
     )
+    address.choice("class", "browse_class", [0, *classes], 0)
     class_id = row.selectbox(
         "Class",
         [0, *classes],
@@ -52,6 +56,7 @@ def draw(counts: Counts, generated: int, classes: dict[int, ClassRecord]) -> tup
         key="browse_class",
         width=170,
     )
+    address.choice("split", "browse_split", ["", *get_args(Split)], "")
     split = row.selectbox(
         "Split",
         ["", *get_args(Split)],
@@ -60,10 +65,12 @@ def draw(counts: Counts, generated: int, classes: dict[int, ClassRecord]) -> tup
         help="The audit set measures the model: it is never trained on.",
         width=130,
     )
+    address.choice("order", "browse_order", ORDERS, "newest")
     order = row.selectbox(
         "Order", list(ORDERS), format_func=ORDERS.__getitem__, key="browse_order", width=150
     )
-    size = row.segmented_control("Size", list(SIZES), default="M", required=True, key="browse_size")
+    address.choice("size", "browse_size", SIZES, USUAL_SIZE)
+    size = row.segmented_control("Size", list(SIZES), required=True, key="browse_size")
     return (
         Filters(
             None if state == GENERATED else state,
@@ -73,7 +80,7 @@ def draw(counts: Counts, generated: int, classes: dict[int, ClassRecord]) -> tup
             text.strip() or None,
             order,
         ),
-        SIZES[size or "M"],
+        SIZES[size or USUAL_SIZE],
     )
 
 
@@ -81,12 +88,12 @@ def _state(counts: Counts, generated: int) -> Any:
     """Draw the states to choose from; generated labels among them when there are some."""
     numbers = {None: counts.items} | {s: getattr(counts, s) for s in STATES if s}
     titles: dict[str | None, str] = {s: f"{STATES[s]} {numbers[s]:,}" for s in STATES}
-    if generated or st.session_state.get("browse_state") == GENERATED:
+    chosen = address.choice("state", "browse_state", [*STATES, GENERATED], None)
+    if generated or chosen == GENERATED:
         titles[GENERATED] = f"Generated {generated:,}"
     return st.pills(
         "State",
         list(titles),
-        default=None,
         format_func=titles.__getitem__,
         key="browse_state",
         label_visibility="collapsed",

@@ -12,6 +12,7 @@ from labeller.services.evaluation_audit import OnAudit
 from labeller.services.evaluation_quality import Quality, worst
 from labeller.services.evaluation_report import Evaluation
 from labeller.ui import (
+    address,
     evaluation_cards,
     evaluation_class_plots,
     evaluation_confusion,
@@ -38,15 +39,23 @@ def show(facts: Evaluation, dark: bool) -> None:
             "Calibration": _calibration,
             **views,
         }
+    address.begin_part("regrouping", "page")
+    key = f"evaluation_view_{len(views)}"
+    address.choice("view", key, views, next(iter(views)), _in_address)
     chosen = st.segmented_control(
         "View",
         list(views),
-        default=next(iter(views)),
         required=True,
-        key=f"evaluation_view_{len(views)}",
+        key=key,
         label_visibility="collapsed",
     )
     views[str(chosen)](facts, dark)
+    address.write()
+
+
+def _in_address(view: str) -> str:
+    """Write a view; which images it shows is left out, for no link may open the seal."""
+    return view.lower().replace(" ", "-")
 
 
 def _parts(facts: Evaluation) -> tuple[OnAudit, Quality]:

@@ -12,9 +12,11 @@ import streamlit as st
 
 from labeller.errors import EvaluationError
 from labeller.project import Project
+from labeller.services import headline
 from labeller.services.evaluation_quality import Quality
 from labeller.services.evaluation_report import Evaluation, Stopping, evaluate, facts_key
 from labeller.ui import (
+    address,
     evaluation_cards,
     evaluation_details,
     evaluation_gallery,
@@ -27,6 +29,7 @@ from labeller.ui import evaluation_words as words
 from labeller.ui.text import escape_markdown
 
 _FACTS = "evaluation_facts"
+_MOST = 1_000_000  # labels to come
 
 
 def show(project: Project) -> None:
@@ -74,20 +77,20 @@ def _chosen(project: Project, facts: Evaluation) -> Evaluation:
     if len(facts.models) < 2 or facts.model is None:
         return facts
     by_id = {model.id: model for model in reversed(facts.models)}
+    address.choice("model", "evaluation_model", by_id, facts.model.id)
     model = st.selectbox(
         "Model",
         list(by_id),
-        index=list(by_id).index(facts.model.id),
         format_func=lambda i: words.model_title(facts, by_id[i]),
         key="evaluation_model",
         width=335,
     )
     others = [i for i in by_id if i != model]
     before = next((i for i in others if i < model), others[0])
+    address.choice("against", f"evaluation_against_{model}", others, before)
     against = st.selectbox(
         "Compared with",
         others,
-        index=others.index(before),
         format_func=lambda i: words.model_title(facts, by_id[i]),
         key=f"evaluation_against_{model}",
         width=335,
@@ -107,6 +110,8 @@ def _not_audited(facts: Evaluation) -> None:
                 "**Not measured.** What this model predicted for the labelled audit images is not "
                 "there. Press Retrain round: the next model is measured."
             )
+            if facts.model is not None and (then := headline.in_its_round(facts.model.metrics)).n:
+                st.caption(f"Its own round measured {headline.summary(then)} of that time.")
             return
         st.markdown(
             "**How good the model is, nobody knows yet.** No image of the audit set is labelled. "
@@ -120,7 +125,7 @@ def _quality(facts: Evaluation, quality: Quality) -> None:
     """Draw the headline numbers with their intervals, and what they rest on."""
     if text := words.changed(quality):
         st.warning(text, icon=":material/history:")
-    row = st.container(horizontal=True, gap="small")
+    row = st.container(horizontal=True, gap="small", key="lb_tiles")
     for label, value, below, explained in _tiles(quality):
         row.metric(
             label,
@@ -139,25 +144,28 @@ def _quality(facts: Evaluation, quality: Quality) -> None:
 def _tiles(quality: Quality) -> tuple[tuple[str, str, str, str], ...]:
     """Return the headline numbers: what it is, its value, its interval, and what it means."""
     accuracy, calibration = quality.accuracy, quality.calibration
+    few = accuracy.n < headline.LEAST
+    macro = words.bounds(quality.macro_f1_low, quality.macro_f1_high)
+    value, below = view.headline_lines(accuracy)
     return (
         (
             "Audit accuracy",
-            view.percent(accuracy.value or 0.0),
-            f"{words.bounds(accuracy.low, accuracy.high)} · Wilson",
+            value,
+            below if few else f"{view.bounds(accuracy)} · Wilson",
             "Share of the audit images that the model gets right, with Wilson's 95 % interval.",
         ),
         (
             "Macro-F1",
-            view.percent(quality.macro_f1),
-            f"{words.bounds(quality.macro_f1_low, quality.macro_f1_high)} · bootstrap",
+            "Not yet known" if few else view.percent(quality.macro_f1),
+            below if few else f"{macro} · bootstrap",
             "Mean over the classes of the harmonic mean of precision and recall, so that rare "
             "classes count as much as common ones; 95 % interval by a seeded bootstrap of the "
             "audit images.",
         ),
         (
             "Calibration error",
-            view.percent(calibration.ece_after),
-            f"{view.percent(calibration.ece_before)} before temperature",
+            "Not yet known" if few else view.percent(calibration.ece_after),
+            below if few else f"{view.percent(calibration.ece_before)} before temperature",
             "How far confidence and accuracy lie apart on average (expected calibration error, "
             "15 bins), after temperature scaling.",
         ),
@@ -215,11 +223,11 @@ def _stopping(facts: Evaluation, dark: bool) -> None:
     left, right = st.columns([3, 2], gap="medium")
     batch = facts.project.settings.batch
     with right:
+        address.number("more", "evaluation_more", batch, _MOST)
         more = st.number_input(
             "Labels to come",
             1,
-            1_000_000,
-            batch,
+            _MOST,
             key="evaluation_more",
             help="How many more labels the forecast is about; a batch to begin with.",
             width=200,
@@ -240,6 +248,7 @@ def _stopping(facts: Evaluation, dark: bool) -> None:
             st.caption("No model is measured on the audit set yet.")
     if facts.agreement is not None and facts.agreement.pairs:
         evaluation_details.pairs(facts.agreement)
+    address.write()
 
 
 def _advice(facts: Evaluation, advice: Stopping) -> None:

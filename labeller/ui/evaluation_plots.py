@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from labeller.services import headline
 from labeller.services.agreement import Agreement
 from labeller.services.evaluation_calibration import Bin, Calibration
-from labeller.services.evaluation_scores import wilson
+from labeller.services.evaluation_scores import share
 from labeller.services.palette import PALETTE
 from labeller.services.stopping import Curve, Forecast, Measured
 from labeller.ui.plots import GREYS, LINES, laid_out, literal, rgb, unique
@@ -161,24 +162,29 @@ def _band(figure: Figure, at: NDArray[Any], fitted: Curve, ink: str) -> None:
 
 
 def _points(figure: Figure, points: Sequence[Measured], ink: str) -> None:
-    """Draw what was measured, with Wilson's 95 % intervals."""
-    bounds = [wilson(point.accuracy * point.n, point.n) for point in points]
+    """Draw what was measured, with Wilson's 95 % intervals; of few labels these alone."""
+    found = [share(round(point.accuracy * point.n), point.n) for point in points]
+    told = [one.n >= headline.LEAST for one in found]
+    heights = [
+        point.accuracy if known else (one.low + one.high) / 2
+        for point, one, known in zip(points, found, told, strict=True)
+    ]
     figure.add_scatter(
         x=[point.labels for point in points],
-        y=[100 * point.accuracy for point in points],
+        y=[100 * height for height in heights],
         mode="markers",
         name="measured",
-        marker={"size": 9, "color": ink},
+        marker={"size": [9 if known else 0 for known in told], "color": ink},
         error_y={
             "type": "data",
             "symmetric": False,
-            "array": [100 * (b[1] - p.accuracy) for p, b in zip(points, bounds, strict=True)],
-            "arrayminus": [100 * (p.accuracy - b[0]) for p, b in zip(points, bounds, strict=True)],
+            "array": [100 * (one.high - y) for one, y in zip(found, heights, strict=True)],
+            "arrayminus": [100 * (y - one.low) for one, y in zip(found, heights, strict=True)],
             "color": ink,
             "thickness": 1.2,
         },
-        customdata=[[100 * low, 100 * high] for low, high in bounds],
-        hovertemplate="<b>%{y:.1f} %</b> (%{customdata[0]:.1f}–%{customdata[1]:.1f})"
+        customdata=[[headline.short(one), one.n] for one in found],
+        hovertemplate="<b>%{customdata[0]}</b>, %{customdata[1]:,} audit labels"
         "<br>%{x:,} labels<extra></extra>",
     )
 

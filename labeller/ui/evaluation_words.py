@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from labeller.services import headline
 from labeller.services.agreement import Agreement
 from labeller.services.evaluation_compare import Bought, Rate
 from labeller.services.evaluation_quality import Quality
@@ -66,12 +67,9 @@ def how_known(facts: Evaluation, quality: Quality) -> str:
     left_out = len(facts.labels) - n
     if left_out > 0:
         text += f" {left_out:,} labelled ones were never predicted by this model and do not count."
-    then = quality.accuracy_then
-    if then is not None and (quality.n_then != n or quality.changed):
-        text += (
-            f" Its own round measured {view.percent(float(then))} on the "
-            f"{quality.n_then:,} labelled then."
-        )
+    then = quality.then
+    if then.n and (then.n != n or quality.changed):
+        text += f" Its own round measured {headline.summary(then)} of that time."
     return text
 
 
@@ -156,7 +154,7 @@ def agreed(found: Agreement, quality: Quality | None) -> str:
         f"**{view.percent(found.share)}** ({bounds(found.low, found.high)}). A model that agrees "
         f"with the labels that often does as well as another annotator would."
     )
-    if quality is not None and quality.accuracy.value is not None:
+    if quality is not None and quality.accuracy.n >= headline.LEAST:
         text += f" {beside(quality.accuracy, found)}"
     return (
         f"{text} Which images were labelled twice was not drawn at random, so take it as a guide."

@@ -12,6 +12,7 @@ import streamlit as st
 from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import classes, exporting, recent
+from labeller.ui import address
 from labeller.ui.text import escape_markdown
 from store.errors import StoreError
 from store.records import Counts
@@ -36,10 +37,10 @@ def show(project: Project) -> None:
         return
     stamp = latest[0].id if latest else 0
     _summary(project, counts, stamp)
+    address.choice("format", "export_format", FORMATS, "csv")
     kind = st.segmented_control(
         "Format",
         list(FORMATS),
-        default="csv",
         required=True,
         format_func=FORMATS.__getitem__,
         key="export_format",

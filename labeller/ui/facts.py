@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from labeller.project import Project
-from labeller.services import labelling, rounds
+from labeller.services import headline, labelling, rounds
+from labeller.services.evaluation_scores import Share
 from store.records import Counts, JobRecord, ModelRecord, QueueCounts, RoundRecord
 from store.records_budget import BudgetRecord
 
@@ -30,6 +31,7 @@ class Facts:
     queue_round: int | None
     trainable: bool
     model: ModelRecord | None
+    measured: Share | None
     model_round: int | None
     latest_round: RoundRecord | None
     behind: int
@@ -42,10 +44,12 @@ class Facts:
 
 
 def gather(project: Project) -> Facts:
-    """Read the state of a project in one transaction."""
+    """Read the state of a project in one transaction, and measure its model."""
     behind = rounds.behind(project)
     with project.store.read() as unit:
         model = unit.models.in_use()
+    measured = headline.headline(project, model).measured if model else None
+    with project.store.read() as unit:
         latest = unit.rounds.latest()
         trained_in = unit.rounds.get(model.round_id) if model else None
         dismissed = set(unit.settings.get(DISMISSED, []))
@@ -58,6 +62,7 @@ def gather(project: Project) -> Facts:
             queue_round=labelling.queue_round(unit),
             trainable=rounds.trainable(unit),
             model=model,
+            measured=measured,
             model_round=trained_in.number if trained_in else None,
             latest_round=latest,
             behind=behind,

@@ -9,7 +9,8 @@ from typing import Any
 import streamlit as st
 
 from labeller.project import Project
-from labeller.services import ablations, evaluation
+from labeller.services import ablations, evaluation_curve, headline
+from labeller.services.headline import Headline
 from labeller.ui import model_facts, plots, round_details, view
 from labeller.ui.choosing import chosen_row
 from labeller.ui.text import escape_markdown
@@ -21,6 +22,10 @@ STATE_TITLES = {
     "failed": "Failed",
     "cancelled": "Cancelled",
 }
+ONE_NUMBER = (
+    "On the audit labels of now, with its 95 % interval: the same number on Rounds, Evaluation and "
+    "Models. What a model's own round measured is told in the facts of the model."
+)
 _JOBS = 1_000  # of so many latest jobs the messages are shown
 
 
@@ -36,6 +41,12 @@ class Past:
     items: int
     retraining: bool
     messages: dict[int, str]
+    headlines: dict[int, Headline]
+
+    def measured(self, record: RoundRecord) -> Headline | None:
+        """Return how good the model of a round is now."""
+        model = self.model_of(record)
+        return None if model is None else self.headlines[model.id]
 
     def model_of(self, record: RoundRecord) -> ModelRecord | None:
         """Return the model that a round trained."""
@@ -43,14 +54,17 @@ class Past:
 
 
 def gather(project: Project) -> Past:
-    """Read it in one transaction."""
+    """Read it in one transaction, and measure the models."""
+    with project.store.read() as unit:
+        models = unit.models.all()
+    headlines = headline.headlines(project, models)
     with project.store.read() as unit:
         everything = unit.classes.all(archived=True)
         rounds = tuple(unit.rounds.all())
         jobs = {job.id: job for job in unit.jobs.all(_JOBS)}
         return Past(
             rounds=rounds,
-            models={model.round_id: model for model in unit.models.all()},
+            models={model.round_id: model for model in models},
             names={record.id: record.name for record in everything},
             classes=tuple(record for record in everything if not record.archived),
             splits={
@@ -63,6 +77,7 @@ def gather(project: Project) -> Past:
                 for record in rounds
                 if record.job_id in jobs
             },
+            headlines=headlines,
         )
 
 
@@ -83,7 +98,7 @@ def show(project: Project) -> None:
 
 def _curve(project: Project, past: Past, dark: bool) -> None:
     """Draw the learning curve, or say what brings its first point."""
-    points = evaluation.learning_curve(project)
+    points = evaluation_curve.learning_curve(project)
     if points:
         st.subheader(
             "Learning curve",
@@ -160,9 +175,10 @@ def _table(past: Past) -> RoundRecord:
         first=first,
         most=10,
         height=400,
+        named=("round", [record.number for record in rounds]),
         columns={
             "Round": st.column_config.NumberColumn(width="small"),
-            "Audit accuracy": st.column_config.TextColumn(help="With its 95 % interval."),
+            "Audit accuracy": st.column_config.TextColumn(help=ONE_NUMBER),
             "Gain": st.column_config.TextColumn(
                 help="Points of audit accuracy against the model before, ± the 95 % half-width, "
                 "as if the two were measured on different items."
@@ -176,9 +192,9 @@ def _table(past: Past) -> RoundRecord:
 def table_rows(past: Past, now: float) -> list[dict[str, Any]]:
     """Return the rounds as rows of the table, oldest first."""
     rows: list[dict[str, Any]] = []
-    before: ModelRecord | None = None
+    before: Headline | None = None
     for record in past.rounds:
-        model = past.model_of(record)
+        found = past.measured(record)
         ended = record.finished_at
         rows.append(
             {
@@ -188,23 +204,16 @@ def table_rows(past: Past, now: float) -> list[dict[str, Any]]:
                 "Batch": record.batch,
                 "Queued": record.queued,
                 "Labels": record.labels,
-                "Audit accuracy": _accuracy(model),
-                "Gain": view.gain(before.metrics if before else None, model.metrics)
-                if model
+                "Audit accuracy": headline.short(found.measured) if found else "–",
+                "Gain": view.gain(before.measured if before else None, found.measured)
+                if found
                 else "–",
                 "Took": view.precise_seconds(ended - record.started_at) if ended else "–",
                 "When": view.ago(record.started_at, now),
             }
         )
-        before = model or before
+        before = found or before
     return rows
-
-
-def _accuracy(model: ModelRecord | None) -> str:
-    """Write a model's audit accuracy with its interval."""
-    score = view.accuracy(model.metrics) if model else None
-    bounds = view.interval(model.metrics) if model else None
-    return f"{score} ({bounds})" if score and bounds else score or "–"
 
 
 def _details(past: Past, record: RoundRecord, dark: bool) -> None:
@@ -232,7 +241,7 @@ def _details(past: Past, record: RoundRecord, dark: bool) -> None:
     with tabs["Per class"]:
         round_details.per_class(past.names, record, model)
     with tabs["Model"]:
-        model_facts.show(model)
+        model_facts.show(model, past.headlines[model.id])
     if bought:
         with tabs["Synthetic items"]:
             round_details.ablation(bought, past.names, f"round_{record.id}", dark)

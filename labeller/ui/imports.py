@@ -204,7 +204,8 @@ def _title(record: ImportRecord) -> str:
 
 def summary(record: ImportRecord) -> str:
     """Say in one line what an import brought."""
-    parts = [f"{view.count(record.added, 'image')} added"]
+    nothing = not (record.added or record.known or record.failed)
+    parts = ["no image found" if nothing else f"{view.count(record.added, 'image')} added"]
     if record.known:
         parts.append(f"{record.known:,} known already")
     if record.labelled:
@@ -225,6 +226,9 @@ def _problems(project: Project, record: ImportRecord) -> None:
     with project.store.read() as unit:
         problems = unit.imports.problems(record.id, limit=_PAGE)
         total = unit.imports.problem_count(record.id)
+    if record.finished_at is not None and not (record.added or record.known or total):
+        st.warning(view.NOTHING_FOUND.capitalize(), icon=":material/warning:")
+        return
     if not problems:
         st.markdown(":material/check_circle: Every file came in.")
         return

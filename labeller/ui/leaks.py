@@ -10,7 +10,7 @@ import streamlit as st
 from labeller.project import Project
 from labeller.services import labelling, leak_guard
 from labeller.services.leak_guard import Guarded, Twin
-from labeller.ui import attempts, session, view
+from labeller.ui import address, attempts, session, view
 from labeller.ui.evaluation_gallery import thumbnail_html
 from labeller.ui.text import escape_markdown
 from store.records import ItemRecord
@@ -35,9 +35,9 @@ def show(project: Project) -> None:
     again = leak_guard.done_again(project)
     names = {run.id: title(run, again.get(run.id)) for run in runs}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        chosen = st.selectbox(
-            "Regrouping", list(names), format_func=names.__getitem__, key=f"leaks_run_{len(runs)}"
-        )
+        key = f"leaks_run_{len(runs)}"
+        address.choice("regrouping", key, names, runs[0].id)
+        chosen = st.selectbox("Regrouping", list(names), format_func=names.__getitem__, key=key)
         run = next(run for run in runs if run.id == chosen)
         _way_back(project, run)
         _way_forth(project, run)
@@ -143,9 +143,9 @@ def _undo(project: Project, number: int, anchor: int | None = None) -> None:
 def _gallery(project: Project, run: RegroupingRecord) -> None:
     """Draw the changed images beside their twins, a page at a time, each with its way back."""
     pages = max(1, -(-run.joined // PAGE))
-    page = 1
-    if pages > 1:
-        page = st.pagination(pages, key=f"leaks_page_{run.id}_{pages}")
+    key = f"leaks_page_{run.id}_{pages}"
+    address.number("page", key, 1, pages)
+    page = st.pagination(pages, key=key) if pages > 1 else 1
     twins = leak_guard.twins(project, run.id, (page - 1) * PAGE, PAGE)
     for first in range(0, len(twins), COLUMNS):
         for column, twin in zip(st.columns(COLUMNS), twins[first : first + COLUMNS], strict=False):

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from labeller.services import watching
-from labeller.ui import opened, session, sidebar
+from labeller.ui import address, opened, session, sidebar
 
 HERE = Path(__file__).parent
 ABOUT = "An active-learning workbench for labelling images: your labels, where they teach the most."
@@ -35,21 +35,23 @@ SECTIONS = {
 }
 PAGES = {name: page for pages in SECTIONS.values() for name, page in pages.items()}
 FIRST = "label"
+PRODUCT = "Labeller"
 
 
 def show() -> None:
     """Draw the page that the address names: without a project, always the start page."""
     st.set_page_config(
-        page_title="Labeller",
+        page_title=PRODUCT,
         # An icon of our own: Streamlit would fetch a Material one from a network.
         page_icon=str(HERE / "icon.svg"),
         layout="wide",
         menu_items={"About": ABOUT},
     )
-    st.html(HERE / "style.css")
     st.logo(str(HERE / "logo.svg"), size="large", icon_image=str(HERE / "icon.svg"))
     project = session.current_project()
+    address.watch_steps(project.id if project else "")
     if project is None:
+        address.leave()
         _navigation_without_project().run()
         return
     watching.ensure(project)
@@ -68,16 +70,21 @@ def show() -> None:
     shown = {title: [pages[name] for name in names] for title, names in SECTIONS.items()}
     shown[""].append(alias)
     chosen = st.navigation(shown, position="top")
-    target = FIRST if chosen is alias else session.pop_target()
+    target = session.pop_target()
     if target:
         st.switch_page(pages[target])
-    opened.turn_to(chosen.url_path)
-    sidebar.show(project, toasts=chosen is not pages[FIRST])
+    name = FIRST if chosen is alias else chosen.url_path or FIRST
+    st.set_page_config(page_title=f"{chosen.title} · {project.name} · {PRODUCT}")
+    opened.turn_to(name)
+    address.turn_to(project.id, name)
+    sidebar.show(project, toasts=name != FIRST)
     chosen.run()
+    address.write(whole=True)
 
 
 def _navigation_without_project() -> st.Page:
     """Let every address show the start page; a link to a project that is gone ends there."""
+    st.set_page_config(page_title=f"Projects · {PRODUCT}")
     first = st.Page(_file("start"), title="Projects", default=True)
     others = [
         st.Page(_file("start"), title="Projects", url_path=name, visibility="hidden")

@@ -9,7 +9,8 @@ from typing import Any
 
 import streamlit as st
 
-from labeller.services import energies, training_words
+from labeller.services import energies, headline, training_words
+from labeller.services.headline import Headline
 from labeller.ui import view
 from labeller.ui.text import escape_markdown
 from store.records import ModelRecord
@@ -17,16 +18,17 @@ from store.records import ModelRecord
 _SHORT = 12
 
 
-def show(model: ModelRecord) -> None:
+def show(model: ModelRecord, found: Headline) -> None:
     """Draw the facts in three columns, and everything as it is kept behind them."""
     parts = {
         "Learned from": learned(model),
         "Made": made(model),
-        "Measured in its round": measured(model),
+        "Measured": measured(model, found),
     }
+    other = {"Measured": headline.other(found)}
     for place, (title, facts) in zip(st.columns(3, gap="medium"), parts.items(), strict=True):
         lines = [f":gray[{name}] {text}" for name, text in facts.items()]
-        place.markdown("  \n".join([f"**{title}**", *lines]))
+        place.markdown("  \n".join([f"**{title}**", *lines]), help=other.get(title))
     box = st.expander(
         "Everything that is kept of it",
         icon=":material/data_object:",
@@ -86,16 +88,13 @@ def made(model: ModelRecord) -> dict[str, str]:
     }
 
 
-def measured(model: ModelRecord) -> dict[str, str]:
-    """Return what its round measured, on the audit labels of that time."""
+def measured(model: ModelRecord, found: Headline) -> dict[str, str]:
+    """Return its accuracy on the audit labels of now, and what else its round measured."""
     metrics = model.metrics
-    score, bounds = view.accuracy(metrics), view.interval(metrics)
     known = energies.kept(metrics)
     facts = {
-        "Audit accuracy": f"{score} ({bounds}, {view.count(int(metrics.get('n') or 0), 'image')})"
-        if score
-        else "no audit label yet",
-        "Log loss": _decimals(metrics.get("log_loss")),
+        "Audit accuracy": headline.summary(found.measured),
+        "In its round: log loss": _decimals(metrics.get("log_loss")),
         "Calibration error": f"{_share(metrics.get('ece_before'))} before, "
         f"{_share(metrics.get('ece_after'))} after temperature "
         f"{_decimals(metrics.get('temperature'))}",

@@ -9,11 +9,11 @@ import streamlit as st
 
 from labeller.errors import EvaluationError
 from labeller.project import Project
-from labeller.services import model_comparison
+from labeller.services import headline, model_comparison
 from labeller.services.evaluation_scores import Share
 from labeller.services.mcnemar import Paired
 from labeller.services.model_comparison import Column
-from labeller.ui import evaluation_cards, evaluation_gallery, view
+from labeller.ui import address, evaluation_cards, evaluation_gallery, view
 from labeller.ui import evaluation_words as words
 from labeller.ui.text import escape_markdown
 from store.records import ModelRecord
@@ -50,7 +50,7 @@ def comparison_rows(columns: Sequence[Column]) -> list[dict[str, Any]]:
         {
             "Model": one.model.id,
             "Labels": one.model.labels,
-            "Accuracy": _bounded(one.accuracy),
+            "Accuracy": headline.short(one.accuracy),
             "Macro-F1": f"{view.percent(one.macro_f1)} "
             f"({100 * one.macro_f1_low:.1f}–{100 * one.macro_f1_high:.1f})",
             "Calibration error": view.percent(one.calibration_error),
@@ -79,10 +79,10 @@ _HELPS = {
 
 def _by_class(columns: Sequence[Column], names: Mapping[int, str]) -> None:
     """Show recall or precision of each class under every model."""
+    address.choice("measure", "models_measure", MEASURES, "recall")
     measure = st.segmented_control(
         "By class",
         list(MEASURES),
-        default="recall",
         required=True,
         format_func=lambda name: f"{MEASURES[name]} by class",
         key="models_measure",
@@ -90,6 +90,7 @@ def _by_class(columns: Sequence[Column], names: Mapping[int, str]) -> None:
     )
     rows = class_rows(columns, names, str(measure))
     st.dataframe(rows, hide_index=True, height="auto" if len(rows) <= 12 else 420)
+    address.write()
 
 
 def class_rows(

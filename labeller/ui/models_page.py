@@ -12,12 +12,12 @@ import streamlit as st
 from labeller.project import Project
 from labeller.services import (
     evaluation_report,
-    model_comparison,
+    headline,
     model_shelf,
     pool_predictions,
     recent,
 )
-from labeller.services.evaluation_scores import Share
+from labeller.services.headline import Headline
 from labeller.services.model_shelf import Shelved
 from labeller.ui import (
     attempts,
@@ -30,7 +30,7 @@ from labeller.ui import (
     snapshot_export,
     view,
 )
-from labeller.ui import evaluation_words as words
+from labeller.ui.choosing import chosen_rows
 
 _PLACE = "models"
 
@@ -52,8 +52,10 @@ def show(project: Project) -> None:
     snapshot_export.show(project)
 
 
-def rows(shelf: Sequence[Shelved], found: Mapping[int, Share], now: float) -> list[dict[str, Any]]:
-    """Return the table's rows: accuracies `found` by model, else what its round measured."""
+def rows(
+    shelf: Sequence[Shelved], found: Mapping[int, Headline], now: float
+) -> list[dict[str, Any]]:
+    """Return the table's rows, with the accuracies `found` by model."""
     return [
         {
             "Model": one.model.id,
@@ -61,7 +63,8 @@ def rows(shelf: Sequence[Shelved], found: Mapping[int, Share], now: float) -> li
             "State": "in use" if one.model.in_use else "deleted" if _gone(one) else "",
             "Trained": view.ago(one.model.created_at, now),
             "Labels": one.model.labels,
-            **_accuracy(one, found.get(one.model.id)),
+            "Audit accuracy": headline.short(found[one.model.id].measured),
+            "Audit images": found[one.model.id].n,
             "How": str(one.model.config.get("training", "")).replace("_", " "),
             "Backbone": one.model.backbone,
             "Size": "–" if _gone(one) else view.size(one.bytes),
@@ -71,17 +74,6 @@ def rows(shelf: Sequence[Shelved], found: Mapping[int, Share], now: float) -> li
     ]
 
 
-def _accuracy(one: Shelved, found: Share | None) -> dict[str, Any]:
-    """Return accuracy, interval, and on how many images."""
-    metrics = one.model.metrics
-    if found is not None and found.value is not None:
-        score, bounds = view.percent(found.value), words.bounds(found.low, found.high)
-        return {"Audit accuracy": f"{score} ({bounds})", "Audit images": found.n}
-    then, between = view.accuracy(metrics), view.interval(metrics)
-    text = f"{then} ({between})" if then and between else then or "–"
-    return {"Audit accuracy": text, "Audit images": int(metrics.get("n") or 0)}
-
-
 def _gone(one: Shelved) -> bool:
     return one.model.deleted_at is not None
 
@@ -89,21 +81,17 @@ def _gone(one: Shelved) -> bool:
 def _table(project: Project, shelf: Sequence[Shelved]) -> list[Shelved]:
     """List the models, newest first, and return the chosen ones."""
     first = next((place for place, one in enumerate(shelf) if one.model.in_use), 0)
-    found = _accuracies(str(project.root), evaluation_report.facts_key(project))
-    state = st.dataframe(
+    found = _headlines(project)
+    picked = chosen_rows(
         rows(shelf, found, time.time()),
-        hide_index=True,
-        height="auto" if len(shelf) <= 8 else 330,
-        on_select="rerun",
-        selection_mode="multi-row",
-        selection_default={"selection": {"rows": [first]}},
         key=f"models_table_{len(shelf)}",
-        column_config={
+        first=first,
+        named=("models", [one.model.id for one in shelf]),
+        columns={
             "Labels": st.column_config.NumberColumn(format="localized"),
             "Audit images": st.column_config.NumberColumn(format="localized"),
             "Audit accuracy": st.column_config.TextColumn(
-                help="On the audit labels of now, with Wilson's 95 % interval; of a model that was "
-                "deleted what its round measured."
+                help=f"{history.ONE_NUMBER} Of a model that was deleted what its round measured."
             ),
             "Size": st.column_config.TextColumn(help="Of its files and predictions on the disk."),
         },
@@ -113,27 +101,31 @@ def _table(project: Project, shelf: Sequence[Shelved]) -> list[Shelved]:
         f"{view.count(len(shelf), 'model')}, {total}. All are measured on the same audit labels. "
         f"Choose one to use, export or delete it; choose several to compare them."
     )
-    picked = [place for place in state["selection"]["rows"] if place < len(shelf)]
-    return [shelf[place] for place in sorted(picked)]
+    return [shelf[place] for place in picked]
+
+
+def _headlines(project: Project) -> dict[int, Headline]:
+    return _measured(str(project.root), evaluation_report.facts_key(project))
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
-def _accuracies(root: str, stamp: tuple[Any, ...]) -> dict[int, Share]:
+def _measured(root: str, stamp: tuple[Any, ...]) -> dict[int, Headline]:
     """Measure all models; `stamp` changes with whatever would change that."""
     del stamp
     project = recent.opened(root)
     with project.store.read() as unit:
-        models = [model for model in unit.models.all() if model.deleted_at is None]
-    return model_comparison.accuracies(project, models)
+        models = unit.models.all()
+    return headline.headlines(project, models)
 
 
 def _one(project: Project, one: Shelved) -> None:
     """Say all that is known of one model, and offer what can be done with it."""
     model = one.model
+    found = _headlines(project)[model.id]
     st.subheader(f"Model {model.id}")
     if _gone(one):
         st.caption("It was deleted: its files are gone, its figures stay.")
-        model_facts.show(model)
+        model_facts.show(model, found)
         if one.export is not None:
             models_export.exported(one.export)
         return
@@ -154,7 +146,7 @@ def _one(project: Project, one: Shelved) -> None:
             _deletion(project, [one])
     if model.in_use and not one.predicted:
         _unpredicted(project, one)
-    model_facts.show(model)
+    model_facts.show(model, found)
     models_export.card(project, one)
     models_export.show(project, one)
 

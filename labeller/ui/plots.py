@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from labeller.services import headline
+from labeller.services.evaluation_scores import Share
 from labeller.services.palette import PALETTE, colour
 from labeller.ui.view import STAGE_TITLES, strategy_title
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from labeller.services.evaluation import CurvePoint
+    from labeller.services.evaluation_curve import CurvePoint
 
 BLUE, ORANGE, GREEN = PALETTE[0], PALETTE[1], PALETTE[2]
 SPLIT_COLOURS = {"train": PALETTE[5], "valid": PALETTE[2], "audit": PALETTE[1]}
@@ -45,6 +47,8 @@ def learning_curve(points: Sequence[CurvePoint], dark: bool) -> Figure:
 
     line = PALETTE[5] if dark else BLUE
     x = [point.labels for point in points]
+    known = [(point, point.audited >= headline.LEAST) for point in points]
+    few = len(points) == 1 or not all(told for _, told in known)
     low, high = ([100 * getattr(p, name) for p in points] for name in ("low", "high"))
     band = go.Scatter(
         x=[*x, *reversed(x)],
@@ -58,18 +62,18 @@ def learning_curve(points: Sequence[CurvePoint], dark: bool) -> Figure:
     )
     curve = go.Scatter(
         x=x,
-        y=[100 * p.accuracy for p in points],
+        # Of few audit labels there is a range only: its middle carries the bar and no point.
+        y=[100 * (p.accuracy if told else (p.low + p.high) / 2) for p, told in known],
         mode="lines+markers",
-        line={"color": line, "width": 2.5},
-        marker={"size": 9},
-        error_y=_error_bars(points, line) if len(points) == 1 else None,
+        line={"color": line, "width": 2.5 if all(told for _, told in known) else 0},
+        marker={"size": [9 if told else 0 for _, told in known]},
+        error_y=_error_bars(known, line) if few else None,
         customdata=[
-            [p.round, strategy_title(p.strategy), 100 * p.low, 100 * p.high, p.spent]
-            for p in points
+            [p.round, strategy_title(p.strategy), _hover(p), p.spent, p.audited] for p in points
         ],
-        hovertemplate="<b>%{y:.1f} %</b> (%{customdata[2]:.1f}–%{customdata[3]:.1f})<br>"
-        "%{x:,} labels, %{customdata[4]:,.6~g} spent<br>"
-        "round %{customdata[0]} · %{customdata[1]}<extra></extra>",
+        hovertemplate="<b>%{customdata[2]}</b><br>%{x:,} labels, %{customdata[3]:,.6~g} spent<br>"
+        "round %{customdata[0]} · %{customdata[1]}, %{customdata[4]:,} audit labels"
+        "<extra></extra>",
         name="Audit accuracy",
     )
     figure = go.Figure([band, curve])
@@ -218,13 +222,19 @@ def laid_out(figure: Figure, height: int) -> Figure:
     return figure
 
 
-def _error_bars(points: Sequence[CurvePoint], colour: str) -> dict[str, Any]:
-    """Return bars for the interval, for when there is no band to draw."""
+def _hover(point: CurvePoint) -> str:
+    """Write the accuracy of a point, or its range."""
+    return headline.short(Share(0, point.audited, point.accuracy, point.low, point.high))
+
+
+def _error_bars(known: Sequence[tuple[CurvePoint, bool]], colour: str) -> dict[str, Any]:
+    """Return bars for the interval, for when there is no band to draw, or no point in it."""
+    middles = [p.accuracy if told else (p.low + p.high) / 2 for p, told in known]
     return {
         "type": "data",
         "symmetric": False,
-        "array": [100 * (p.high - p.accuracy) for p in points],
-        "arrayminus": [100 * (p.accuracy - p.low) for p in points],
+        "array": [100 * (p.high - y) for (p, _), y in zip(known, middles, strict=True)],
+        "arrayminus": [100 * (y - p.low) for (p, _), y in zip(known, middles, strict=True)],
         "color": colour,
     }
 

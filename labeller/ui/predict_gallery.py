@@ -13,7 +13,7 @@ from labeller.services import prediction_index, predictions, recent
 from labeller.services.prediction_index import Order, Part, Row, Rows, Summary, Wanted
 from labeller.services.prediction_plans import folder_of
 from labeller.services.predictions import Kept
-from labeller.ui import browse_filters, opened, session, view
+from labeller.ui import address, browse_filters, opened, session, view
 from labeller.ui.grid import Tile, grid
 from labeller.ui.text import escape_markdown
 
@@ -44,6 +44,7 @@ def show(project: Project, kept: Kept, summary: Summary) -> None:
 def _show(root: str, kept: Kept, summary: Summary, key: str) -> None:
     project = recent.opened(root)
     session.show_toasts()
+    address.begin_part("class", "confidence", "order", "size", "page")
     folder = folder_of(project, kept.number)
     try:
         rows = prediction_index.read_rows(folder)
@@ -54,6 +55,7 @@ def _show(root: str, kept: Kept, summary: Summary, key: str) -> None:
             _images(project, kept, summary, rows, part, key)
     except PredictionError as error:
         st.error(escape_markdown(str(error)), icon=":material/error:")
+    address.write()
 
 
 def _part(kept: Kept, summary: Summary) -> Part:
@@ -64,10 +66,10 @@ def _part(kept: Kept, summary: Summary) -> Part:
         "errors": summary.failed,
     }
     there = [part for part in PARTS if numbers[part]]
+    address.choice("part", f"predict_part_{kept.plan.id}", there, there[0])
     chosen: Part | None = st.pills(
         "Images",
         there,
-        default=there[0],
         required=True,
         format_func=lambda part: f"{PARTS[part]} {numbers[part]:,}",
         key=f"predict_part_{kept.plan.id}",
@@ -124,16 +126,21 @@ def _filters(kept: Kept, summary: Summary, part: Part) -> tuple[Wanted, int]:
     """Draw class, confidence, order and size."""
     bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     by_name = sorted(range(len(summary.classes)), key=lambda column: summary.classes[column])
+    columns = [_ALL, *(column for column in by_name if summary.counts[column])]
+    address.choice(
+        "class", f"predict_class_{kept.plan.id}", columns, _ALL, summary.classes.__getitem__
+    )
     column = bar.selectbox(
         "Class",
-        [_ALL, *(column for column in by_name if summary.counts[column])],
+        columns,
         format_func=lambda i: "All classes" if i == _ALL else summary.classes[i],
         key=f"predict_class_{kept.plan.id}",
         width=200,
     )
-    low, high = bar.slider(
-        "Confidence (%)", 0, 100, (0, 100), key=f"predict_range_{kept.plan.id}", width=220
-    )
+    key = f"predict_range_{kept.plan.id}"
+    low, high = address.span("confidence", key, 0, 100)
+    bar.slider("Confidence (%)", 0, 100, key=key, width=220)
+    address.choice("order", f"predict_order_{kept.plan.id}", ORDERS, "unsure")
     order = bar.selectbox(
         "Order",
         list(ORDERS),
@@ -142,11 +149,12 @@ def _filters(kept: Kept, summary: Summary, part: Part) -> tuple[Wanted, int]:
         width=190,
     )
     sizes = browse_filters.SIZES
-    size = bar.segmented_control(
-        "Size", list(sizes), default="M", required=True, key="predict_size"
-    )
+    address.choice("size", "predict_size", sizes, browse_filters.USUAL_SIZE)
+    size = bar.segmented_control("Size", list(sizes), required=True, key="predict_size")
     wanted = None if column == _ALL else column
-    return Wanted(part, wanted, low / 100, high / 100, order), sizes[size or "M"]
+    return Wanted(part, wanted, low / 100, high / 100, order), sizes[
+        size or browse_filters.USUAL_SIZE
+    ]
 
 
 def _page(kept: Kept, wanted: Wanted, total: int, length: int, noun: str) -> int:
@@ -156,9 +164,9 @@ def _page(kept: Kept, wanted: Wanted, total: int, length: int, noun: str) -> int
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
         st.caption(view.count(total, noun))
-        if pages == 1:
-            return 1
-        return st.pagination(pages, key=f"predict_page_{kept.plan.id}_{hash(wanted)}_{pages}")
+        key = f"predict_page_{kept.plan.id}_{hash(wanted)}_{pages}"
+        address.number("page", key, 1, pages)
+        return 1 if pages == 1 else st.pagination(pages, key=key)
 
 
 def _tile(project: Project, kept: Kept, row: Row, colours: dict[str, str]) -> Tile:

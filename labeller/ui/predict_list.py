@@ -85,6 +85,7 @@ def _table(kept: Sequence[Kept]) -> Kept:
         key=f"predict_table_{len(kept)}_{kept[0].plan.id}_{kept[0].state}",
         most=6,
         height=250,
+        named=("prediction", [one.number for one in kept]),
         columns={
             "Source": st.column_config.TextColumn(width="medium"),
             "Model": st.column_config.NumberColumn(width="small"),

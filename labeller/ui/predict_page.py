@@ -7,11 +7,12 @@ from pathlib import Path
 import streamlit as st
 
 from labeller.project import Project
-from labeller.services import model_shelf, predictions
+from labeller.services import headline, model_shelf, predictions
+from labeller.services.headline import Headline
 from labeller.services.model_shelf import Shelved
 from labeller.services.prediction_files import STAGE
 from labeller.services.predictions import Kept
-from labeller.ui import live, predict_list, predict_result, source_form, uploads, view
+from labeller.ui import address, live, predict_list, predict_result, source_form, uploads
 from labeller.ui.live import BAD, GOOD, Count
 from labeller.ui.predict_list import source_title
 from labeller.ui.source_form import Chosen
@@ -80,7 +81,7 @@ def _form(project: Project, models: list[Shelved]) -> None:
             "the column key is optional.",
         )
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-            model = _model(models)
+            model = _model(project, models)
             pressed = st.button(
                 "Predict",
                 type="primary",
@@ -93,16 +94,18 @@ def _form(project: Project, models: list[Shelved]) -> None:
             source_form.submit(project, _FORM, lambda: _start(project, chosen, model))
 
 
-def _model(models: list[Shelved]) -> int:
+def _model(project: Project, models: list[Shelved]) -> int:
     """Let the person choose a model; the one in use is chosen already."""
-    titles = {one.model.id: model_title(one) for one in models}
+    found = headline.headlines(project, [one.model for one in models])
+    titles = {one.model.id: model_title(one, found[one.model.id]) for one in models}
     first = next((n for n, one in enumerate(models) if one.model.in_use), 0)
+    used = models[first].model.id
+    address.choice("model", f"predict_model_{used}", titles, used)
     return st.selectbox(
         "Model",
         list(titles),
-        index=first,
         format_func=lambda number: titles.get(number, "?"),
-        key=f"predict_model_{models[first].model.id}",
+        key=f"predict_model_{used}",
     )
 
 
@@ -115,9 +118,8 @@ def _start(project: Project, chosen: Chosen, model: int) -> None:
     predictions.start(project, find, model)
 
 
-def model_title(one: Shelved) -> str:
+def model_title(one: Shelved, found: Headline) -> str:
     """Name a model: its number, round, and accuracy."""
     used = ", in use" if one.model.in_use else ""
-    score = view.accuracy(one.model.metrics)
-    good = f" · audit accuracy {score}" if score else ""
-    return f"Model {one.model.id} (round {one.round_number}{used}){good}"
+    good = f"audit accuracy {headline.short(found.measured)}"
+    return f"Model {one.model.id} (round {one.round_number}{used}) · {good}"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from labeller.services.prediction_index import BINS, Summary
 from labeller.ui.plots import GREYS, LINES, laid_out, literal, unique
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 MOST = 25  # classes in one figure
 _ROW = 26
+_EACH = 6  # up to so many images every number has its tick
 
 
 def classes(summary: Summary, colours: Mapping[str, str], dark: bool) -> Figure:
@@ -42,8 +43,8 @@ def classes(summary: Summary, colours: Mapping[str, str], dark: bool) -> Figure:
         )
     )
     figure.update_layout(bargap=0.25)
-    figure.update_yaxes(autorange="reversed", type="category")
-    figure.update_xaxes(title="Images", tickformat=",d")
+    figure.update_yaxes(title="Class", autorange="reversed", type="category")
+    figure.update_xaxes(title="Images", **_whole([count for _, count in top]))
     return laid_out(figure, max(260, 100 + _ROW * len(top)))
 
 
@@ -64,5 +65,12 @@ def confidences(summary: Summary, dark: bool) -> Figure:
         )
     )
     figure.update_xaxes(title="Confidence (%)", range=[0, 100], dtick=20)
-    figure.update_yaxes(title="Images", tickformat=",d")
+    figure.update_yaxes(title="Images", **_whole(summary.confidences))
     return laid_out(figure, 260)
+
+
+def _whole(counts: Sequence[int]) -> dict[str, Any]:
+    """Return an axis of counts: from 0 up, and no half images between its ticks."""
+    most = max(counts, default=0)
+    few = {"dtick": 1} if most <= _EACH else {}
+    return {"tickformat": ",d", "range": [0, 1.08 * max(most, 1)], **few}

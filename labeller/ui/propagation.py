@@ -12,6 +12,7 @@ from labeller.services import propagation, recent, streams
 from labeller.services.propagation import CONFIDENCE, Outlook, PropagationPlan
 from labeller.services.streams import RunView
 from labeller.ui import (
+    address,
     attempts,
     plots,
     propagation_runs,
@@ -37,10 +38,10 @@ _PLACE = "propagation"
 
 def chosen() -> bool:
     """Let the person choose between the two parts of the page; True for this one."""
+    address.choice("part", "stream_part", (STREAM, REST), STREAM, lambda _: "rest")
     part = st.segmented_control(
         "What to do",
         (STREAM, REST),
-        default=STREAM,
         required=True,
         key="stream_part",
         label_visibility="collapsed",

@@ -21,6 +21,7 @@ def show(project: Project, runs: list[RunView]) -> None:
     place = chosen_row(
         run_rows(runs, time.time()),
         key=f"propagation_runs_{len(runs)}",
+        named=("run", [one.run.id for one in runs]),
         columns={
             "Run": st.column_config.NumberColumn(width=50),
             "Looked at": st.column_config.NumberColumn(format="localized"),

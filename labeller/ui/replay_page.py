@@ -14,7 +14,7 @@ from labeller.project import Project
 from labeller.services import replay_files, replays, rounds
 from labeller.services.replay_files import Past
 from labeller.services.replays import Labelled, Plan
-from labeller.ui import attempts, plots, session, view
+from labeller.ui import address, attempts, plots, session, view
 from labeller.ui.text import escape_markdown
 from store.records import JobRecord
 
@@ -180,11 +180,13 @@ def _results(done: list[Past]) -> None:
     titles = {name: heading(past, now) for name, past in by_name.items()}
     name = done[0].folder.name
     if len(done) > 1:
+        key = f"replay_chosen_{name}_{len(done)}"
+        address.choice("replay", key, by_name, name)
         name = st.selectbox(
             "Replay",
             list(by_name),
             format_func=lambda key: titles.get(key, key),
-            key=f"replay_chosen_{name}_{len(done)}",
+            key=key,
         )
     else:
         st.caption(titles[name])

@@ -10,7 +10,7 @@ from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import cleaning, recent
 from labeller.services.cleaning import Review, Suspect
-from labeller.ui import attempts, decided, review_suspect, session, unfamiliar, view
+from labeller.ui import address, attempts, decided, review_suspect, session, unfamiliar, view
 from labeller.ui.review_suspect import PAGE
 from labeller.ui.text import escape_markdown
 from store.errors import StoreError
@@ -135,6 +135,7 @@ def _deciding(root: str) -> None:
     else:
         _nothing(project, total, sum(one.decision is None for one in wanted), left)
         review_suspect.listen(project, None, classes)
+    address.write()
 
 
 def _wanted(found: Review) -> list[Suspect]:
@@ -149,16 +150,17 @@ def _wanted(found: Review) -> list[Suspect]:
     def counted(kind: str) -> str:
         return f"{TITLES[kind]} {sum(one.decision is None for one in by_kind[kind]):,}"
 
-    kind = st.segmented_control(
+    address.choice("kind", "review_kind", by_kind, ALL)
+    chosen = st.segmented_control(
         "Which labels",
         list(by_kind),
-        default=ALL,
         required=True,
         format_func=counted,
         key="review_kind",
         label_visibility="collapsed",
     )
-    wanted = by_kind.get(str(kind), by_kind[ALL])
+    kind = chosen or ALL
+    wanted = by_kind[kind]
     return sorted(wanted, key=lambda one: -(one.loss or 0.0)) if kind == cleaning.LOSS else wanted
 
 

@@ -16,8 +16,13 @@ import streamlit as st
 from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import recent
+from labeller.ui import address
 
 COOKIE = "labeller_annotator"
+UNKNOWN = (
+    "The address names a project that was never opened on this machine, or is not there any more. "
+    "Open its folder below once; the address works from then on."
+)
 LONGEST_NAME = 60
 _ROOT = "session_project"
 _ERROR = "session_error"
@@ -32,24 +37,24 @@ _TARGET = "session_target"
 def current_project() -> Project | None:
     """Return the project of this tab: the one opened here, in its address, or in LABELLER_PROJECT.
 
-    One that cannot be opened counts as none; `open_error` says why.
+    After Back or Forward the address counts again. One that cannot be opened counts as none;
+    `open_error` says why.
     """
-    root = st.session_state.get(_ROOT)
-    if root is None:
-        root = _from_address() or os.environ.get("LABELLER_PROJECT", "")
+    chosen = st.session_state.get(_ROOT)
+    root = chosen if chosen is not None and not address.travelled() else _from_address(chosen)
     if not root:
+        st.session_state[_ROOT] = ""
         return None
     try:
         project = recent.opened(root)
     except LabellerError as error:
-        close()
+        st.session_state[_ROOT] = ""
         st.session_state[_ERROR] = str(error)
         return None
-    if st.session_state.get(_ROOT) != str(project.root):
+    if chosen != str(project.root):
         st.session_state[_ROOT] = str(project.root)
+        st.session_state.pop(_ERROR, None)
         recent.remember(project)
-    if st.query_params.get("project") != project.id:
-        st.query_params["project"] = project.id
     return project
 
 
@@ -82,7 +87,8 @@ def note_counts(project: Project, items: int, labelled: int) -> None:
 def close() -> None:
     """Leave the project, for the start page; other tabs keep it."""
     st.session_state[_ROOT] = ""
-    st.query_params.clear()
+    st.session_state.pop(_ERROR, None)
+    st.query_params.from_dict({address.PROJECT: address.ALL})
 
 
 def open_error() -> str | None:
@@ -152,10 +158,22 @@ def show_toasts() -> None:
         st.toast(text, icon=icon, duration="long")
 
 
-def _from_address() -> str:
-    """Return the folder of the project that the page's address names, if it is known here."""
-    folder = recent.by_id(st.query_params.get("project", ""))
-    return str(folder) if folder else ""
+def _from_address(chosen: str | None) -> str:
+    """Return the folder of the project that the address names, empty for the start page.
+
+    Only projects that were opened on this machine are found: no address opens a folder. Of copies
+    with the same identity the one that is `chosen` already stays.
+    """
+    named = st.query_params.get(address.PROJECT)
+    if named is None:
+        return os.environ.get("LABELLER_PROJECT", "")
+    if named == address.ALL:
+        return ""
+    folders = recent.all_by_id(named)
+    if not folders:
+        st.session_state[_ERROR] = UNKNOWN
+        return ""
+    return next((str(one) for one in folders if str(one) == chosen), str(folders[0]))
 
 
 def _login() -> str:

@@ -103,7 +103,9 @@ def _panel(root: str) -> None:
     with st.container(key="lb_panel"):
         with st.container(key="lb_budget"):  # the browser brings it up to date by itself
             st.html(pieces.meter_html(view.meter(now.budget, project.settings.label_price)))
-        lines = view.model_lines(now.model, now.model_round, now.behind, now.counts.labelled)
+        lines = view.model_lines(
+            now.model, now.measured, now.model_round, now.behind, now.counts.labelled
+        )
         st.html(pieces.model_html(lines))
         st.html(pieces.queue_html(view.queue_lines(now.queue, now.queue_by, now.queue_round)))
         with st.container(key="lb_round"):
@@ -115,7 +117,7 @@ def _panel(root: str) -> None:
 def _announce(job: JobRecord) -> None:
     """Keep a toast about how a job ended for the next run of the page."""
     if job.state == "done":
-        session.toast_later(escape_markdown(view.finished_line(job)), ":material/check_circle:")
+        session.toast_later(escape_markdown(view.finished_line(job)), view.finished_icon(job))
     elif job.state == "cancelled":
         title = view.KIND_TITLES.get(job.kind, job.kind)
         session.toast_later(f"{escape_markdown(title)} was cancelled.", ":material/cancel:")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from labeller.project import Project
 from labeller.services import labelling, recent
+from labeller.ui import address, session, view
 from labeller.ui import item as item_dialog
-from labeller.ui import session, view
 from labeller.ui.grid import Tile, grid
 from store.records import ClassRecord, ItemRecord
 from store.records_made import AuditAnswer
@@ -69,6 +69,7 @@ def _browse(root: str, run_id: int, accepted: int, key: str) -> None:
             said = classes[label.class_id] if label else None
             tiles.append(_tile(project, item, shown, caption(shown, float(sure[place]), said)))
     grid(project, session.annotator(), tiles, key=key, reset=0, pixels=PIXELS)
+    address.write()
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
@@ -89,13 +90,16 @@ def _filters(classes: dict[int, ClassRecord], resolved: Ints, run_id: int) -> tu
     """Draw the filters and return the class (0 for all) and the order."""
     numbers = Counter(resolved.tolist())
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    known = [0, *(i for i in classes if i in numbers)]
+    address.choice("class", f"stream_class_{run_id}", known, 0)
     class_id = row.selectbox(
         "Class",
-        [0, *(i for i in classes if i in numbers)],
+        known,
         format_func=lambda i: f"{classes[i].name} {numbers[i]:,}" if i else "All classes",
         key=f"stream_class_{run_id}",
         width=200,
     )
+    address.choice("order", f"stream_order_{run_id}", ORDERS, "unsure")
     order = row.selectbox(
         "Order",
         list(ORDERS),
@@ -114,7 +118,9 @@ def _page(total: int, sealed: int, key: str) -> int:
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
         st.caption(f"{view.count(total, 'generated label')}{hidden}")
-        return 1 if pages == 1 else st.pagination(pages, key=f"stream_page_{key}_{pages}")
+        place = f"stream_page_{key}_{pages}"
+        address.number("page", place, 1, pages)
+        return 1 if pages == 1 else st.pagination(pages, key=place)
 
 
 def caption(generated: ClassRecord, sure: float, said: ClassRecord | None) -> str:

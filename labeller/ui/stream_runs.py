@@ -54,6 +54,7 @@ def _table(runs: list[RunView]) -> RunView:
     place = chosen_row(
         stream_view.run_rows(runs, time.time()),
         key=f"stream_runs_{len(runs)}",
+        named=("run", [one.run.id for one in runs]),
         columns={
             "Run": st.column_config.NumberColumn(width=50),
             **{

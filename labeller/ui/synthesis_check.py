@@ -8,7 +8,7 @@ import streamlit as st
 
 from labeller.project import Project
 from labeller.services.synthesis import RunView
-from labeller.ui import session, view
+from labeller.ui import address, session, view
 from labeller.ui.check import check
 
 
@@ -27,11 +27,13 @@ def show(project: Project, runs: Sequence[RunView]) -> None:
     }
     run = None
     if len(shown) > 1:
+        key = f"synthesis_check_run_{project.id}"
+        address.choice("run", key, [None, *labels], None)
         run = st.selectbox(
             "Run",
             [None, *labels],
             format_func=lambda key: labels[key] if key else "All runs",
-            key=f"synthesis_check_run_{project.id}",
+            key=key,
             label_visibility="collapsed",
             width=260,
         )

@@ -12,7 +12,7 @@ from labeller.project import Project
 from labeller.services import checking, child_verdicts, labelling, recent, synthesis, thumbnails
 from labeller.services.checking import Pair
 from labeller.services.synthesis import RunView
-from labeller.ui import keys, opened, session, view
+from labeller.ui import address, keys, opened, session, view
 from labeller.ui import synthesis_view as words
 from labeller.ui.grid import Tile, grid
 from labeller.ui.text import escape_markdown
@@ -84,15 +84,17 @@ def _grid(root: str, run_id: int, key: str) -> None:
     with project.store.read() as unit:
         counts = unit.synthetic.counts(run_id)
     numbers = {"": sum(counts.values())} | counts
+    address.begin_part("page")
+    address.choice("verdict", f"synthesis_verdict_{run_id}", FILTERS, "")
     chosen = st.pills(
         "Verdict",
         list(FILTERS),
-        default="",
         required=True,
         format_func=lambda name: f"{FILTERS[name]} {numbers[name]:,}",
         key=f"synthesis_verdict_{run_id}",
         label_visibility="collapsed",
     )
+    chosen = chosen or ""
     total = numbers[chosen]
     top = st.container(
         horizontal=True, vertical_alignment="center", gap="small", key="lb_actions_children"
@@ -102,6 +104,7 @@ def _grid(root: str, run_id: int, key: str) -> None:
         with top:
             _actions(project, ())
         _listen()
+        address.write()
         return
     found = _page(project, run_id, chosen, total)
     with project.store.read() as unit:
@@ -117,6 +120,7 @@ def _grid(root: str, run_id: int, key: str) -> None:
     with top:
         _actions(project, selected)
     _listen()
+    address.write()
 
 
 def _opened(root: str, key: str) -> None:
@@ -138,9 +142,9 @@ def _opened(root: str, key: str) -> None:
 def _page(project: Project, run_id: int, chosen: str, total: int) -> list[SyntheticRecord]:
     """Draw the pages and return the children of the one that is open."""
     pages = -(-total // PAGE)
-    number = (
-        st.pagination(pages, key=f"synthesis_page_{run_id}_{chosen}_{pages}") if pages > 1 else 1
-    )
+    key = f"synthesis_page_{run_id}_{chosen}_{pages}"
+    address.number("page", key, 1, pages)
+    number = st.pagination(pages, key=key) if pages > 1 else 1
     wanted: ChildVerdict | str | None = chosen or None
     found = synthesis.children(project, run_id, wanted, limit=number * PAGE)  # type: ignore[arg-type]
     return found[(number - 1) * PAGE :]

@@ -10,7 +10,7 @@ from labeller.project import Project
 from labeller.services import checking, synthesis
 from labeller.services.synthesis import RunView
 from labeller.services.synthesis_making import STAGE
-from labeller.ui import live, synthesis_check, synthesis_make, synthesis_runs
+from labeller.ui import address, live, synthesis_check, synthesis_make, synthesis_runs
 from labeller.ui.live import BAD, GOOD, NEUTRAL, Count
 from store.records import JobRecord
 
@@ -37,17 +37,17 @@ def show(project: Project) -> None:
         _running(project, job, runs)
     _, unjudged = checking.waiting(project, limit=0)
     numbers = {"check": unjudged, "runs": sum(one.run.state != "deleted" for one in runs)}
+    key = f"synthesis_section_{project.id}"
+    address.choice("part", key, SECTIONS, "make")
     section = st.segmented_control(
         "Part of the page",
         list(SECTIONS),
-        default="make",
         required=True,
         format_func=lambda name: (
             f"{SECTIONS[name]} {numbers[name]:,}" if numbers.get(name) else SECTIONS[name]
         ),
-        key=f"synthesis_section_{project.id}",
+        key=key,
         label_visibility="collapsed",
-        persist_state="session",
     )
     if section == "check":
         synthesis_check.show(project, runs)

@@ -49,6 +49,7 @@ def _table(runs: Sequence[RunView]) -> RunView:
         words.run_rows(runs, time.time()),
         key=f"synthesis_runs_{runs[0].run.id}_{first}",
         first=first,
+        named=("run", [one.run.id for one in runs]),
         columns={
             "Run": st.column_config.NumberColumn(width="small"),
             "Failed": st.column_config.NumberColumn(

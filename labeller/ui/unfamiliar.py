@@ -10,7 +10,7 @@ import streamlit as st
 from labeller.project import Project
 from labeller.services import labelling, recent, unfamiliar
 from labeller.services.unfamiliar import Listing, Unfamiliar
-from labeller.ui import attempts, decided, keys, picture, plots, session, view
+from labeller.ui import address, attempts, decided, keys, picture, plots, session, view
 from labeller.ui import item as item_dialog
 from labeller.ui.grid import Tile, grid
 from labeller.ui.text import escape_markdown
@@ -32,10 +32,10 @@ _EXPLAINED = (
 
 def chosen() -> bool:
     """Let the person choose between the two parts of the page; True for the images."""
+    address.choice("part", "review_part", (LABELS, IMAGES), LABELS, lambda _: "unfamiliar")
     part = st.segmented_control(
         "What to review",
         (LABELS, IMAGES),
-        default=LABELS,
         required=True,
         key="review_part",
         label_visibility="collapsed",

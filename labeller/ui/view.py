@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from labeller.services import headline
 from labeller.services.budget import amount
+from labeller.services.evaluation_scores import Share
 from labeller.services.rounds import AUDIT, RANDOM, AutoChoice
 from labeller.ui.titles import KIND_TITLES as KIND_TITLES
 from labeller.ui.titles import STAGE_TITLES as STAGE_TITLES
@@ -17,6 +19,7 @@ from labeller.ui.titles import strategy_title as strategy_title
 from store.records import JobRecord, ModelRecord, QueueCounts
 from store.records_budget import BudgetRecord
 
+NOTHING_FOUND = "no image was found there: look at the folder, and at what is in it."
 FIRST_LABELS = 10  # fewer say nothing; the round itself checks what it really needs
 
 
@@ -136,36 +139,41 @@ def meter(budget: BudgetRecord, price: float) -> Meter:
     return Meter(f"{amount(left)} left", text, spent, held, empty=left < price or left == 0)
 
 
-def accuracy(metrics: Mapping[str, Any]) -> str | None:
-    """Return the audit accuracy as text; None when there is no audit label yet."""
-    value = metrics.get("accuracy")
-    return None if value is None else percent(float(value))
+def bounds(measured: Share, digits: int = 1) -> str:
+    """Write the 95 % interval of a share."""
+    return f"{100 * measured.low:.{digits}f}–{100 * measured.high:.{digits}f}\u202f%"
 
 
-def interval(metrics: Mapping[str, Any]) -> str | None:
-    """Return the 95 % interval of the audit accuracy as text."""
-    bounds = metrics.get("interval")
-    if not bounds or bounds[0] is None:
-        return None
-    return f"{float(bounds[0]) * 100:.1f}–{float(bounds[1]) * 100:.1f}\u202f%"
+def headline_lines(measured: Share) -> tuple[str, str]:
+    """Write an accuracy where there is room for a few large letters, and the line below.
+
+    Of too few labels it is a range, or nothing yet: see `services.headline`.
+    """
+    few = f"{measured.n:,} of {headline.LEAST} audit labels"
+    if measured.n < headline.LEAST_RANGE or measured.value is None:
+        return "Not yet known", few
+    if measured.n < headline.LEAST:
+        return bounds(measured, 0), f"95 % range only: {few}"
+    return percent(measured.value), (
+        f"95 %: {bounds(measured)} · {count(measured.n, 'audit label')}"
+    )
 
 
 def model_lines(
-    model: ModelRecord | None, round_number: int | None, behind: int, labelled: int
+    model: ModelRecord | None,
+    measured: Share | None,
+    round_number: int | None,
+    behind: int,
+    labelled: int,
 ) -> ModelLines:
     """Say what the model in use is, how good, and how many labels it has not seen."""
-    if model is None:
+    if model is None or measured is None:
         few = labelled < FIRST_LABELS
         hint = "Label some images of two classes first." if few else "Retrain to get the first one."
         return ModelLines("No model yet", "", hint, "")
-    score, bounds = accuracy(model.metrics), interval(model.metrics)
-    audited = model.metrics.get("n") or 0
     where = f"round {round_number} · {model.device}" if round_number else model.device
     lag = f"{count(behind, 'label')} behind" if behind else "up to date"
-    if score is None:
-        return ModelLines("Not audited yet", "No label in the audit set so far", where, lag)
-    width = f"95 %: {bounds} · {count(int(audited), 'audit item')}" if bounds else ""
-    return ModelLines(score, width, where, lag)
+    return ModelLines(*headline_lines(measured), where, lag)
 
 
 def job_lines(job: JobRecord) -> JobLines:
@@ -254,33 +262,43 @@ def _by(name: str) -> str:
     return f"by {short_strategy_title(name).lower()}"
 
 
-def gain(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> str:
+def gain(before: Share | None, after: Share) -> str:
     """Write what a round changed in audit accuracy, in points, with its 95 % half-width.
 
     Parameters
     ----------
-    before, after : mapping
-        Metrics of the two models. The half-width treats the two results as independent, which is
-        wider than a paired comparison on the same items would be.
+    before, after : Share
+        Of the two models. The half-width treats the two results as independent, which is
+        wider than a paired comparison on the same items would be. Too few labels give a dash.
     """
-    if before is None or before.get("accuracy") is None or after.get("accuracy") is None:
+    if before is None or min(before.n, after.n) < headline.LEAST:
         return "–"
     variance = 0.0
-    for metrics in (before, after):
-        share, number = float(metrics["accuracy"]), int(metrics.get("n") or 0)
-        if not number:
-            return "–"
+    for measured in (before, after):
         # Agresti & Caffo (2000): one success and one failure more, so that 100 % has a width.
-        adjusted = (share * number + 1) / (number + 2)
-        variance += adjusted * (1 - adjusted) / (number + 2)
-    points = (float(after["accuracy"]) - float(before["accuracy"])) * 100
+        adjusted = (measured.right + 1) / (measured.n + 2)
+        variance += adjusted * (1 - adjusted) / (measured.n + 2)
+    points = ((after.value or 0.0) - (before.value or 0.0)) * 100
     return f"{points:+.1f} ± {1.96 * math.sqrt(variance) * 100:.1f}".replace("-", "−")
+
+
+def finished_icon(job: JobRecord) -> str:
+    """Return the icon of a job that is done: an import that found nothing is no success."""
+    nothing = job.kind == "import" and found_nothing(job.result or {})
+    return ":material/warning:" if nothing else ":material/check_circle:"
+
+
+def found_nothing(result: Mapping[str, Any]) -> bool:
+    """Whether an import came upon no file that could be an image."""
+    return not any(result.get(name) for name in ("added", "known", "failed"))
 
 
 def finished_line(job: JobRecord) -> str:
     """Say in one sentence what a job that is done brought."""
     result = job.result or {}
     if job.kind == "import":
+        if found_nothing(result):
+            return f"Import done, but {NOTHING_FOUND}"
         parts = [count(int(result.get("added") or 0), "image") + " added"]
         parts += [
             f"{int(result[name]):,} {text}"
@@ -290,8 +308,8 @@ def finished_line(job: JobRecord) -> str:
         return "Import done: " + ", ".join(parts) + "."
     if job.kind == "round":
         queued = count(int(result.get("queued") or 0), "image")
-        score = _number(result.get("audit_accuracy"))
-        model = f" Audit accuracy {percent(score)}." if score is not None else ""
+        measured = headline.of_result(result)
+        model = f" Audit accuracy {headline.summary(measured)}." if measured.n else ""
         number = f"Round {result['round']}" if result.get("round") is not None else "The round"
         return f"{number} is done: {queued} in the new queue.{model}"
     if job.kind == "stream" and result:

@@ -10,7 +10,7 @@ import pytest
 import sklearn.metrics
 
 from labeller.project import Project, create_project
-from labeller.services import evaluation
+from labeller.services import evaluation, evaluation_curve
 from labeller.services.evaluation_scores import wilson
 from store.records import NewEvent, NewItem, NewModel, NewQueueEntry, Split
 
@@ -100,7 +100,7 @@ def test_the_curve_has_a_point_for_each_audited_model(tmp_path: Path) -> None:
             unit.rounds.finish(round_.id, "done", made.id if made else None, queued)
         failed = unit.rounds.start("margin", 5, None, 30, 30.0)
         unit.rounds.finish(failed.id, "failed", error="killed")
-    (point,) = evaluation.learning_curve(project)
+    (point,) = evaluation_curve.learning_curve(project)
     assert (point.labels, point.spent, point.accuracy, point.round) == (20, 15.5, 0.8, 2)
     assert (point.strategy, point.bought_by, point.audited) == ("entropy", "margin", 10)
     assert (point.low, point.high) == wilson(8, 10)

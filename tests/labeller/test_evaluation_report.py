@@ -81,7 +81,7 @@ def test_quality_of_a_model(project: Project) -> None:
     assert (quality.accuracy.low, quality.accuracy.high) == wilson(17, AUDIT)
     assert quality.table.tolist() == [[8, 2], [1, 9]]
     assert quality.macro_f1_low < quality.macro_f1 < quality.macro_f1_high
-    assert quality.accuracy_then == pytest.approx(17 / 20)
+    assert (quality.then.right, quality.then.n) == (17, 20)
     assert quality.calibration.ece_after == pytest.approx(0.05)
     assert facts.chosen is not None
     cat, dog = facts.chosen.class_ids

@@ -49,7 +49,7 @@ def model(project: Project) -> ModelRecord:
 def test_its_figures_are_those_of_a_hand_calculation(project: Project) -> None:
     text = model_card.of(project, model(project))
     # 37 of 40: Wilson's interval is 80.14 to 97.42 %
-    assert "- Accuracy 92.5 % (80.1 to 97.4 %)" in text
+    assert "- Accuracy 92.5 % (80.1–97.4 %), 40 audit labels" in text
     # F1 of cat 2·18/(20+19), of dog 2·11/(12+13), of owl 1
     macro = (36 / 39 + 22 / 25 + 1) / 3
     assert f"- Macro-F1 {100 * macro:.1f} % (" in text
@@ -82,7 +82,7 @@ def test_labels_of_then_and_what_changed_since(project: Project) -> None:
         cat, dog, _ = (one.id for one in unit.classes.all())
     give(project, [1], [dog])
     text = model_card.of(project, model(project))
-    assert "Its own round measured 92.5 % on the 40 images labelled then." in text
+    assert "Its own round measured 92.5 % (80.1–97.4 %), 40 audit labels of that time." in text
     assert "1 of the audit labels changed after somebody had seen where a model was wrong" in text
     give(project, [3, 4], [cat, dog], annotator="ben")
     text = model_card.of(project, model(project))

@@ -32,7 +32,7 @@ def label(project: Project, item: int, class_id: int) -> None:
 
 
 def new_model() -> NewModel:
-    metrics = {"accuracy": 0.75, "interval": [0.5, 0.9], "n": 2}
+    metrics = {"accuracy": 0.75, "interval": [0.5, 0.9], "n": 20}
     return NewModel("models/1.pt", "hash", 4, 0, "lite0", "cpu", (1, 2), {}, metrics, {}, {})
 
 
@@ -68,7 +68,7 @@ def test_labels_leases_rounds_and_the_model_are_counted(project: Project) -> Non
     assert {c["name"]: c["labels"] for c in data["classes"]} == {"robin": 2, "wren": 1}
     shown = data["model"]
     assert (shown["id"], shown["audit_accuracy"], shown["audit_interval"]) == (1, 0.75, [0.5, 0.9])
-    assert (shown["behind"], shown["audit_labels"], shown["round"]) == (1, 2, 0)
+    assert (shown["behind"], shown["audit_labels"], shown["round"]) == (1, 20, 0)
     (round_,) = data["rounds"]
     assert (round_["strategy"], round_["queued"], round_["audit_accuracy"]) == ("margin", 2, 0.75)
     assert round_["timings"] == {"train": 1.5}

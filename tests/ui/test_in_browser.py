@@ -76,6 +76,7 @@ def page(chromium: Browser) -> Iterator[Page]:
 
 def settle(page: Page) -> None:
     """Wait until the page is drawn."""
+    page.wait_for_function("document.documentElement.classList.contains('lb-drawn')")
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
     page.wait_for_timeout(400)
 

@@ -18,6 +18,7 @@ from labeller.services import (
     audit_seal,
     feature_files,
     feature_recipes,
+    headline,
     importing,
     labelling,
     model_comparison,
@@ -25,6 +26,7 @@ from labeller.services import (
     pool_predictions,
 )
 from labeller.services.backbone_names import PACKAGED
+from labeller.services.evaluation_scores import share
 from labeller.services.export_check import Check
 from labeller.services.feature_recipes import Recipe
 from labeller.services.labelling import Act
@@ -201,12 +203,12 @@ def test_all_models_are_measured_on_the_labels_of_now(open_app: Run, audited: Pr
     relabel = [Act("again", "label", int(ids[0]), other)]
     labelling.record(audited, "anna", "s", "page", relabel)
     n = len(ids)
-    found = model_comparison.accuracies(audited, [one.model for one in model_shelf.shelf(audited)])
-    assert {i: share.right for i, share in found.items()} == {first: 0, first + 1: n - 1}
+    found = headline.headlines(audited, [one.model for one in model_shelf.shelf(audited)])
+    assert {i: one.measured.right for i, one in found.items()} == {first: 0, first + 1: n - 1}
     table = open_app(audited, "models").dataframe[0].value
     assert list(table["Audit images"]) == [n, n]
-    assert table["Audit accuracy"][0].startswith(f"{100 * (n - 1) / n:.1f}")
-    assert table["Audit accuracy"][1].startswith("0.0")
+    assert table["Audit accuracy"][0] == headline.short(share(n - 1, n))
+    assert table["Audit accuracy"][1] == headline.short(share(0, n))
 
 
 def test_flips_against_the_first_are_shown_as_images(audited: Project) -> None:

@@ -279,6 +279,24 @@ def test_figures_hold_the_numbers(dark: bool) -> None:
     assert (histogram.x[-1], histogram.y[-1], sum(histogram.y)) == (97.5, 465, 465)
 
 
+@pytest.mark.parametrize("most", [0, 1, 3, 465])
+def test_axes_are_named_and_count_whole_images(most: int) -> None:
+    bins = (0,) * 19 + (most,)
+    summary = Summary(most, 0, ("cat",), (most,), bins, None, None, 0.0)
+    classes = predict_plots.classes(summary, {}, False).layout
+    confidences = predict_plots.confidences(summary, False).layout
+    assert (classes.xaxis.title.text, classes.yaxis.title.text) == ("Images", "Class")
+    assert (confidences.xaxis.title.text, confidences.yaxis.title.text) == (
+        "Confidence (%)",
+        "Images",
+    )
+    assert tuple(confidences.xaxis.range) == (0, 100)
+    for axis in (classes.xaxis, confidences.yaxis):
+        assert axis.range[0] == 0
+        assert axis.range[1] > most
+        assert axis.dtick == (1 if most <= 6 else None)
+
+
 def test_words() -> None:
     assert predict_result.share(None, 10) == "–"
     assert predict_result.share(0, 0) == "0"

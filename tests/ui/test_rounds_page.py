@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from labeller.project import Project, create_project
-from labeller.services import evaluation, labelling
+from labeller.services import evaluation_curve, labelling
 from labeller.services.evaluation_scores import wilson
 from labeller.services.labelling import Act
 from labeller.ui import history, plots
@@ -73,8 +73,8 @@ def test_each_empty_state_names_the_next_step(
 
 def test_curve_table_and_details(open_app: Run, project: Project) -> None:
     label(project, 4)
-    add_round(project, 4, 6, 10, "typiclust")
-    add_round(project, 8, 8, 10)
+    add_round(project, 4, 24, 40, "typiclust")
+    add_round(project, 8, 32, 40)
     app = open_app(project, "rounds")
     assert not app.exception
     heads = [head.value for head in app.subheader]
@@ -113,9 +113,9 @@ def test_a_round_without_model_has_stages_only(open_app: Run, project: Project) 
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_figures_hold_the_numbers(project: Project, dark: bool) -> None:
-    add_round(project, 4, 6, 10)
-    add_round(project, 8, 8, 10)
-    points = evaluation.learning_curve(project)
+    add_round(project, 4, 12, 20)
+    add_round(project, 8, 16, 20)
+    points = evaluation_curve.learning_curve(project)
     band, curve = plots.learning_curve(points, dark).data
     assert list(curve.x) == [4, 8]
     assert [round(y) for y in curve.y] == [60, 80]

@@ -64,7 +64,7 @@ def test_it_stands_on_every_page(open_app: Run, project: Project, page: str | No
 
 
 def test_budget_model_and_how_far_behind(open_app: Run, project: Project) -> None:
-    add_model(project, accuracy=0.75, interval=[0.5, 0.9], n=12)
+    add_model(project, accuracy=0.75, interval=[0.5, 0.9], n=24)
     acts = [Act(f"k{n}", "label", n, "cat") for n in (1, 2)]
     labelling.record(project, "anna", "s", "page", acts)
     shown = texts(open_app(project, "export"))
@@ -72,7 +72,7 @@ def test_budget_model_and_how_far_behind(open_app: Run, project: Project) -> Non
     assert "2 of 100 spent" in shown
     assert "75.0" in shown
     assert "50.0–90.0" in shown
-    assert "12 audit items" in shown
+    assert "24 audit labels" in shown
     assert "2 labels behind" in shown
 
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from labeller.services import headline
+from labeller.services.evaluation_scores import share
 from labeller.ui import facts, pieces, view
 from labeller.ui.text import escape_markdown
 from store.records import JobRecord, ModelRecord
@@ -133,18 +135,34 @@ def test_meter_is_empty_when_it_buys_no_label(
 
 
 def test_model_lines() -> None:
-    lines = view.model_lines(MODEL, 3, 41, 141)
+    measured = headline.in_its_round(MODEL.metrics)
+    lines = view.model_lines(MODEL, measured, 3, 41, 141)
     assert lines.headline == "84.2\u202f%"
-    assert lines.interval == "95 %: 80.1–87.6\u202f% · 312 audit items"
+    assert lines.interval == "95 %: 80.1–87.6\u202f% · 312 audit labels"
     assert (lines.details, lines.behind) == ("round 3 · cpu", "41 labels behind")
-    assert view.model_lines(MODEL, 3, 0, 100).behind == "up to date"
+    assert view.model_lines(MODEL, measured, 3, 0, 100).behind == "up to date"
 
 
 def test_model_lines_without_model_or_audit_say_what_is_missing() -> None:
-    assert "two classes" in view.model_lines(None, None, 0, 0).details
-    assert "Retrain" in view.model_lines(None, None, 0, 300).details
-    blind = replace(MODEL, metrics={"accuracy": None, "interval": None, "n": 0})
-    assert view.model_lines(blind, 1, 0, 10).headline == "Not audited yet"
+    assert "two classes" in view.model_lines(None, None, None, 0, 0).details
+    assert "Retrain" in view.model_lines(None, None, None, 0, 300).details
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "large", "below"),
+    [
+        (0, 0, "Not yet known", "0 of 20 audit labels"),
+        (4, 4, "Not yet known", "4 of 20 audit labels"),
+        (4, 5, "38–96\u202f%", "95 % range only: 5 of 20 audit labels"),
+        (19, 19, "83–100\u202f%", "95 % range only: 19 of 20 audit labels"),
+        (20, 20, "100.0\u202f%", "95 %: 83.9–100.0\u202f% · 20 audit labels"),
+    ],
+)
+def test_no_single_number_comes_of_few_audit_labels(
+    right: int, n: int, large: str, below: str
+) -> None:
+    lines = view.model_lines(MODEL, share(right, n), 1, 0, 10)
+    assert (lines.headline, lines.interval) == (large, below)
 
 
 def test_job_lines_of_training() -> None:
@@ -174,10 +192,15 @@ def test_job_lines_of_odd_rows() -> None:
 
 
 def test_finished_lines() -> None:
-    done = replace(JOB, state="done", result={"round": 4, "queued": 40, "audit_accuracy": 0.8})
-    assert (
-        view.finished_line(done)
-        == "Round 4 is done: 40 images in the new queue. Audit accuracy 80.0\u202f%."
+    result: dict[str, object] = {"round": 4, "queued": 40, "audit_accuracy": 0.8}
+    done = replace(JOB, state="done", result=result | {"audit_labels": 20})
+    assert view.finished_line(done) == (
+        "Round 4 is done: 40 images in the new queue. "
+        "Audit accuracy 80.0 % (58.4–91.9 %), 20 audit labels."
+    )
+    few = replace(JOB, state="done", result=result | {"audit_labels": 10})
+    assert view.finished_line(few).endswith(
+        "Audit accuracy between 49 % and 94 %, from 10 audit labels."
     )
     result = {"added": 1, "known": 2, "failed": 3}
     imported = replace(JOB, kind="import", state="done", result=result)
@@ -193,13 +216,24 @@ def test_finished_lines() -> None:
     assert view.finished_line(again) == "Model 3 has predicted the pool: 1,200 images."
 
 
+def test_an_import_that_found_nothing_is_no_success() -> None:
+    result: dict[str, object] = {"added": 0, "known": 0, "failed": 0, "labelled": 0}
+    nothing = replace(JOB, kind="import", state="done", result=result)
+    assert view.finished_line(nothing).startswith("Import done, but no image was found there")
+    assert view.finished_icon(nothing) == ":material/warning:"
+    for name in ("added", "known", "failed"):
+        some = replace(nothing, result=result | {name: 1})
+        assert view.finished_icon(some) == ":material/check_circle:"
+        assert "no image" not in view.finished_line(some)
+
+
 def test_gain() -> None:
-    before = {"accuracy": 0.8, "n": 400}
-    assert view.gain(before, {"accuracy": 0.84, "n": 400}) == "+4.0 ± 5.3"
-    assert view.gain(before, {"accuracy": 0.79, "n": 400}).startswith("−1.0 ± ")
+    before = share(320, 400)
+    assert view.gain(before, share(336, 400)) == "+4.0 ± 5.3"
+    assert view.gain(before, share(316, 400)).startswith("−1.0 ± ")
     assert view.gain(None, before) == "–"
-    assert view.gain({"accuracy": None, "n": 0}, before) == "–"
-    assert "± 0.0" not in view.gain({"accuracy": 1.0, "n": 5}, {"accuracy": 1.0, "n": 5})
+    assert view.gain(share(9, 19), before) == "–"
+    assert "± 0.0" not in view.gain(share(20, 20), share(20, 20))
 
 
 def test_why_a_round_cannot_be_started() -> None:

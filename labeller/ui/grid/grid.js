@@ -53,6 +53,8 @@ class Grid {
     this.root.style.setProperty("--tile", `${tile}px`);
     this.root.classList.toggle("looking", !choosing);
     this.root.setAttribute("role", choosing ? "listbox" : "group");
+    if (choosing) this.root.setAttribute("aria-multiselectable", "true");
+    else this.root.removeAttribute("aria-multiselectable");
     this.fill();
     this.forget(reset !== this.reset);
     this.reset = reset;
@@ -91,9 +93,9 @@ class Grid {
     const tile = element("figure", "tile");
     tile.dataset.id = id;
     tile.setAttribute("role", this.choosing ? "option" : "button");
-    const open = element("button", "open");
-    open.type = "button";
-    open.tabIndex = -1;
+    // For the mouse alone: Enter opens, and nothing that can be reached lies within an option.
+    const open = element("span", "open");
+    open.setAttribute("aria-hidden", "true");
     open.title = "Details and history";
     open.innerHTML = '<svg viewBox="0 0 24 24" aria-hidden="true">'
       + '<path d="M14 4h6v6M20 4l-8 8M10 20H4v-6M4 20l8-8"/></svg>';
@@ -116,7 +118,6 @@ class Grid {
     tile.title = item.name;
     tile.longest = Math.max(item.width, item.height);
     tile.setAttribute("aria-label", `${item.name}, ${item.label || item.note || "no label"}`);
-    tile.querySelector(".open").setAttribute("aria-label", `Details of ${item.name}`);
     const caption = [element("b", item.label ? "" : "none", item.label || item.note || "–")];
     if (item.colour) {
       const dot = element("span", "dot");
