@@ -30,7 +30,8 @@ The JSON object holds, shares from 0 to 1, times in seconds, intervals as [low, 
   audit_waiting    those without a label yet
   audit_aside      those that were flagged or put aside, which do not count
   quality          n, accuracy, macro_f1 with their intervals and methods,
-                   log_loss, temperature, ece_before, ece_after, classes
+                   log_loss, temperature, temperature_why (in words),
+                   ece_before, ece_after, classes
                    (class, support, precision, recall), confusion (rows true),
                    labels_changed (labels_gone of them taken away),
                    labels_changed_after_shown,
@@ -142,7 +143,7 @@ def _quality_lines(quality: dict[str, Any] | None, labels: int) -> list[str]:
         f"macro-F1   {_with_interval(quality['macro_f1'], quality['macro_f1_interval'])}, "
         f"bootstrap",
         f"calibration error {percent(quality['ece_before'])} before, "
-        f"{percent(quality['ece_after'])} after temperature {quality['temperature']:.2f}",
+        f"{percent(quality['ece_after'])} after temperature {quality['temperature_why']}",
     ]
     if quality["labels_changed"]:
         lines.append(

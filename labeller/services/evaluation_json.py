@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from labeller.services import leak_guard
+from labeller.services import leak_guard, training_words
 from labeller.services.evaluation_compare import Bought, Rate
 from labeller.services.evaluation_quality import Quality
 from labeller.services.evaluation_report import Evaluation, SplitCheck, Stopping
@@ -73,6 +73,7 @@ def _quality(facts: Evaluation, quality: Quality) -> dict[str, Any]:
         "macro_f1_method": "bootstrap",
         "log_loss": quality.log_loss,
         "temperature": calibration.temperature,
+        "temperature_why": training_words.temperature(facts.model.metrics if facts.model else {}),
         "ece_before": calibration.ece_before,
         "ece_after": calibration.ece_after,
         "classes": [

@@ -11,11 +11,11 @@ import pytest
 
 from labeller.services import streams
 from labeller.services.streams import AuditReport, AuditRow, Operating, Outlook, StreamPlan
-from labeller.ui import stream_expected, stream_plots, stream_setup, stream_view, view
+from labeller.ui import stream_expected, stream_plots, stream_view, view
 from labeller.ui.stream_labels import caption, sorted_places
 from store.records import ClassRecord
 from strategies import registry
-from strategies.stream.machine.rule import StreamInfo
+from strategies.stream.machine.rule import StreamInfo, list_options
 from strategies.stream.quality.bounds import error_bound
 from tests.labeller.streaming import pool
 from tests.ui.test_view import JOB
@@ -61,7 +61,7 @@ def test_the_end_of_a_stream_is_said_with_its_counts() -> None:
 
 def test_options_of_a_rule_are_its_own_numbers() -> None:
     found = {
-        name: stream_setup.rule_options(cast("StreamInfo", registry.get(name)))
+        name: list_options(cast("StreamInfo", registry.get(name)))
         for name in ("fixed_threshold", "split", "balanced_incremental_quantile")
     }
     assert found == {
