@@ -79,10 +79,10 @@ class Prepared:
             )
         except StrategyError as error:
             raise StreamRunError(str(error)) from error
-        return replace(state, budget=_soft(state.budget.rate))
+        return replace(state, budget=soft_budget(state.budget.rate))
 
 
-def _soft(rate: float) -> BudgetEstimate:
+def soft_budget(rate: float) -> BudgetEstimate:
     """Return the soft budget of a stream over a pool: even from the first item to the last.
 
     Its window holds ten questions: in one that holds less than one, as 100 items do for a budget of
