@@ -1,6 +1,6 @@
 """What a stream asks about, and how many wrong labels it foresees.
 
-``python benchmarks/stream.py [--keep DIR] [--projects 20]``
+``python benchmarks/stream.py [--keep DIR] [--projects 20] [--only errors]``
 
 The first table lets 10,000 Fashion-MNIST images pass in each strategy with 1,000 labels left. The
 second plays 20 projects through and compares the wrong generated labels with what was expected.
@@ -157,6 +157,7 @@ def errors_table(keep: Path, projects: int) -> tuple[list[list[str]], str]:
             foreseen(rehearse(x, y, labels, audit, seed, pool), pool // 10)
             for seed in range(number, projects, len(TITLES))
         ]
+        print(name, *some, sep="\n", file=sys.stderr, flush=True)
         held = sum(one.low <= one.truth <= one.high for one in some)
         inside += held
         means = {key: np.mean([getattr(one, key) for one in some]) for key in Foreseen.__slots__}
@@ -174,59 +175,71 @@ def errors_table(keep: Path, projects: int) -> tuple[list[list[str]], str]:
     return rows, f"The stated 95 % interval held the truth in {inside} of {projects} projects."
 
 
+def report_strategies(keep: Path) -> None:
+    """Write the section on what each strategy asks about."""
+    project = rehearse(*load("fashion", keep), 500, 300, 0, PASSING)
+    told = project.logits[project.valid], project.truth[project.valid]
+    pool = Judged.of(project, project.pool, choose_temperature(*told).value)
+    update_section(
+        "stream",
+        "What a stream asks about",
+        [
+            "strategy",
+            "asked",
+            f"of the {ASKED:,} least sure",
+            "median confidence asked",
+            "gone by unasked",
+            "gone by below the median asked",
+            "asked about that were wrong",
+        ],
+        strategies_table(pool, ASKED),
+        notes=(
+            f"{len(pool.sure):,} Fashion-MNIST images in the order of their arrival, {ASKED:,} "
+            f"labels left, the default head on 500 labels picked by margin; nothing is accepted, "
+            f"so that all is asked about or goes by. `budget_ratio` is the default."
+        ),
+    )
+
+
+def report_errors(keep: Path, projects: int) -> None:
+    """Write the section on wrong generated labels."""
+    rows, text = errors_table(keep, projects)
+    pool, labels, audit = SMALL
+    update_section(
+        "stream_errors",
+        "Wrong generated labels, expected and found",
+        [
+            "data set",
+            "projects",
+            "expected, wrong before",
+            "generated",
+            "expected, wrong now",
+            "interval at 95 %",
+            "held",
+        ],
+        rows,
+        notes=(
+            f"{text} Means over projects of {pool:,} unlabelled images at most, {labels} labels of "
+            f"which most are picked by margin, a tenth of the images asked about, {audit} audit "
+            f"labels, {ERROR:.0%} wrong labels wanted at most. Before: the sum of one minus the "
+            f"confidence, calibrated on the validation labels."
+        ),
+        script="stream",
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", type=Path, help="folder for features, to go on from")
     parser.add_argument("--projects", type=int, default=20)
+    parser.add_argument("--only", choices=("strategies", "errors"), help="one of the two tables")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
         keep = options.keep or Path(made)
-        project = rehearse(*load("fashion", keep), 500, 300, 0, PASSING)
-        told = project.logits[project.valid], project.truth[project.valid]
-        pool = Judged.of(project, project.pool, choose_temperature(*told).value)
-        update_section(
-            "stream",
-            "What a stream asks about",
-            [
-                "strategy",
-                "asked",
-                f"of the {ASKED:,} least sure",
-                "median confidence asked",
-                "gone by unasked",
-                "gone by below the median asked",
-                "asked about that were wrong",
-            ],
-            strategies_table(pool, ASKED),
-            notes=(
-                f"{len(pool.sure):,} Fashion-MNIST images in the order of their arrival, "
-                f"{ASKED:,} labels left, the default head on 500 labels picked by margin; nothing "
-                f"is accepted, so that all is asked about or goes by. `budget_ratio` is the "
-                f"default."
-            ),
-        )
-        rows, text = errors_table(keep, options.projects)
-        pool_size, labels, audit = SMALL
-        update_section(
-            "stream_errors",
-            "Wrong generated labels, expected and found",
-            [
-                "data set",
-                "projects",
-                "expected, wrong before",
-                "generated",
-                "expected, wrong now",
-                "interval at 95 %",
-                "held",
-            ],
-            rows,
-            notes=(
-                f"{text} Means over projects of {pool_size:,} unlabelled images at most, {labels} "
-                f"labels of which most are picked by margin, a tenth of the images asked about, "
-                f"{audit} audit labels, {ERROR:.0%} wrong labels wanted at most. Before: the "
-                f"sum of one minus the confidence, calibrated on the validation labels."
-            ),
-            script="stream",
-        )
+        if options.only != "errors":
+            report_strategies(keep)
+        if options.only != "strategies":
+            report_errors(keep, options.projects)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from strategies.stream.quality.bounds import LEVEL
 
 SURE = 1e-6  # confidences nearer to 0 or 1 than this count as this near
 SPREAD = (0.5, 1.0)  # standard deviations of log slope and shift before anything is seen
-STRATA, LEAST = 5, 5  # levels of confidence that a sample is weighted by, and its items in each
+LEVELS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2)  # shares of labels that end a level of confidence
+LEAST = 5  # checked predictions in a level
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +140,10 @@ def count_wrong(
     sure, good = _pair(checked, right)
     total = len(given) * scale
     expected = float((1 - reliability.chances(given)).sum()) * scale
-    if not len(given):
-        return Wrong(0.0, 0.0, 0.0, len(sure))
-    if not len(sure):
+    weights = comparable(given, sure) if len(given) else np.zeros(len(sure))
+    alike = int(np.count_nonzero(weights))
+    if not alike:
         return Wrong(expected, 0.0, total, 0)
-    weights = comparable(given, sure)
     rate = float((weights * ~good).sum() / weights.sum())
     number = float(weights.sum() ** 2 / (weights**2).sum())
     number *= total / (number + total)  # the labels are a draw of chance themselves
@@ -151,7 +151,7 @@ def count_wrong(
     low = float(betaincinv(wrong, number - wrong + 1, tail)) if wrong > 0 else 0.0
     high = float(betaincinv(wrong + 1, number - wrong, 1 - tail)) if rate < 1 else 1.0
     low, high = math.floor(low * total), min(total, math.ceil(high * total))
-    return Wrong(min(max(expected, low), high), low, high, len(sure))
+    return Wrong(min(max(expected, low), high), low, high, alike)
 
 
 def comparable(labels: ArrayLike, checked: ArrayLike) -> FloatArray:
@@ -162,23 +162,28 @@ def comparable(labels: ArrayLike, checked: ArrayLike) -> FloatArray:
     labels : array of float, shape (N,)
         Confidences, N at least 1.
     checked : array of float, shape (m,)
-        Confidences, m at least 1.
+        Confidences.
 
     Returns
     -------
     array of float, shape (m,)
-        Every level of confidence, of five at most, weighs as many as there are labels in it; levels
-        are fewer where one would hold fewer than five of the checked.
+        Every level of confidence weighs as many as there are labels in it, and what is less sure
+        than all labels weighs nothing. Levels are narrow where labels are least sure, as most
+        errors are there, and fewer where one would hold fewer than five of the checked.
     """
     given, sure = np.asarray(labels, np.float64), np.asarray(checked, np.float64)
-    for strata in range(STRATA, 1, -1):
-        edges = np.unique(np.quantile(given, np.arange(1, strata) / strata))
-        ours = np.bincount(np.searchsorted(edges, given), minlength=len(edges) + 1)
-        place = np.searchsorted(edges, sure)
-        theirs = np.bincount(place, minlength=len(edges) + 1)
-        if theirs[ours > 0].min() >= LEAST:
-            return np.asarray((ours / len(given))[place] / theirs[place], np.float64)
-    return np.full(len(sure), 1 / len(sure))
+    alike = sure >= given.min()
+    edges: list[float] = []
+    for edge in np.unique(np.quantile(given, LEVELS)).tolist():
+        above = sure > (edges[-1] if edges else -1.0)
+        inside = np.count_nonzero(alike & above & (sure <= edge))
+        if inside >= LEAST and np.count_nonzero(sure > edge) >= LEAST:
+            edges.append(edge)
+    place = np.searchsorted(edges, sure)
+    ours = np.bincount(np.searchsorted(edges, given), minlength=len(edges) + 1)
+    theirs = np.bincount(place[alike], minlength=len(edges) + 1)
+    weights = (ours / len(given))[place] / np.maximum(theirs, 1)[place]
+    return np.where(alike, weights, 0.0)
 
 
 def _pair(
