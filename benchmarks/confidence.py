@@ -73,7 +73,8 @@ def unfamiliar_rows(keep: Path, seeds: int) -> list[list[str]]:
     rows = []
     for name, title in TITLES.items():
         x, y = load(name, keep)
-        before, now = [], []
+        before: list[float] = []
+        now: list[float] = []
         for seed in range(seeds):
             pool = min(4_000, len(y) - LABELS - AUDIT)
             project = rehearse(x, y, LABELS, AUDIT, seed, pool)

@@ -131,7 +131,7 @@ def foreseen(project: Rehearsal, labels: int) -> Foreseen:
     evidence = Evidence(audit.columns, audit.sure, audit.right, known)
     chances = known.chances(pool.sure)
     found = stream.acceptance_thresholds(pool.sure, pool.columns, classes, ERROR, chances)
-    limits = [min(one, known.confidence(1 - ERROR)) for one in found]
+    limits = tuple(min(one, known.confidence(1 - ERROR)) for one in found)
     outcomes, _ = passed("budget_ratio", pool, labels, limits)
     kept = outcomes == Outcome.ACCEPT
     wrong = evidence.count_wrong(pool.sure[kept], np.array(limits), 1.0)

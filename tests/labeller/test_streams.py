@@ -307,7 +307,7 @@ def test_the_usual_stream_asks_about_the_least_sure(tmp_path: Path) -> None:
 def test_the_audit_set_says_how_many_labels_will_be_wrong(tmp_path: Path) -> None:
     # the model says 0.9 of everything, and is right in six of ten audit images
     project = create_project(tmp_path / "p", CLASSES, budget=100, start_workers=False)
-    ids = add_items(project, ["train"] * 300 + ["audit"] * 40)
+    ids = add_items(project, ["train"] * 300) + add_items(project, ["audit"] * 40, start=300)
     add_model(project, ids, probabilities([0.9] * 340, [0] * 340))
     assert streams.outlook(project, fixed(error=0.2)).expected is not None
     unknown = streams.dry_run(project, fixed(error=0.2))
