@@ -146,8 +146,8 @@ def main() -> None:
                 unfamiliar_rows(keep, options.seeds),
                 notes=(
                     f"Share of {AUDIT} other random images above the energy threshold; all are of "
-                    f"the classes, so 5 % should be. {LABELS} labels, most of them picked by margin, and "
-                    f"{AUDIT} audit images. Mean, and range over the seeds."
+                    f"the classes, so 5 % should be. {LABELS} labels, most of them picked by "
+                    f"margin, and {AUDIT} audit images. Mean, and range over the seeds."
                 ),
                 script="confidence",
             )
