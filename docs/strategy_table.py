@@ -19,6 +19,7 @@ COSTS = {
     "badge": "⌈k / 32⌉ passes over N · D",
     "bald": "S · N · C",
     "batch_bald": "S · N · C, then k · 2,000 · 2,000 · S · C at most",
+    "budget_ratio": "b an item, for about b = 150 levels of confidence",
     "class_balance": "N · C + N log N",
     "consensus_kl": "S · N · C",
     "contrastive": "N · M · D",

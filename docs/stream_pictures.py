@@ -43,6 +43,7 @@ def draw(name: str, path: Path) -> None:
         accept_from=[ACCEPT_FROM] * 3,
         seed=1,
         options=OPTIONS.get(name),
+        coming=sure,
     )
     arrivals = ((item, 0, float(value)) for item, value in enumerate(sure))
     decisions = [decision for _, decision, _ in stream.run(state, arrivals)]

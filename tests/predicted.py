@@ -41,7 +41,7 @@ def share_of(file: Path) -> float:
 
 def add_model(project: Project, threshold: float | None = THRESHOLD) -> int:
     """Register a model of the first two classes and put it in use."""
-    told = energies.Familiarity(threshold, 50, 0, 0).to_json()
+    told = energies.Familiarity(threshold, 250, 250).to_json()
     with project.store.write() as unit:
         classes = tuple(one.id for one in unit.classes.all())[:2]
         started = unit.rounds.start("margin", 6, None, 0, 0)

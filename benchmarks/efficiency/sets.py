@@ -58,7 +58,7 @@ class DataSet:
 def fashion() -> tuple[Images, list[str]]:
     """Return the Fashion-MNIST test set, 10,000 images of 28 pixels."""
     images, labels = (
-        _idx(FASHION / f"t10k-{part}-ubyte.gz") for part in ("images-idx3", "labels-idx1")
+        read_idx(FASHION / f"t10k-{part}-ubyte.gz") for part in ("images-idx3", "labels-idx1")
     )
     return images, [FASHION_CLASSES[label] for label in labels]
 
@@ -163,7 +163,7 @@ def lead_of_product(own: Ground, small: Ground, labels: int, seeds: int) -> floa
     return float(np.mean(found))
 
 
-def _idx(path: Path) -> Images:
+def read_idx(path: Path) -> Images:
     """Read a file in the format of MNIST."""
     data = gzip.decompress(path.read_bytes())
     dimensions = data[3]

@@ -32,7 +32,8 @@ The JSON object holds, shares from 0 to 1, times in seconds, intervals as [low, 
   audit_aside      those that were flagged or put aside, which do not count
   quality          n, right, accuracy (null below 20 audit labels; accuracy_text
                    says what is known), macro_f1 with intervals and methods,
-                   log_loss, temperature, ece_before, ece_after, classes
+                   log_loss, temperature, temperature_why (in words),
+                   ece_before, ece_after, classes
                    (class, support, precision, recall), confusion (rows true),
                    labels_changed (labels_gone of them taken away),
                    labels_changed_after_shown,
@@ -48,8 +49,8 @@ The JSON object holds, shares from 0 to 1, times in seconds, intervals as [low, 
                    class, shares
   ablation         with and without synthetic items: n, with, without, gained,
                    lost, difference, interval, p_value, verdict
-  unfamiliar       images that look like nothing seen: threshold, share of the
-                   audit set above it, pool and pool_above
+  unfamiliar       images that look like nothing seen: threshold and the audit
+                   images (n) it was taken from, pool and pool_above
   leaks            near-duplicates joined (by method), pairs apart, unused items
   shown            who saw the model's mistakes on the audit set, and when
   unreadable       models whose kept predictions cannot be read, and why
@@ -190,7 +191,7 @@ def _measured_lines(quality: dict[str, Any]) -> list[str]:
         f"macro-F1   {_with_interval(quality['macro_f1'], quality['macro_f1_interval'])}, "
         f"bootstrap",
         f"calibration error {percent(quality['ece_before'])} before, "
-        f"{percent(quality['ece_after'])} after temperature {quality['temperature']:.2f}",
+        f"{percent(quality['ece_after'])} after temperature {quality['temperature_why']}",
     ]
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from labeller.services.streams import AuditReport, RunView
     from store.records import JobRecord
     from store.records_made import GeneratedKind, Verdict
+    from strategies.stream import Wrong
 
 VERDICTS: dict[str, Verdict] = {
     "accept": "accepted",
@@ -184,6 +185,15 @@ def _text(family: Family, project: Project, data: dict[str, Any]) -> str:
         again = family.line(project.root, "accept", data["run"])
         lines.append(f"Next: label the queue, then accept or roll back: {again}")
     return "\n".join(lines)
+
+
+def wrong_line(wrong: Wrong) -> str:
+    """Say how many generated labels are expected to be wrong."""
+    number = f"Expected to be wrong: {wrong.expected:,.1f}"
+    if not wrong.checked:
+        return f"{number}; no audit label bears that out yet."
+    alike = "1 audit label" if wrong.checked == 1 else f"{wrong.checked:,} audit labels"
+    return f"{number} ({wrong.low:,.0f} to {wrong.high:,.0f} at 95 %, from {alike} alike)."
 
 
 def _audit_text(report: AuditReport) -> str:

@@ -78,14 +78,17 @@ def _start(
     data = {
         "items": found.items,
         "accepted": found.accepted if found.classes else None,
-        "expected_errors": found.wrong if found.classes else None,
+        "expected_errors": found.wrong and found.wrong.expected,
+        "expected_errors_interval": found.wrong and [found.wrong.low, found.wrong.high],
+        "audit_labels": found.wrong and found.wrong.checked,
         "classes": found.classes,
     }
     rows = [(one.name, f"{one.accepted:,}", f"{one.errors:.1f}") for one in found.classes]
     text = f"Nothing was written. Of {found.items:,} items {found.accepted:,} would get a label.\n"
-    if not found.classes:
+    if found.wrong is None:
         text = f"Nothing was written. {found.items:,} items; spreading judges them when it runs."
     else:
+        text += f"{generated.wrong_line(found.wrong)}\n"
         text += table([("class", "generated", "expected wrong"), *rows])
     emit(data, as_json, text)
 

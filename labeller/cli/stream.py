@@ -16,14 +16,43 @@ if TYPE_CHECKING:
     from store.records import JobRecord
 
 
+def _options(
+    _ctx: click.Context, _given: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, float]:
+    """Read NAME=NUMBER."""
+    read: dict[str, float] = {}
+    for text in texts:
+        name, sign, number = text.partition("=")
+        try:
+            read[name.strip()] = int(number) if number.strip().isdigit() else float(number)
+        except ValueError:
+            sign = ""
+        if not (sign and name.strip()):
+            raise click.BadParameter(f"{text!r} is not NAME=NUMBER, as step=0.05 is.")
+    return read
+
+
 @click.command("stream", epilog=example("labeller stream birds --error 0.02 --ask 100 --dry-run"))
 @project_argument
 @click.option(
     "--strategy",
     metavar="NAME",
-    default="variable_threshold",
-    show_default=True,
-    help="A stream strategy of `labeller strategies`.",
+    help="A stream strategy of `labeller strategies`; budget_ratio, or fixed_threshold where "
+    "--threshold is given.",
+)
+@click.option(
+    "--threshold",
+    metavar="CONFIDENCE",
+    type=float,
+    help="Ask about images that are at most so sure; with another strategy, its first threshold.",
+)
+@click.option(
+    "--option",
+    "settings",
+    metavar="NAME=NUMBER",
+    multiple=True,
+    callback=_options,
+    help="An option of the strategy, as step=0.05; may be given several times.",
 )
 @click.option(
     "--error",
@@ -63,11 +92,20 @@ def stream_command(
 
 
 def _plan(
-    strategy: str, error: float, ask: int | None, audit_share: float, follow: bool, seed: int | None
+    strategy: str | None,
+    threshold: float | None,
+    settings: dict[str, float],
+    error: float,
+    ask: int | None,
+    audit_share: float,
+    follow: bool,
+    seed: int | None,
 ) -> StreamPlan:
     from labeller.services.streams import StreamPlan
 
-    return StreamPlan(strategy, error, ask, follow, seed, audit_share)
+    usual = StreamPlan().strategy if threshold is None else "fixed_threshold"
+    options = settings if threshold is None else {**settings, "threshold": threshold}
+    return StreamPlan(strategy or usual, error, ask, follow, seed, audit_share, options)
 
 
 def _start(
@@ -127,7 +165,9 @@ def _dry_data(tried: DryRun) -> dict[str, Any]:
     return {
         **{name: getattr(tried, name) for name in names},
         "labels_left": tried.labels_left,
-        "expected_errors": tried.errors,
+        "expected_errors": tried.wrong.expected,
+        "expected_errors_interval": [tried.wrong.low, tried.wrong.high],
+        "audit_labels": tried.wrong.checked,
         "classes": tried.classes,
         "curve": {name.removesuffix("_curve"): getattr(tried, name).tolist() for name in curves},
     }
@@ -150,5 +190,5 @@ def _dry_text(tried: DryRun) -> str:
     return (
         f"Nothing was written. Of {seen}: {tried.asked:,} asked, {tried.accepted:,} generated "
         f"labels, {tried.deferred:,} left in the pool, {tried.unreached:,} not reached.\n"
-        + table([header, *rows])
+        f"{generated.wrong_line(tried.wrong)}\n" + table([header, *rows])
     )

@@ -1,4 +1,4 @@
-"""Energies in a round: computed with the predictions, and a threshold from held-in items."""
+"""Energies in a round: computed with the predictions, and a threshold from the audit set."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from labeller.learning.images import Ints
 from labeller.learning.snapshot import Labels
-from labeller.learning.training import Calibration
 from labeller.services import energies
 from labeller.services.energies import Familiarity, Floats
 from store.vectors import VectorFile
@@ -32,29 +31,27 @@ def calibrated(logits: Floats, temperature: float) -> NDArray[np.float64]:
     return np.asarray(free_energy(np.asarray(logits, np.float64) / temperature), np.float64)
 
 
-def familiarity(
-    calibration: Calibration, labels: Labels, kept: VectorFile, audit: Ints
-) -> Familiarity:
-    """Take the threshold from the validation split, and see how the audit set lies to it.
+def familiarity(kept: VectorFile, audit: Labels, known: Labels, waiting: Ints) -> Familiarity:
+    """Take the threshold from the audit set: a random sample of the images.
+
+    Validation images will not do: those with a label were picked by strategies, mostly because the
+    model was unsure of them, and so the threshold would lie too high.
 
     Parameters
     ----------
-    calibration : Calibration
-        With the logits of the labelled validation items.
-    labels : Labels
-        Of training. Validation items of a class that has none are new to the model: left out.
     kept : VectorFile
         Energies, row = item.
-    audit : array of int, shape (n,)
-        Labelled audit items.
-
-    Returns
-    -------
-    Familiarity
+    audit : Labels
+        Of the audit set.
+    known : Labels
+        Of training. Audit images of a class that has none are new to the model: left out.
+    waiting : array of int, shape (n,)
+        Audit images without a label that nobody has put aside. They count while fewer than 200
+        have a label.
     """
-    seen = np.isin(calibration.valid_truth, labels.columns)
-    own = calibrated(calibration.valid_logits[seen], calibration.temperature)
-    limit = energies.threshold(own)
-    measured = kept.read(audit[kept.has(audit)])[:, 0]
-    above = 0 if limit is None else int(np.count_nonzero(measured > limit))
-    return Familiarity(limit, len(own), len(measured), above)
+    labelled = audit.ids[np.isin(audit.columns, known.columns) & kept.has(audit.ids)]
+    chosen = labelled
+    if len(labelled) < energies.ENOUGH:
+        chosen = np.concatenate([labelled, waiting[kept.has(waiting)]])
+    limit = energies.threshold(kept.read(chosen)[:, 0])
+    return Familiarity(limit, len(chosen), len(labelled))

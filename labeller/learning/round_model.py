@@ -92,7 +92,10 @@ def made(context: RoundContext, features: Features, scaling: Scaling, labels: La
         path = context.project.vectors / f"{pool_predictions.PREFIX}{context.name}.f32"
         files = PoolFiles.open(path, len(model.class_ids), context.name)
         predicted = predict(model, files, snapshot.ids, context.progress)
-        found = energy.familiarity(calibration, examples.labels, files.energies, audit.ids)
+        with project.store.read() as unit:
+            waiting = unit.items.ids(state="unlabelled", split="audit")
+        waiting = np.intersect1d(waiting, snapshot.audit_ids)
+        found = energy.familiarity(files.energies, audit, examples.labels, waiting)
         metrics[energies.KEY] = found.to_json()
         path = _write(context, model, files.probs, metrics, config)
     return Finished(model, metrics, config, features, path, files.probs, predicted)

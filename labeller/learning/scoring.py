@@ -37,7 +37,8 @@ def score(
     Returns
     -------
     dict
-        JSON values: those of `audit_metrics`; ``temperature`` and what it was fitted on;
+        JSON values: those of `audit_metrics`; ``temperature``, what it was fitted on, and what a
+        fit gained on labels held out (``calibration_gain``, nats a label, and its standard error);
         ``ece_before`` and ``ece_after`` calibration, measured on ``ece_on``: the audit set, or the
         validation split while no audit item is labelled; accuracy on the validation split.
     """
@@ -54,8 +55,10 @@ def score(
         after = probabilities(calibration.valid_logits, model.temperature)
     return metrics | {
         "temperature": model.temperature,
-        "calibrated_on": calibration.source,
-        "calibrated_n": calibration.n,
+        "calibrated_on": "validation" if calibration.fit.fitted else "nothing",
+        "calibrated_n": calibration.fit.n,
+        "calibration_gain": calibration.fit.gain,
+        "calibration_gain_error": calibration.fit.error,
         "ece_before": calibration_error(before, truth) if len(truth) else None,
         "ece_after": calibration_error(after, truth) if len(truth) else None,
         "ece_on": on if len(truth) else None,

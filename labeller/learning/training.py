@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast, get_args
 
@@ -11,7 +10,7 @@ import torch
 
 from labeller.errors import ConfigError
 from labeller.learning import committee, heads, tidy
-from labeller.learning.calibration import fit_temperature
+from labeller.learning.calibration import Temperature, choose_temperature
 from labeller.learning.committee import Committee, CommitteeConfig
 from labeller.learning.device import Device
 from labeller.learning.examples import Examples, Images
@@ -32,8 +31,6 @@ from labeller.project import Project
 Mode = Literal["features", "fine_tune", "progressive"]
 
 FINE_TUNE_LABELS = 1_000  # fewer teach a head more than they teach a whole network
-FEW = 20  # validation items; with fewer, training folds help to calibrate
-FOLDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +61,18 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A temperature, what it was fitted on (`source`, `n` items), and how validation went."""
+    """A temperature and how it came about, and how validation went."""
 
-    temperature: float
-    source: str
-    n: int
+    fit: Temperature
     valid_accuracy: float | None
     valid_n: int
     valid_logits: Floats
     valid_truth: Ints
+
+    @property
+    def temperature(self) -> float:
+        """The temperature of the model."""
+        return self.fit.value
 
 
 def training_mode(setting: str, device: Device, examples: int) -> tuple[Mode, str]:
@@ -144,44 +144,29 @@ def train(setup: Setup, mode: Mode, examples: Examples, progress: Progress) -> P
 def calibrate(
     setup: Setup, model: Predictor, examples: Examples, progress: Progress
 ) -> Calibration:
-    """Fit the temperature on what the model was not trained on.
+    """Fit the temperature on the validation labels, where they are enough to make it better.
 
-    The validation labels serve. While they are few, heads trained on parts of the training labels
-    predict the rest of them, and these predictions serve too. Labels of a class that the model has
-    never seen say nothing about its confidence and stay out.
+    Labels of a class that the model has never seen say nothing about its confidence and stay out.
 
     Parameters
     ----------
     setup : Setup
     model : Predictor
     examples : Examples
-        What it learned from. A fold learns from the synthetic items of its own labels; generated
-        labels have no part.
+        What it learned from, and the validation labels.
     progress : Progress
 
     Returns
     -------
     Calibration
-        Temperature 1 from source ``nothing`` when there is nothing to fit on.
+        Temperature 1 where nothing was fitted.
     """
-    labels = examples.labels
     ids, logits = _logits(setup, model, examples.valid.ids, progress)
     truth = examples.valid.among(ids).columns
-    seen = np.isin(truth, labels.columns)
-    parts = [(logits[seen], truth[seen])]
-    source = "validation"
-    if seen.sum() < FEW and model.kind == "features":
-        folds = list(_crossed(setup, labels, progress, examples.synthetic))
-        parts += folds
-        source = "validation and training folds" if seen.any() and folds else source
-        source = "training folds" if not seen.any() and folds else source
-    given = np.concatenate([x for x, _ in parts])
-    right = np.concatenate([y for _, y in parts])
-    temperature = fit_temperature(given, right)
+    seen = np.isin(truth, examples.labels.columns)
+    groups = groups_of(setup.project, ids[seen])
     return Calibration(
-        temperature=temperature,
-        source=source if len(right) else "nothing",
-        n=len(right),
+        fit=choose_temperature(logits[seen], truth[seen], groups),
         valid_accuracy=float((logits.argmax(1) == truth).mean()) if len(truth) else None,
         valid_n=len(truth),
         valid_logits=logits,
@@ -263,29 +248,8 @@ def _logits(setup: Setup, model: Predictor, ids: Ints, progress: Progress) -> tu
     return np.concatenate([i for i, _ in parts]), np.concatenate([x for _, x in parts])
 
 
-def _crossed(
-    setup: Setup, labels: Labels, progress: Progress, synthetic: Synthetic | None
-) -> Iterator[tuple[Floats, Ints]]:
-    """Yield logits and truth of each fold of the training labels, from a head that missed it."""
-    groups = groups_of(setup.project, labels.ids)
-    fold = (np.random.default_rng(setup.seed).permutation(groups.max() + 1) % FOLDS)[groups]
-    nobody = Labels(labels.ids[:0], labels.columns[:0])
-    config = setup.committee if setup.committee.soft_voting else CommitteeConfig()
-    for number in range(FOLDS):
-        inside, outside = fold != number, fold == number
-        rest = Labels(labels.ids[inside], labels.columns[inside])
-        outside &= np.isin(labels.columns, rest.columns)
-        if len(np.unique(rest.columns)) < 2 or not outside.any():
-            continue
-        known = None if synthetic is None else synthetic.within(rest.ids)
-        network = _heads(setup, rest, nobody, Quiet(progress), known, config)
-        model = HeadPredictor(setup.features, network, setup.device)
-        _, logits = _logits(setup, model, labels.ids[outside], progress)
-        yield logits, labels.columns[outside]
-
-
 class Quiet:
-    """A progress that passes on only whether to stop: folds are no epochs of the model."""
+    """A progress that passes on only whether to stop: what is trained beside is no model."""
 
     def __init__(self, progress: Progress) -> None:
         self.check = progress.check

@@ -10,49 +10,49 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import betaincinv
 
 Floats = NDArray[np.floating[Any]]
 
 KEY = "energy"  # in a model's metrics
 PREFIX = "energies-"
 QUANTILE = 0.95
-FEWEST = 40  # held-in items; the quantile of fewer is one of the two or three highest by chance
+FEWEST = 100  # images; from fewer, 5 % may as well be 1 or 12 %
+ENOUGH = 200  # labelled ones; from so many on, images without a label have no say
 
 
 @dataclass(frozen=True, slots=True)
 class Familiarity:
-    """What a round measured of energies.
+    """Above which energy an image is unfamiliar, and what that was taken from.
 
     Attributes
     ----------
     threshold : float or None
-        An item with a higher energy is unfamiliar; None while there are too few held-in items.
+        An item with a higher energy is unfamiliar; None while there are too few images.
     n : int
-        Labelled validation items that the threshold was taken from.
-    audit_n, audit_above : int
-        Labelled audit items, and how many of them lie above: about 5 % are expected to.
+        Images of the audit set that it was taken from.
+    labelled : int or None
+        How many of them have a label, so that they are known to show one of the classes. None of a
+        model of before, whose threshold was taken from labelled validation images, which strategies
+        picked.
     """
 
     threshold: float | None
     n: int
-    audit_n: int
-    audit_above: int
+    labelled: int | None
 
     @property
-    def share(self) -> float | None:
-        """Share of the labelled audit items above the threshold; None while it is unknown."""
-        known = self.threshold is not None and self.audit_n
-        return self.audit_above / self.audit_n if known else None
+    def shares(self) -> tuple[float, float] | None:
+        """Between which shares of familiar images lie above, at 95 %; None while unknown."""
+        if self.threshold is None or self.labelled is None:
+            return None
+        rank = _rank(self.n)
+        low, high = betaincinv(self.n + 1 - rank, rank, [0.025, 0.975])
+        return float(low), float(high)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a model's metrics hold it."""
-        return {
-            "threshold": self.threshold,
-            "n": self.n,
-            "audit_n": self.audit_n,
-            "audit_above": self.audit_above,
-            "audit_share": self.share,
-        }
+        return {"threshold": self.threshold, "n": self.n, "labelled": self.labelled}
 
 
 def kept(metrics: Mapping[str, Any]) -> Familiarity | None:
@@ -60,9 +60,25 @@ def kept(metrics: Mapping[str, Any]) -> Familiarity | None:
     found = metrics.get(KEY)
     if found is None:
         return None
+    labelled = found.get("labelled")
     return Familiarity(
-        found["threshold"], int(found["n"]), int(found["audit_n"]), int(found["audit_above"])
+        found["threshold"], int(found["n"]), None if labelled is None else int(labelled)
     )
+
+
+def told(known: Familiarity) -> str:
+    """Say what a threshold was taken from, and how exact it is."""
+    if known.labelled is None:
+        return f"the energy is above that of 95 % of {known.n:,} labelled validation images"
+    others = known.n - known.labelled
+    kinds = f"{known.n:,} random images of the audit set"
+    if others:
+        kinds += f", {others:,} of them without a label yet, so that some may be unfamiliar too"
+    text = f"the energy is above that of 95 % of {kinds}"
+    if known.shares is None:
+        return text
+    low, high = known.shares
+    return f"{text}; of familiar images {100 * low:.1f} to {100 * high:.1f} % lie above"
 
 
 def threshold(energies: Floats) -> float | None:
@@ -71,13 +87,13 @@ def threshold(energies: Floats) -> float | None:
     Parameters
     ----------
     energies : array of float, shape (n,)
-        Of held-in items that the model was not trained on.
+        Of items drawn at random that the model was not trained on.
 
     Returns
     -------
     float or None
         The ⌈0.95 (n + 1)⌉-th smallest: another item of the same kind lies above it with a
-        probability of 5 % at most, whatever their distribution. None for fewer than 40.
+        probability of 5 % at most, whatever their distribution. None for fewer than 100.
 
     References
     ----------
@@ -88,8 +104,13 @@ def threshold(energies: Floats) -> float | None:
     """
     if len(energies) < FEWEST:
         return None
-    rank = math.ceil(QUANTILE * (len(energies) + 1))
-    return float(np.partition(energies, rank - 1)[rank - 1])
+    place = _rank(len(energies)) - 1
+    return float(np.partition(energies, place)[place])
+
+
+def _rank(n: int) -> int:
+    """Return which of `n` energies, the smallest first, is the threshold."""
+    return math.ceil(QUANTILE * (n + 1))
 
 
 def path_of(predictions: Path) -> Path:

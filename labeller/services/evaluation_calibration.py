@@ -15,6 +15,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.floating[Any]]
 
 BINS = 10
+FEWEST = 20  # validation labels; what fewer of them say of a temperature is chance
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from labeller.services import ablations, energies, leak_guard, unfamiliar
+from labeller.services import ablations, energies, leak_guard, training_words, unfamiliar
 from labeller.services.evaluation_compare import Bought, Rate
 from labeller.services.evaluation_quality import Quality
 from labeller.services.evaluation_report import Evaluation, SplitCheck, Stopping
@@ -116,6 +116,7 @@ def _quality(facts: Evaluation, quality: Quality) -> dict[str, Any]:
         "macro_f1_method": "bootstrap",
         "log_loss": quality.log_loss,
         "temperature": calibration.temperature,
+        "temperature_why": training_words.temperature(facts.model.metrics if facts.model else {}),
         "ece_before": calibration.ece_before,
         "ece_after": calibration.ece_after,
         "classes": [

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from labeller.services import headline
+from labeller.services import headline, training_words
 from labeller.services.evaluation_audit import OnAudit
 from labeller.services.evaluation_quality import Quality, confusions
 from labeller.services.evaluation_scores import Share
@@ -41,11 +41,16 @@ def metrics(
         f"Measured on {len(found):,} images of the audit set: drawn at random, labelled without a "
         f"suggestion, never trained on. Intervals are at 95 %."
     )
-    parts = [about, *_changed(measured), "\n".join(_figures(measured)), _classes(measured, names)]
+    parts = [
+        about,
+        *_changed(measured),
+        "\n".join(_figures(found.model, measured)),
+        _classes(measured, names),
+    ]
     return "## Metrics\n\n" + "\n\n".join([*parts, *_confused(measured, names)])
 
 
-def _figures(measured: Quality) -> list[str]:
+def _figures(model: ModelRecord, measured: Quality) -> list[str]:
     accuracy, calibration = measured.accuracy, measured.calibration
     macro = bounded(measured.macro_f1, measured.macro_f1_low, measured.macro_f1_high)
     right = (
@@ -66,7 +71,7 @@ def _figures(measured: Quality) -> list[str]:
         f"{np.log(len(measured.scores)):.3f}.",
         f"- Expected calibration error {percent(calibration.ece_after)}: how far confidence and "
         f"accuracy lie apart on average (15 bins), {percent(calibration.ece_before)} before its "
-        f"temperature of {calibration.temperature:.2f}.",
+        f"temperature of {training_words.temperature(model.metrics)}.",
     ]
 
 

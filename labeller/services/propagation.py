@@ -19,12 +19,14 @@ from labeller.errors import StreamRunError
 from labeller.project import Project
 from labeller.services import streams
 from labeller.services.streams import RunView
+from labeller.services.streams_evidence import Evidence, gather_evidence
 from labeller.services.streams_plan import StreamPlan
 from labeller.services.streams_pool import Sampled, Source, sampled, source_of
 from labeller.services.streams_run import recover, refuse_ended
 from labeller.services.streams_shown import Floats, Ints
 from store.records import JobRecord
 from store.records_made import GeneratedRunRecord
+from strategies.stream import NEVER, Reliability, Wrong
 
 KIND: Final = "propagation"
 Method = Literal["model", "spreading"]
@@ -117,6 +119,8 @@ class Outlook:
         Confidences that could be set, and the share of wrong labels expected above each.
     accepted_curve : array of int, shape (51,)
         How many items would get a label above each.
+    wrong : Wrong or None
+        How many labels are expected to be wrong, with an interval; None for spreading.
     """
 
     why_not: str | None = None
@@ -127,16 +131,12 @@ class Outlook:
     thresholds: Floats = field(default_factory=lambda: np.empty(0))
     accepted_curve: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     error_rates: Floats = field(default_factory=lambda: np.empty(0))
+    wrong: Wrong | None = None
 
     @property
     def accepted(self) -> int:
         """How many items would get a generated label."""
         return sum(one.accepted for one in self.classes)
-
-    @property
-    def wrong(self) -> float:
-        """How many of them are expected to be wrong."""
-        return sum(one.errors for one in self.classes)
 
 
 def outlook(project: Project, plan: PropagationPlan) -> Outlook:
@@ -153,6 +153,7 @@ def outlook(project: Project, plan: PropagationPlan) -> Outlook:
             source = source_of(project, unit)
             items = unit.generated_labels.arrivals_count()
             pool = sampled(unit, source) if plan.method == "model" else None
+            evidence = gather_evidence(unit, source)
             valid = sum(unit.labels.counts_by_class("valid").values())
     except StreamRunError as error:
         return Outlook(why_not=str(error))
@@ -164,6 +165,7 @@ def outlook(project: Project, plan: PropagationPlan) -> Outlook:
     why_not = None if items else NOTHING_LEFT
     if pool is None:
         return Outlook(why_not, tuple(notes), source.round_number, items)
+    notes += [evidence.note] if evidence.note else []
     if pool.unjudged:
         new = round(pool.unjudged / pool.seen * pool.items)
         notes.append(f"{new:,} items are newer than the model; they are predicted first.")
@@ -174,8 +176,9 @@ def outlook(project: Project, plan: PropagationPlan) -> Outlook:
         tuple(notes),
         source.round_number,
         items,
-        _classes(source, pool, plan.confidence),
-        *_curve(source, pool),
+        _classes(source, pool, evidence.reliability, plan.confidence),
+        *_curve(source, pool, evidence.reliability),
+        _wrong(source, pool, evidence, plan.confidence),
     )
 
 
@@ -185,7 +188,9 @@ NOTHING_LEFT = (
 )
 
 
-def _classes(source: Source, pool: Sampled, confidence: float) -> tuple[ClassShare, ...]:
+def _classes(
+    source: Source, pool: Sampled, known: Reliability, confidence: float
+) -> tuple[ClassShare, ...]:
     """Return what each class that is in use would get."""
     judged, shares = pool.judged, []
     for class_id, name, columns in source.classes:
@@ -198,18 +203,25 @@ def _classes(source: Source, pool: Sampled, confidence: float) -> tuple[ClassSha
                 class_id,
                 name,
                 round(len(taken) * pool.scale),
-                float((1 - taken).sum()) * pool.scale,
+                float((1 - known.chances(taken)).sum()) * pool.scale,
             )
         )
     return tuple(shares)
 
 
-def _curve(source: Source, pool: Sampled) -> tuple[Floats, Ints, Floats]:
+def _wrong(source: Source, pool: Sampled, evidence: Evidence, confidence: float) -> Wrong:
+    """Return how many labels may be wrong."""
+    limits = np.array([NEVER if target is None else confidence for target in source.targets])
+    sure = pool.judged.confidences
+    return evidence.count_wrong(sure[sure >= limits[pool.judged.columns]], limits, pool.scale)
+
+
+def _curve(source: Source, pool: Sampled, known: Reliability) -> tuple[Floats, Ints, Floats]:
     """Return thresholds (51,), items above each (51,), and the error rate expected there (51,)."""
     usable = np.array([target is not None for target in source.targets])
     sure = np.sort(pool.judged.confidences[usable[pool.judged.columns]])[::-1]
     numbers = np.searchsorted(-sure, -_CURVE, side="right")
-    wrong = np.concatenate([[0.0], np.cumsum(1 - sure)])[numbers]
+    wrong = np.concatenate([[0.0], np.cumsum(1 - known.chances(sure))])[numbers]
     rates = wrong / np.maximum(numbers, 1)
     return _CURVE, np.rint(numbers * pool.scale).astype(np.int64), rates
 

@@ -30,6 +30,7 @@ from labeller.services.streams_shown import AuditRow as AuditRow
 from labeller.services.streams_shown import ClassDecisions as ClassDecisions
 from labeller.services.streams_shown import ClassOutlook as ClassOutlook
 from labeller.services.streams_shown import DryRun as DryRun
+from labeller.services.streams_shown import Expected as Expected
 from labeller.services.streams_shown import Operating as Operating
 from labeller.services.streams_shown import Outlook as Outlook
 from labeller.services.streams_shown import RunView as RunView

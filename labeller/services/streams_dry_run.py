@@ -12,13 +12,15 @@ from labeller.errors import StreamRunError
 from labeller.project import Project
 from labeller.services.streams_plan import StreamPlan
 from labeller.services.streams_pool import Source, arriving
-from labeller.services.streams_prepare import prepare, why_not
-from labeller.services.streams_shown import ClassDecisions, DryRun, Ints
+from labeller.services.streams_prepare import Prepared, prepare, why_not
+from labeller.services.streams_shown import ClassDecisions, DryRun, Expected, Ints
 from store.store import Unit
 from strategies import stream as streaming
-from strategies.stream import Decision, StreamState
+from strategies.stream import Decision, StreamState, Wrong
+from strategies.stream.machine.deciding import Arrival
 
 CURVE = 200  # steps of the curves
+TRIED = 20_000  # items that pass on trial for what a page expects: a second or two
 
 
 def dry_run(project: Project, plan: StreamPlan, limit: int = 50_000) -> DryRun:
@@ -50,9 +52,7 @@ def dry_run(project: Project, plan: StreamPlan, limit: int = 50_000) -> DryRun:
         feed = _Feed(unit, prepared.source, limit)
         tally = _Tally(stride=max(1, -(-min(limit, prepared.pool.items) // CURVE)))
         arrivals = feed.arrivals()
-        for _, decision, after in streaming.run(state, arrivals):
-            tally.add(decision, after)
-            state = after
+        state = tally.pass_all(state, arrivals)
         unreached = sum(1 for _ in arrivals)
     positions, asked, accepted, deferred, thresholds = tally.curves(state)
     return DryRun(
@@ -65,12 +65,40 @@ def dry_run(project: Project, plan: StreamPlan, limit: int = 50_000) -> DryRun:
         unreached=unreached,
         unpredicted=feed.unjudged,
         labels_left=prepared.labels_left,
-        classes=tally.classes(prepared.source),
+        wrong=tally.wrong(prepared),
+        classes=tally.classes(prepared),
         positions=positions,
         asked_curve=asked,
         accepted_curve=accepted,
         deferred_curve=deferred,
         threshold_curve=np.array(thresholds, np.float64),
+    )
+
+
+def expect(project: Project, plan: StreamPlan, prepared: Prepared) -> Expected | None:
+    """Say what a stream would do with the pool; None where no item has a prediction.
+
+    Of more than 20,000 items every so-manieth passes, and the budget is as much smaller.
+    """
+    judged = prepared.pool.judged
+    if not len(judged.ids) or why_not(prepared, plan) is not None:
+        return None
+    some = slice(None, None, -(-len(judged.ids) // TRIED))
+    ids, columns, sure = judged.ids[some], judged.columns[some], judged.confidences[some]
+    tally = _Tally(stride=len(ids))
+    arrivals = zip(ids.tolist(), columns.tolist(), sure.tolist(), strict=True)
+    state = tally.pass_all(prepared.machine(project, plan, len(ids)), arrivals)
+    scale = prepared.pool.items / len(ids)
+    asked, accepted, deferred = (
+        round(n * scale) for n in (state.asked, state.accepted, state.deferred)
+    )
+    return Expected(
+        tried=len(ids),
+        asked=min(asked, prepared.labels_left),
+        accepted=accepted,
+        deferred=deferred,
+        unreached=round((len(ids) - state.position) * scale),
+        wrong=tally.wrong(prepared, scale),
     )
 
 
@@ -102,15 +130,22 @@ class _Tally:
 
     stride: int
     outcomes: Counter[tuple[int, str]] = field(default_factory=Counter)
-    errors: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
+    accepted: defaultdict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
     points: list[tuple[int, int, int, int, float]] = field(default_factory=list)
     threshold: float = float("nan")
 
-    def add(self, decision: Decision, state: StreamState) -> None:
+    def pass_all(self, state: StreamState, arrivals: Iterator[Arrival]) -> StreamState:
+        """Let items pass and count them; return the state after the last one."""
+        for _, decision, after in streaming.run(state, arrivals):
+            self._add(decision, after)
+            state = after
+        return state
+
+    def _add(self, decision: Decision, state: StreamState) -> None:
         """Count one item."""
         self.outcomes[decision.predicted, decision.outcome.value] += 1
         if decision.outcome == streaming.Outcome.ACCEPT:
-            self.errors[decision.predicted] += 1 - decision.confidence
+            self.accepted[decision.predicted].append(decision.confidence)
         self.threshold = float("nan") if decision.threshold is None else decision.threshold
         if state.position % self.stride == 0:
             self._note(state)
@@ -127,8 +162,15 @@ class _Tally:
         positions, asked, accepted, deferred = (np.array(one, np.int64) for one in columns)
         return positions, asked, accepted, deferred, [point[4] for point in self.points]
 
-    def classes(self, source: Source) -> tuple[ClassDecisions, ...]:
+    def wrong(self, prepared: Prepared, scale: float = 1.0) -> Wrong:
+        """Return how many of the accepted, each of which stands for `scale`, may be wrong."""
+        sure = np.array([one for some in self.accepted.values() for one in some], np.float64)
+        return prepared.evidence.count_wrong(sure, np.array(prepared.limits), scale)
+
+    def classes(self, prepared: Prepared) -> tuple[ClassDecisions, ...]:
         """Return the rows by class."""
+        known = prepared.evidence.reliability
+        errors = {c: float((1 - known.chances(sure)).sum()) for c, sure in self.accepted.items()}
         return tuple(
             ClassDecisions(
                 class_id,
@@ -136,9 +178,9 @@ class _Tally:
                 asked=self._sum(columns, "ask"),
                 accepted=self._sum(columns, "accept"),
                 deferred=self._sum(columns, "defer"),
-                errors=sum(self.errors[column] for column in columns),
+                errors=sum(errors.get(column, 0.0) for column in columns),
             )
-            for class_id, name, columns in source.classes
+            for class_id, name, columns in prepared.source.classes
         )
 
     def _sum(self, columns: tuple[int, ...], outcome: str) -> int:

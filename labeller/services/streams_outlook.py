@@ -8,6 +8,7 @@ import numpy as np
 
 from labeller.errors import StreamRunError
 from labeller.project import Project
+from labeller.services.streams_dry_run import expect
 from labeller.services.streams_plan import StreamPlan
 from labeller.services.streams_prepare import Prepared, prepare, why_not
 from labeller.services.streams_shown import ClassOutlook, Operating, Outlook
@@ -37,8 +38,9 @@ def outlook(project: Project, plan: StreamPlan) -> Outlook:
     except StreamRunError as error:
         return Outlook(why_not=str(error))
     pool, source = prepared.pool, prepared.source
-    curve = streaming.forecast(pool.judged.confidences)
-    bins = np.histogram(pool.judged.confidences, np.linspace(0, 1, BINS + 1))[0]
+    sure = pool.judged.confidences
+    curve = streaming.forecast(sure, chances=prepared.evidence.reliability.chances(sure))
+    bins = np.histogram(sure, np.linspace(0, 1, BINS + 1))[0]
     shown = Outlook(
         why_not=why_not(prepared, plan),
         notes=prepared.notes,
@@ -55,6 +57,7 @@ def outlook(project: Project, plan: StreamPlan) -> Outlook:
         errors=curve.errors * pool.scale,
         error_rates=curve.error_rates,
         confidences=np.rint(bins * pool.scale).astype(np.int64),
+        expected=expect(project, plan, prepared),
         classes=_classes(prepared),
     )
     return replace(shown, operating=_operating(shown, curve, pool.scale))
@@ -76,7 +79,7 @@ def _operating(shown: Outlook, curve: Forecast, scale: float) -> Operating | Non
 def _classes(prepared: Prepared) -> tuple[ClassOutlook, ...]:
     """Return what to expect of each class."""
     judged, scale = prepared.pool.judged, prepared.pool.scale
-    limits = np.array(prepared.limits)
+    limits, known = np.array(prepared.limits), prepared.evidence.reliability
     rows = []
     for class_id, name, columns in prepared.source.classes:
         among = np.isin(judged.columns, columns)
@@ -90,7 +93,7 @@ def _classes(prepared: Prepared) -> tuple[ClassOutlook, ...]:
                 predicted=round(len(sure) * scale),
                 accept_from=None if lowest == streaming.NEVER else lowest,
                 accepted=round(len(taken) * scale),
-                errors=float((1 - taken).sum()) * scale,
+                errors=float((1 - known.chances(taken)).sum()) * scale,
             )
         )
     return tuple(rows)

@@ -11,6 +11,7 @@ from labeller.errors import StreamRunError
 from store.records_made import GeneratedRunRecord
 from strategies import registry
 
+USUAL = "budget_ratio"  # it asks about the least sure of all that pass
 LEAST_AUDIT = 59  # audits of which none is wrong bound the error of a class by 5 %
 
 
@@ -37,7 +38,7 @@ class StreamPlan:
         Options of the strategy.
     """
 
-    strategy: str = "variable_threshold"
+    strategy: str = USUAL
     error: float = 0.05
     ask_at_most: int | None = None
     follow: bool = False

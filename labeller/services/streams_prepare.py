@@ -9,6 +9,7 @@ import numpy as np
 
 from labeller.errors import StreamRunError
 from labeller.project import Project
+from labeller.services.streams_evidence import Evidence, gather_evidence
 from labeller.services.streams_plan import StreamPlan, checked
 from labeller.services.streams_pool import Sampled, Source, payable, sampled, source_of
 from store.store import Unit
@@ -27,6 +28,8 @@ class Prepared:
     ----------
     source : Source
     pool : Sampled
+    evidence : Evidence
+        What the audit set says of the model's confidences.
     limits : tuple of float
         Per column the confidence from which it is accepted.
     labels_left : int
@@ -39,35 +42,47 @@ class Prepared:
 
     source: Source
     pool: Sampled
+    evidence: Evidence
     limits: tuple[float, ...]
     labels_left: int
     audits: int
     budget_left: float | None
     notes: tuple[str, ...]
 
-    def machine(self, project: Project, plan: StreamPlan) -> StreamState:
+    def machine(self, project: Project, plan: StreamPlan, sample: int | None = None) -> StreamState:
         """Return the state before the first item.
+
+        Parameters
+        ----------
+        project : Project
+        plan : StreamPlan
+        sample : int, optional
+            How many items pass in place of all, with as many fewer labels.
 
         Raises
         ------
         StreamRunError
             When an option of the strategy cannot be used.
         """
+        items, labels = self.pool.items, self.labels_left
+        if sample is not None and sample < items:
+            items, labels = sample, max(min(labels, 1), round(labels * sample / items))
         try:
             state = streaming.start(
                 plan.strategy,
-                labels_left=self.labels_left,
-                items_expected=self.pool.items,
+                labels_left=labels,
+                items_expected=items,
                 accept_from=self.limits,
                 seed=project.settings.seed if plan.seed is None else plan.seed,
                 options=plan.options,
+                coming=self.pool.judged.confidences,
             )
         except StrategyError as error:
             raise StreamRunError(str(error)) from error
-        return replace(state, budget=_soft(state.budget.rate))
+        return replace(state, budget=soft_budget(state.budget.rate))
 
 
-def _soft(rate: float) -> BudgetEstimate:
+def soft_budget(rate: float) -> BudgetEstimate:
     """Return the soft budget of a stream over a pool: even from the first item to the last.
 
     Its window holds ten questions: in one that holds less than one, as 100 items do for a budget of
@@ -92,11 +107,12 @@ def prepare(project: Project, unit: Unit, plan: StreamPlan) -> Prepared:
     checked(plan)
     source = source_of(project, unit)
     pool = sampled(unit, source)
-    limits = _limits(source, pool, plan.error)
+    evidence = gather_evidence(unit, source)
+    limits = _limits(source, pool, evidence, plan.error)
     sure = pool.judged.confidences >= np.array(limits)[pool.judged.columns]
     wanted = round(plan.audit_share * int(np.count_nonzero(sure)) * pool.scale)
     money = payable(unit, project.settings.label_price)
-    notes: list[str] = []
+    notes = [evidence.note] if evidence.note else []
     audits = wanted if money is None else min(wanted, money // 2)
     if audits < wanted:
         notes.append(
@@ -115,20 +131,26 @@ def prepare(project: Project, unit: Unit, plan: StreamPlan) -> Prepared:
     if pool.seen < pool.items:
         notes.append(f"Reckoned on {pool.seen:,} of {pool.items:,} items, evenly taken.")
     free = unit.budget.get().free
-    return Prepared(source, pool, limits, most, audits, free, tuple(notes))
+    return Prepared(source, pool, evidence, limits, most, audits, free, tuple(notes))
 
 
-def _limits(source: Source, pool: Sampled, error: float) -> tuple[float, ...]:
+def _limits(source: Source, pool: Sampled, evidence: Evidence, error: float) -> tuple[float, ...]:
     """Return per column the confidence from which it is accepted.
 
-    A class of which nothing is sure enough now is accepted from ``1 - error`` on, where every
-    single label is: items that arrive later may be surer.
+    A class of which nothing is sure enough now is accepted from where on every single label is:
+    items that arrive later may be surer.
     """
+    judged, known = pool.judged, evidence.reliability
     found = streaming.acceptance_thresholds(
-        pool.judged.confidences, pool.judged.columns, len(source.targets), error
+        judged.confidences,
+        judged.columns,
+        len(source.targets),
+        error,
+        known.chances(judged.confidences),
     )
+    single = known.confidence(1 - error)
     return tuple(
-        streaming.NEVER if target is None else min(limit, 1 - error)
+        streaming.NEVER if target is None else min(limit, single)
         for limit, target in zip(found, source.targets, strict=True)
     )
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from labeller.services.streams_plan import StreamPlan
 from store.records import JobRecord
 from store.records_made import GeneratedRunRecord
+from strategies.stream import Wrong
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.floating[Any]]
@@ -73,6 +74,21 @@ class Operating:
     error_rate: float
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What would become of all items: of the `accepted` so many labels wrong.
+
+    `wrong.low` and `wrong.high` bound how many at 95 %. `tried` items passed on trial for it.
+    """
+
+    tried: int
+    asked: int
+    accepted: int
+    deferred: int
+    unreached: int
+    wrong: Wrong
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Outlook:
     """What to expect of a stream, before it starts. Nothing is written.
@@ -100,11 +116,14 @@ class Outlook:
     thresholds, error_rates, errors : array of float, shape (T,)
         The forecast: less sure items asked about, the others accepted, `errors` of them wrong.
     questions : array of int, shape (T,)
+    expected : Expected or None
+        What the strategy would do with the items, in the order in which they would pass.
     confidences : array of int, shape (20,)
         How many items have a confidence from 0 to 0.05, to 0.1, ... to 1.
     operating : Operating or None
         Where on the curve the labels left would last.
     classes : tuple of ClassOutlook
+        As if nothing were asked about.
     """
 
     why_not: str | None = None
@@ -123,17 +142,8 @@ class Outlook:
     error_rates: Floats = field(default_factory=lambda: np.empty(0))
     confidences: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     operating: Operating | None = None
+    expected: Expected | None = None
     classes: tuple[ClassOutlook, ...] = ()
-
-    @property
-    def accepted(self) -> int:
-        """How many items are expected to get a generated label, before questions."""
-        return sum(one.accepted for one in self.classes)
-
-    @property
-    def wrong(self) -> float:
-        """How many of them are expected to be wrong."""
-        return sum(one.errors for one in self.classes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +174,8 @@ class DryRun:
         Items looked at without a prediction yet, left out of `seen`.
     labels_left : int
         How many it might ask about.
+    wrong : Wrong
+        How many of the accepted are expected to be wrong, with an interval.
     classes : tuple of ClassDecisions
     positions : array of int, shape (P,)
         Items passed, for the curves; P is at most 201.
@@ -182,6 +194,7 @@ class DryRun:
     unreached: int
     unpredicted: int
     labels_left: int
+    wrong: Wrong
     classes: tuple[ClassDecisions, ...]
     positions: Ints
     asked_curve: Ints
@@ -193,11 +206,6 @@ class DryRun:
     def limited(self) -> bool:
         """Whether only the first items were looked at."""
         return self.seen + self.unpredicted < self.items
-
-    @property
-    def errors(self) -> float:
-        """How many of the accepted are expected to be wrong."""
-        return sum(one.errors for one in self.classes)
 
 
 @dataclass(frozen=True, slots=True)

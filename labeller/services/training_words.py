@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from labeller.services.evaluation_calibration import FEWEST
+
 
 def objective(config: Mapping[str, Any]) -> str:
     """Say what the training of a model strove for, how its images were altered, and what was kept.
@@ -56,6 +58,26 @@ def kept(config: Mapping[str, Any]) -> str:
         return f"weights of the last of {_epochs(done)}{which}{why}"
     early = f", stopped after {done}" if done < planned else ""
     return f"weights of the best epoch{which}, {config['epoch_kept']} of {planned}{early}"
+
+
+def temperature(metrics: Mapping[str, Any]) -> str:
+    """Say by what temperature the logits of a model are divided, and why by this one.
+
+    Parameters
+    ----------
+    metrics : mapping
+        Of a model. Those of before it was kept why have the number alone.
+    """
+    value = f"{float(metrics.get('temperature') or 1):.2f}"
+    if "calibration_gain" not in metrics:
+        return value
+    n = int(metrics["calibrated_n"])
+    labels = "1 validation label" if n == 1 else f"{n:,} validation labels"
+    if metrics["calibration_gain"] is None:
+        return f"{value}: {labels}, too few to fit another (at least {FEWEST})"
+    if metrics["calibrated_on"] == "nothing":
+        return f"{value}: no other made {labels} likelier when they were held out of its fit"
+    return f"{value}, fitted on {labels}"
 
 
 def _epochs(number: int) -> str:

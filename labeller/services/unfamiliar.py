@@ -140,8 +140,9 @@ def _listed(unit: Unit, kept: VectorFile) -> Ints:
 
 def _too_few(known: Familiarity) -> str:
     return (
-        f"Too few to say: the threshold is taken from labelled validation images, and there are "
-        f"{known.n} of the {energies.FEWEST} it needs. Label more, then retrain."
+        f"Too few to say: the threshold is taken from a random sample, the images of the audit "
+        f"set, and there are {known.n} of the {energies.FEWEST} it needs. Import more images, or "
+        f"raise the share of the audit set before the next import, then retrain."
     )
 
 

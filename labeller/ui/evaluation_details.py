@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from labeller.services import training_words
 from labeller.services.agreement import Agreement
 from labeller.services.evaluation_audit import OnAudit
 from labeller.services.evaluation_quality import Quality, worst
@@ -122,7 +123,7 @@ def _losses(facts: Evaluation, _dark: bool) -> None:
 
 def _calibration(facts: Evaluation, dark: bool) -> None:
     """Draw the reliability plot."""
-    _, quality = _parts(facts)
+    model, quality = _parts(facts)
     found = quality.calibration
     st.plotly_chart(
         evaluation_plots.reliability(found, dark),
@@ -132,9 +133,10 @@ def _calibration(facts: Evaluation, dark: bool) -> None:
     )
     st.caption(
         f"Expected calibration error {view.percent(found.ece_before)} before and "
-        f"{view.percent(found.ece_after)} after temperature scaling (T = {found.temperature:.2f}, "
-        f"fitted on other images). Above the diagonal the model is right more often than it "
-        f"says, below it less often. Larger points hold more images; bars are Wilson's 95 %."
+        f"{view.percent(found.ece_after)} after temperature scaling, measured on the audit "
+        f"set. Temperature {training_words.temperature(model.model.metrics)}. Above the diagonal "
+        f"the model is right more often than it says, below it less often. Larger points hold more "
+        f"images; bars are Wilson's 95 %."
     )
 
 

@@ -97,7 +97,7 @@ def measured(model: ModelRecord, found: Headline) -> dict[str, str]:
         "In its round: log loss": _decimals(metrics.get("log_loss")),
         "Calibration error": f"{_share(metrics.get('ece_before'))} before, "
         f"{_share(metrics.get('ece_after'))} after temperature "
-        f"{_decimals(metrics.get('temperature'))}",
+        f"{training_words.temperature(metrics)}",
         "Accuracy on valid": _share(metrics.get("valid_accuracy")),
     }
     if known is not None and known.threshold is not None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import streamlit as st
 
 from labeller.project import Project
+from labeller.services import energies
 from labeller.services.prediction_index import Summary
 from labeller.services.predictions import Kept
 from labeller.ui import plots, predict_drift, predict_gallery, predict_plots, view
 
 _UNFAMILIAR = (
-    "Their energy is above that of 95 % of the labelled validation images, however sure the model "
-    "is of its class. Of images like those it learned from, about 5 % lie above."
+    "Their energy is above that of 95 % of the images of the audit set, a random sample, however "
+    "sure the model is of its class. Of images like those of the project, about 5 % lie above."
 )
 _NO_THRESHOLD = (
-    "This model cannot tell: it takes 40 labelled validation images to say from which energy on. "
-    "Label more, then retrain."
+    f"This model cannot tell: it takes {energies.FEWEST} images of the audit set to say from which "
+    f"energy on. Import more, then retrain."
 )
 _TALL = 8  # classes: more scroll
 

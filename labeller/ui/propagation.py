@@ -200,9 +200,9 @@ def expected(found: Outlook, plan: PropagationPlan) -> str:
     pool = view.count(found.items, "unlabelled image")
     if plan.method == "spreading":
         return f"{pool}; how sure spreading is of them shows when it runs."
+    wrong = f", {stream_view.wrong(found.wrong)}" if found.wrong else ""
     return (
-        f"**{found.accepted:,} of {pool}** would get a label, "
-        f"{stream_view.expected(found.wrong)} of them expected to be wrong "
+        f"**{found.accepted:,} of {pool}** would get a label{wrong} "
         f":gray[(model of round {found.model_round})]."
     )
 

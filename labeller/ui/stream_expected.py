@@ -7,7 +7,7 @@ import streamlit as st
 from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import recent, streams
-from labeller.services.streams import DryRun, Outlook, StreamPlan
+from labeller.services.streams import DryRun, Expected, Outlook, StreamPlan
 from labeller.ui import plots, stream_plots, stream_view, view
 from labeller.ui.text import escape_markdown
 from store.errors import StoreError
@@ -54,12 +54,15 @@ def show(found: Outlook, plan: StreamPlan) -> None:
     """Draw what to expect: the curves with the operating point, and each class."""
     st.subheader(
         "What to expect",
-        help="From the model's calibrated confidences: of images at 90 % one in ten is expected "
-        "to be wrong. As good as the calibration; the audit then measures it.",
+        help="The strategy itself, tried on the model's predictions in the order in which the "
+        "images would pass. How many labels are wrong is reckoned from the audit set: a random "
+        "sample that the model has not learned from.",
     )
     dark = st.context.theme.type == "dark"
+    if found.expected is not None:
+        st.markdown(expected_line(found.expected, found))
     if found.operating is not None:
-        st.markdown(operating_line(found, plan.error))
+        st.caption(operating_line(found, plan.error))
     st.plotly_chart(
         stream_plots.outlook(found, plan.error, dark),
         theme="streamlit",
@@ -69,7 +72,7 @@ def show(found: Outlook, plan: StreamPlan) -> None:
     )
     st.markdown(
         f"**By class** :gray[a class's labels are generated from the confidence on at which "
-        f"{view.percent(plan.error)} of them are expected to be wrong]"
+        f"{view.percent(plan.error)} of them are expected to be wrong; before any is asked about]"
     )
     st.dataframe(
         stream_view.class_rows(found.classes),
@@ -88,25 +91,36 @@ def show(found: Outlook, plan: StreamPlan) -> None:
     )
 
 
+def expected_line(expected: Expected, found: Outlook) -> str:
+    """Say what would become of the images."""
+    about = "" if expected.tried == found.items else "about "
+    unreached = (
+        f", {expected.unreached:,} are not reached before the questions are spent"
+        if expected.unreached
+        else ""
+    )
+    return (
+        f"**Of {view.count(found.items, 'image')} {about}{expected.asked:,} are asked about, "
+        f"{expected.accepted:,} get a generated label, {expected.deferred:,} stay in the "
+        f"pool**{unreached}. Of the generated labels {stream_view.wrong(expected.wrong)}."
+    )
+
+
 def operating_line(found: Outlook, error: float) -> str:
     """Say where on the curves the questions would last for all, and what is accepted then."""
     point = found.operating
     if point is None:
         return ""
-    accepted = (
-        f"about {view.count(found.accepted, 'label')}, "
-        f"{stream_view.expected(found.wrong)} of them expected to be wrong"
-    )
     line = (
         f"Asking about every image below {point.threshold:.2f} takes "
         f"{view.count(point.questions, 'question')}; {view.percent(point.error_rate)} of the "
         "others would be wrong."
     )
     if point.error_rate <= error:
-        return f"{line} Each class is accepted from its own limit on: {accepted}."
+        return f"{line} Each class is accepted from its own limit on."
     return (
-        f"{line} That is more than you want, so each class is accepted from its own limit on: "
-        f"{accepted}. What lies between stays in the pool."
+        f"{line} That is more than you want, so each class is accepted from its own limit on, and "
+        f"what lies between stays in the pool."
     )
 
 
@@ -152,11 +166,7 @@ def tried_line(tried: DryRun) -> str:
         if tried.unpredicted
         else ""
     )
-    wrong = (
-        f" Of the accepted labels {stream_view.expected(tried.errors)} are expected to be wrong."
-        if tried.accepted
-        else ""
-    )
+    wrong = f" Of the accepted labels {stream_view.wrong(tried.wrong)}." if tried.accepted else ""
     return (
         f"**Nothing was written.** {view.count(tried.seen, 'image')} passed on trial{limited}."
         f"{wrong}{new}"

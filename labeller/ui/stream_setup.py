@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any, cast
 
 import streamlit as st
@@ -13,10 +12,9 @@ from labeller.services.streams import Outlook, StreamPlan
 from labeller.ui import attempts, session, stream_audit, stream_expected, view
 from labeller.ui.text import escape_markdown
 from strategies import registry
-from strategies.stream.machine.rule import StreamInfo
+from strategies.stream.machine.rule import StreamInfo, list_options
 
 PLACE = "stream"  # of what is attempted with the stream that is on, or is to begin
-_FIXED = ("rate", "classes")  # of a rule's options: follow from the budget and the project
 
 
 def show(project: Project, first: Outlook) -> None:
@@ -103,7 +101,7 @@ def _strategy(project: Project, usual: str) -> tuple[str, dict[str, float]]:
 def _options(project: Project, info: StreamInfo) -> dict[str, float]:
     """Draw the rule's own numbers; those left as they are stay out of the plan."""
     chosen: dict[str, float] = {}
-    for name, default in rule_options(info).items():
+    for name, default in list_options(info).items():
         whole = isinstance(default, int)
         value: float | None = st.number_input(
             name.capitalize(),
@@ -115,19 +113,9 @@ def _options(project: Project, info: StreamInfo) -> dict[str, float]:
         )
         if value is not None and value != default:
             chosen[name] = value
-    if not rule_options(info):
+    if not list_options(info):
         st.caption("It has none.")
     return chosen
-
-
-def rule_options(info: StreamInfo) -> dict[str, float | None]:
-    """Return the options of a stream strategy with their defaults."""
-    known = inspect.signature(info.state.start).parameters
-    return {
-        name: parameter.default
-        for name, parameter in known.items()
-        if name.lstrip("_") not in _FIXED
-    }
 
 
 def _actions(project: Project, plan: StreamPlan, found: Outlook) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from labeller.services.streams import AuditReport, AuditRow, ClassOutlook, RunView
 from labeller.ui import view
 from store.records_made import GeneratedRunRecord, Verdict
+from strategies.stream import Wrong
 from strategies.stream.quality.bounds import error_bound
 
 STATES = {"running": "Running", "paused": "Paused", "finished": "Finished"}
@@ -81,6 +82,18 @@ def class_rows(classes: Sequence[ClassOutlook]) -> list[dict[str, Any]]:
 def expected(number: float) -> str:
     """Write an expected number: a decimal below ten, none above."""
     return f"{number:.1f}" if number < 9.95 else f"{number:,.0f}"
+
+
+def wrong(number: Wrong) -> str:
+    """Say how many labels are expected to be wrong, and within which numbers."""
+    if not number.checked:
+        return (
+            f"{expected(number.expected)} expected to be wrong, which no audit label bears out yet"
+        )
+    return (
+        f"{expected(number.expected)} expected to be wrong ({number.low:,.0f} to "
+        f"{number.high:,.0f} at 95 %, from {view.count(number.checked, 'audit label')} alike)"
+    )
 
 
 def state_title(run: GeneratedRunRecord) -> str:

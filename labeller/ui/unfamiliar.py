@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from labeller.project import Project
-from labeller.services import labelling, recent, unfamiliar
+from labeller.services import energies, labelling, recent, unfamiliar
 from labeller.services.unfamiliar import Listing, Unfamiliar
 from labeller.ui import address, attempts, decided, keys, picture, plots, session, view
 from labeller.ui import item as item_dialog
@@ -78,16 +78,7 @@ def heading(found: Listing) -> str:
     text = f"{view.count(found.total, 'unlabelled image')} {looks} like nothing seen"
     if known is None:
         return f"{text}."
-    text += (
-        f": the energy is above that of 95 % of {known.n:,} labelled validation images "
-        f"(model of round {found.round_number})."
-    )
-    if known.share is not None:
-        text += (
-            f" Of {view.count(known.audit_n, 'labelled audit image')} "
-            f"{view.percent(known.share)} lie above; about 5 % should."
-        )
-    return text
+    return f"{text}: {energies.told(known)} (model of round {found.round_number})."
 
 
 def _nothing_known(found: Listing) -> None:

@@ -7,15 +7,17 @@ folder holds a *rule*, which only says whether it wants to ask; what all rules s
 ``machine`` (budget, hard cap, acceptance, log) and ``quality`` (forecast, audit, bounds).
 
 For the page, before a run
-    `forecast(confidences)` gives expected questions and errors against the threshold, and
-    `acceptance_thresholds(confidences, predicted, C, error)` the confidence from which each class
-    may be accepted. A dry run is a run whose decisions are counted and not written down.
+    `fit_reliability(confidences, right)` says from a random sample that was checked what
+    confidences are worth; with it `forecast(confidences)` gives expected questions and errors
+    against the threshold, `acceptance_thresholds(confidences, predicted, C, error)` the confidence
+    from which each class may be accepted, and `count_wrong` how many labels will be wrong, with
+    an interval. A dry run is a run whose decisions are counted and not written down.
 
 For the job
-    `start(name, labels_left=, items_expected=, accept_from=, seed=)` makes a state; `run(state,
-    arrivals)` takes (item, predicted class, calibrated confidence) from any iterator, holds none
-    of them, and yields (item, decision, state) for each. Write the decisions of some hundreds of
-    items, what they lead to, and `state.to_json()` in one transaction: after a crash
+    `start(name, labels_left=, items_expected=, accept_from=, seed=, coming=)` makes a state;
+    `run(state, arrivals)` takes (item, predicted class, calibrated confidence) from any iterator,
+    holds none of them, and yields (item, decision, state) for each. Write the decisions of some
+    hundreds of items, what they lead to, and `state.to_json()` in one transaction: after a crash
     `StreamState.from_json` goes on from the last one, with the same decisions as without a crash
     (feed it the items after the last one written). New items are fed to the state kept; when the
     stream is `finished`, or its model has changed, start another.
@@ -52,3 +54,7 @@ from strategies.stream.machine.state import start as start
 from strategies.stream.quality.forecast import Forecast as Forecast
 from strategies.stream.quality.forecast import acceptance_thresholds as acceptance_thresholds
 from strategies.stream.quality.forecast import forecast as forecast
+from strategies.stream.quality.reliability import Reliability as Reliability
+from strategies.stream.quality.reliability import Wrong as Wrong
+from strategies.stream.quality.reliability import count_wrong as count_wrong
+from strategies.stream.quality.reliability import fit_reliability as fit_reliability

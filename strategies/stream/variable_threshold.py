@@ -45,7 +45,9 @@ def variable_threshold(state: State, confidence: float, _rng: Draws) -> tuple[Wi
     """Ask about items less sure than a threshold that falls with each question and else rises.
 
     It finds the level at which the budget lasts, also on a stream of which the model is certain, or
-    that changes. It never asks about what the model is surest of, and so misses changes there.
+    that changes. As in the paper it hears and learns only while the budget estimate is open: what
+    passes meanwhile goes by unasked, however unsure, and the threshold settles above the least
+    sure. It never asks about what the model is surest of, and so misses changes there.
 
     Parameters
     ----------

@@ -62,6 +62,23 @@ def test_a_stream_from_the_command_line(project: Project, monkeypatch: pytest.Mo
     assert "finished, open" in call("stream", root, "--reopen", 1)
 
 
+def test_a_threshold_and_options_as_on_the_page(project: Project) -> None:
+    root = project.root
+    tried = said("stream", root, "--threshold", 0.6, "--dry-run")
+    plan = streams.StreamPlan("fixed_threshold", options={"threshold": 0.6})
+    assert tried["asked"] == streams.dry_run(project, plan).asked > 0
+    assert tried["expected_errors_interval"][0] <= tried["expected_errors"]
+    assert tried["audit_labels"] == 0
+    tried = said("stream", root, "--dry-run")
+    assert tried["asked"] == streams.dry_run(project, streams.StreamPlan()).asked
+    given = ("--strategy", "split", "--option", "step=0.1", "--threshold", 0.7)
+    tried = said("stream", root, *given, "--option", "share = 0", "--dry-run")
+    options = {"step": 0.1, "share": 0.0, "threshold": 0.7}
+    plan = streams.StreamPlan("split", options=options)
+    assert tried["asked"] == streams.dry_run(project, plan).asked
+    assert "no audit label bears that out yet" in call("stream", root, "--dry-run")
+
+
 def test_a_run_that_stands_still_is_ended(project: Project) -> None:
     run = streams.start(project, fixed(follow=True, ask_at_most=3, options={"threshold": 0.0}))
     do_jobs(project)
@@ -90,6 +107,11 @@ def test_a_propagation_is_none_of_its_runs(project: Project) -> None:
         (["--accept", "1", "--dry-run"], 2, "not more"),
         (["--accept", "1", "--roll-back", "1"], 2, "not more"),
         (["--ask", "0"], 2, "--ask"),
+        (["--threshold", "1.5"], 1, "threshold must be a number, from 0 to 1"),
+        (["--strategy", "budget_ratio", "--threshold", "0.5"], 1, "has no option threshold"),
+        (["--option", "step"], 2, "not NAME=NUMBER"),
+        (["--option", "step=fast"], 2, "not NAME=NUMBER"),
+        (["--strategy", "split", "--option", "pace=1"], 1, "Its options: threshold, step, share"),
     ],
 )
 def test_what_cannot_be_is_said(

@@ -11,14 +11,17 @@ import pytest
 from labeller import jobs
 from labeller.errors import JobError, StreamRunError
 from labeller.project import create_project
-from labeller.services import budget, streams, streams_run
+from labeller.services import budget, propagation, streams, streams_dry_run, streams_run
 from labeller.services.streams import StreamPlan
 from strategies.stream import Decision, StreamState, replay
 from tests.labeller.streaming import (
+    CLASSES,
     add_items,
+    add_model,
     do_jobs,
     fixed,
     pool,
+    probabilities,
     say,
 )
 
@@ -41,7 +44,10 @@ def test_a_stream_by_hand(tmp_path: Path) -> None:
     assert dry.positions[-1] == 8
     assert (dry.asked_curve[-1], dry.accepted_curve[-1], dry.deferred_curve[-1]) == (2, 5, 1)
     assert [one.asked for one in dry.classes] == [1, 0, 1]
-    assert dry.errors == pytest.approx(0.65)
+    assert dry.wrong.expected == pytest.approx(0.65)
+    assert (dry.wrong.low, dry.wrong.high, dry.wrong.checked) == (0, 5, 0)  # nothing is audited
+    assert seen.expected is not None
+    assert (seen.expected.asked, seen.expected.accepted, seen.expected.deferred) == (2, 5, 1)
     with project.store.read() as unit:
         assert unit.generated.all() == []
 
@@ -121,7 +127,7 @@ def test_without_a_limit_one_batch_is_asked(tmp_path: Path) -> None:
     project = pool(tmp_path / "p", [0.5] * 30, batch=7)
     seen = streams.outlook(project, fixed())
     assert (seen.labels_left, seen.budget_left) == (7, None)
-    assert "one batch at most: 7" in seen.notes[0]
+    assert "one batch at most: 7" in " ".join(seen.notes)
     assert streams.outlook(project, fixed(ask_at_most=9)).labels_left == 9
 
 
@@ -134,7 +140,7 @@ def test_a_sample_stands_for_a_large_pool(tmp_path: Path, monkeypatch: pytest.Mo
     assert (whole.sample, whole.items, part.items) == (64, 64, 64)
     assert 5 <= part.sample <= 10
     assert part.questions[-1] == whole.questions[-1] == 64
-    assert "Reckoned on" in part.notes[-1]
+    assert "Reckoned on" in " ".join(part.notes)
 
 
 @pytest.mark.parametrize(
@@ -146,8 +152,8 @@ def test_a_sample_stands_for_a_large_pool(tmp_path: Path, monkeypatch: pytest.Mo
         (StreamPlan(ask_at_most=0), "Give at least 1"),
         (StreamPlan(audit_share=1.5), "from 0 to 1"),
         (StreamPlan(seed=-1), "from 0"),
-        (StreamPlan(options={"step": 7}), "step must be a share"),
-        (StreamPlan(options={"speed": 7}), "cannot start with these options"),
+        (StreamPlan("variable_threshold", options={"step": 7}), "step must be a share"),
+        (StreamPlan(options={"speed": 7}), "budget_ratio has no option speed. Its options: none"),
     ],
 )
 def test_a_plan_that_cannot_be_is_refused(tmp_path: Path, plan: StreamPlan, said: str) -> None:
@@ -258,3 +264,64 @@ def test_the_labels_last_for_the_pool(tmp_path: Path, strategy: str) -> None:
     assert tried.seen - tried.unreached > 800  # in a window of 100 items, after 480
     first = int(np.searchsorted(tried.asked_curve, 3))
     assert tried.positions[first] > 50  # no burst at the beginning
+
+
+@pytest.mark.parametrize("strategy", streams.names())
+@pytest.mark.parametrize("tried", [10_000, 300])
+def test_what_is_expected_is_what_then_happens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str, tried: int
+) -> None:
+    monkeypatch.setattr(streams_dry_run, "TRIED", tried)
+    sure = np.random.default_rng(8).beta(5, 1, 900).clip(0.34, 1).tolist()
+    project = pool(tmp_path / "p", sure, budget=150)
+    options = {"threshold": 0.7} if strategy == "fixed_threshold" else {}
+    plan = StreamPlan(strategy, audit_share=0.0, options=options)
+    seen = streams.outlook(project, plan).expected
+    assert seen is not None
+    assert seen.tried == min(tried, 900)
+    streams.start(project, plan)
+    do_jobs(project)
+    (view,) = streams.runs(project)
+    happened = view.run.asked, view.run.accepted, view.run.deferred
+    told = seen.asked, seen.accepted, seen.deferred
+    if tried > len(sure):
+        assert told == happened
+    assert told == pytest.approx(happened, rel=0.1, abs=15)
+
+
+def test_the_usual_stream_asks_about_the_least_sure(tmp_path: Path) -> None:
+    sure = np.random.default_rng(9).uniform(0.34, 1, 600)
+    project = pool(tmp_path / "p", sure.tolist(), budget=60)
+    run = streams.start(project, StreamPlan(audit_share=0.0))
+    assert run.strategy == "budget_ratio"
+    do_jobs(project)
+    with project.store.read() as unit:
+        asked = [one.item_id - 1 for one in unit.queue.entries(1_000)]
+        log = unit.generated_labels.decisions(run.id, limit=1_000)
+    assert len(asked) == 60
+    assert len(set(np.argsort(sure)[:60].tolist()) & set(asked)) >= 59
+    state = StreamState.from_json(run.params["machine"])
+    assert replay(state, [Decision.from_json(one.detail) for one in log]).left == 0
+
+
+def test_the_audit_set_says_how_many_labels_will_be_wrong(tmp_path: Path) -> None:
+    # the model says 0.9 of everything, and is right in six of ten audit images
+    project = create_project(tmp_path / "p", CLASSES, budget=100, start_workers=False)
+    ids = add_items(project, ["train"] * 300) + add_items(project, ["audit"] * 40, start=300)
+    add_model(project, ids, probabilities([0.9] * 340, [0] * 340))
+    assert streams.outlook(project, fixed(error=0.2)).expected is not None
+    unknown = streams.dry_run(project, fixed(error=0.2))
+    assert (unknown.accepted, unknown.wrong.checked) == (300, 0)
+    assert unknown.wrong.expected == pytest.approx(30)
+    for place, item in enumerate(ids[300:]):
+        say(project, item, 0 if place % 10 < 6 else 1)
+    assert "too few to say" not in " ".join(streams.outlook(project, fixed()).notes)
+    known = streams.dry_run(project, fixed(error=0.5))
+    assert (known.accepted, known.wrong.checked) == (300, 40)
+    assert known.wrong.expected == pytest.approx(120, abs=12)  # drawn a little towards 30
+    assert known.wrong.low < 120 < known.wrong.high
+    assert sum(one.errors for one in known.classes) == pytest.approx(known.wrong.expected)
+    assert streams.dry_run(project, fixed(error=0.2)).accepted == 0  # more than that are wrong
+    spread = propagation.outlook(project, propagation.PropagationPlan(confidence=0.89))
+    assert spread.wrong is not None
+    assert spread.wrong == known.wrong

@@ -10,12 +10,20 @@ import numpy as np
 import pytest
 
 from labeller.services import streams
-from labeller.services.streams import AuditReport, AuditRow, Operating, Outlook, StreamPlan
-from labeller.ui import stream_expected, stream_plots, stream_setup, stream_view, view
+from labeller.services.streams import (
+    AuditReport,
+    AuditRow,
+    Expected,
+    Operating,
+    Outlook,
+    StreamPlan,
+)
+from labeller.ui import stream_expected, stream_plots, stream_view, view
 from labeller.ui.stream_labels import caption, sorted_places
 from store.records import ClassRecord
 from strategies import registry
-from strategies.stream.machine.rule import StreamInfo
+from strategies.stream import Wrong
+from strategies.stream.machine.rule import StreamInfo, list_options
 from strategies.stream.quality.bounds import error_bound
 from tests.labeller.streaming import pool
 from tests.ui.test_view import JOB
@@ -61,7 +69,7 @@ def test_the_end_of_a_stream_is_said_with_its_counts() -> None:
 
 def test_options_of_a_rule_are_its_own_numbers() -> None:
     found = {
-        name: stream_setup.rule_options(cast("StreamInfo", registry.get(name)))
+        name: list_options(cast("StreamInfo", registry.get(name)))
         for name in ("fixed_threshold", "split", "balanced_incremental_quantile")
     }
     assert found == {
@@ -79,6 +87,20 @@ def test_where_the_questions_last_is_said_with_what_is_accepted() -> None:
     assert "more than you want" not in stream_expected.operating_line(found, 0.05)
     assert "more than you want" in stream_expected.operating_line(found, 0.03)
     assert stream_expected.operating_line(Outlook(), 0.05) == ""
+
+
+def test_what_is_expected_is_said_with_its_interval() -> None:
+    wrong = Wrong(41.2, 20, 70, 180)
+    some = Expected(500, 100, 650, 240, 10, wrong)
+    text = stream_expected.expected_line(some, Outlook(items=1_000))
+    assert "Of 1,000 images about 100 are asked about, 650 get a generated label, 240 stay" in text
+    assert "10 are not reached before the questions are spent" in text
+    assert "41 expected to be wrong (20 to 70 at 95 %, from 180 audit labels alike)" in text
+    whole = Expected(1_000, 100, 660, 240, 0, Wrong(41.2, 0, 660, 0))
+    text = stream_expected.expected_line(whole, Outlook(items=1_000))
+    assert "about 100" not in text
+    assert "not reached" not in text
+    assert "which no audit label bears out yet" in text
 
 
 @pytest.mark.parametrize("dark", [False, True])

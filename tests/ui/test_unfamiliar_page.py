@@ -26,7 +26,7 @@ Run = Callable[..., AppTest]
 def pets(tmp_path: Path) -> Project:
     """60 images of which the first five outside the audit set have energies above 0."""
     made = modelled(tmp_path)
-    known = Familiarity(0.0, 50, 20, 1).to_json()
+    known = Familiarity(0.0, 250, 250).to_json()
     probs = np.full((60, 2), 0.5, np.float32)
     model = add_model(made, range(1, 61), probs, {energies.KEY: known})
     with made.store.read() as unit:
@@ -87,8 +87,8 @@ def test_listed_labelled_put_aside_undone(
     order = listed(pets)
     app = images(open_app, pets)
     assert "5 unlabelled images look like nothing seen" in said(app)
-    assert "95 % of 50 labelled validation images" in said(app)
-    assert "Of 20 labelled audit images 5.0 % lie above" in said(app)
+    assert "95 % of 250 random images of the audit set" in said(app)
+    assert "of familiar images 2.5 to 7.7 % lie above" in said(app)
     assert "Energy 5.00" in said(app)
     assert [tile["id"] for tile in tiles["unfamiliar_grid"]] == order[1:]
     app.button(key="unfamiliar_none").click().run()
@@ -124,9 +124,11 @@ def test_listed_labelled_put_aside_undone(
 
 
 def test_the_words_and_the_plot() -> None:
-    known = Familiarity(-2.5, 40, 0, 0)
+    known = Familiarity(-2.5, 140, 20)
     found = Listing(None, 3, known, 1, (), np.array([-9.0, -8.0, -1.0]))
-    assert "audit" not in unfamiliar.heading(found)
+    assert "140 random images of the audit set, 120 of them without a label" in unfamiliar.heading(
+        found
+    )
     assert unfamiliar.heading(found).startswith("1 unlabelled image looks like")
     figure = unfamiliar.histogram(found, dark=True)
     assert (figure.data[0].y.sum(), figure.data[0].y[0], figure.data[0].y[-1]) == (3, 1, 1)

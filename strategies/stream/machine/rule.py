@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self, TypeVar, cast
+from typing import Any, ClassVar, Protocol, Self, TypeVar, cast, runtime_checkable
+
+from numpy.typing import ArrayLike
 
 from strategies import registry
 from strategies.base import Needs
@@ -67,6 +70,22 @@ class RuleState(Protocol):
         ...
 
 
+@runtime_checkable
+class Foresight(Protocol):
+    """What a rule has beside that uses what is known of the items before they pass."""
+
+    def expecting(self, confidences: ArrayLike, labels: int, items: int) -> RuleState:
+        """Return the state of a stream of so many items that may ask for so many labels.
+
+        Parameters
+        ----------
+        confidences : array of float, shape (n,)
+            Those that the items are expected to have, all of them or an even sample; n may be 0.
+        labels, items : int
+        """
+        ...
+
+
 State = TypeVar("State", bound=RuleState)
 Rule = Callable[[State, float, Draws], tuple[Wish, State]]
 
@@ -109,6 +128,16 @@ def stream_strategy(name: str, *, state: type[State]) -> Callable[[Rule[State]],
         return rule
 
     return register
+
+
+def list_options(info: StreamInfo) -> dict[str, float | None]:
+    """Return the options of a stream strategy with their defaults."""
+    known = inspect.signature(info.state.start).parameters
+    return {
+        name: parameter.default
+        for name, parameter in known.items()
+        if parameter.default is not inspect.Parameter.empty
+    }
 
 
 @functools.cache

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from strategies.stream.machine.budget import BudgetEstimate, budget_rate
 from strategies.stream.machine.errors import StreamError
-from strategies.stream.machine.rule import RuleState, rule_called
+from strategies.stream.machine.rule import Foresight, RuleState, list_options, rule_called
 
 NEVER = math.inf  # the acceptance threshold of a class of which no label is generated
 
@@ -104,6 +106,7 @@ def start(
     accept_from: Sequence[float],
     seed: int = 0,
     options: Mapping[str, float] | None = None,
+    coming: ArrayLike = (),
 ) -> StreamState:
     """Return a stream's state before its first item.
 
@@ -122,6 +125,9 @@ def start(
         Draws the random numbers.
     options : mapping, optional
         Options of the strategy, named as in its ``State.start``.
+    coming : array of float, shape (n,), optional
+        The confidences that the items are expected to have, all of them or an even sample; rules
+        that look ahead begin with them.
 
     Raises
     ------
@@ -134,8 +140,13 @@ def start(
     limits = tuple(float(limit) for limit in accept_from)
     if not limits:
         raise StreamError("A stream needs at least one class.")
-    try:
-        rule = rule_called(strategy).state.start(rate, len(limits), **dict(options or {}))
-    except TypeError as error:
-        raise StreamError(f"{strategy} cannot start with these options: {error}.") from error
+    chosen, known = dict(options or {}), list_options(rule_called(strategy))
+    if unknown := sorted(set(chosen) - set(known)):
+        raise StreamError(
+            f"{strategy} has no option {', '.join(unknown)}. Its options: "
+            f"{', '.join(known) or 'none'}."
+        )
+    rule = rule_called(strategy).state.start(rate, len(limits), **chosen)
+    if isinstance(rule, Foresight):
+        rule = rule.expecting(coming, labels_left, items_expected)
     return StreamState(strategy, rule, BudgetEstimate(rate), limits, labels_left, seed)

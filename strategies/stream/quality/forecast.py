@@ -37,7 +37,11 @@ class Forecast:
     error_rates: FloatArray
 
 
-def forecast(confidences: ArrayLike, thresholds: ArrayLike | None = None) -> Forecast:
+def forecast(
+    confidences: ArrayLike,
+    thresholds: ArrayLike | None = None,
+    chances: ArrayLike | None = None,
+) -> Forecast:
     """Return the expected questions and errors against the threshold.
 
     A calibrated confidence p is wrong with probability 1 - p; so the expectation needs no labels,
@@ -49,6 +53,8 @@ def forecast(confidences: ArrayLike, thresholds: ArrayLike | None = None) -> For
         Calibrated probabilities of the predicted classes.
     thresholds : array of float, shape (T,), optional
         Where to look; by default 0, 0.01, ... 1.
+    chances : array of float, shape (N,), optional
+        How likely each prediction is right, where that is better known than by its confidence.
 
     Returns
     -------
@@ -59,17 +65,23 @@ def forecast(confidences: ArrayLike, thresholds: ArrayLike | None = None) -> For
     StreamError
         When a confidence is not a probability.
     """
-    ordered = np.sort(_probabilities(confidences))
+    values = _probabilities(confidences)
+    order = np.argsort(values, kind="stable")
+    ordered, right = values[order], _chances(values, chances)[order]
     at = np.linspace(0, 1, 101) if thresholds is None else np.asarray(thresholds, np.float64)
     questions = np.searchsorted(ordered, at, side="left").astype(np.int64)
-    errors = _sums_from(1 - ordered)[questions]
+    errors = _sums_from(1 - right)[questions]
     generated = len(ordered) - questions
     rates = np.divide(errors, generated, out=np.zeros_like(errors), where=generated > 0)
     return Forecast(at, questions, generated, errors, rates)
 
 
 def acceptance_thresholds(
-    confidences: ArrayLike, predicted: ArrayLike, classes: int, error: float
+    confidences: ArrayLike,
+    predicted: ArrayLike,
+    classes: int,
+    error: float,
+    chances: ArrayLike | None = None,
 ) -> tuple[float, ...]:
     """Return per class the lowest confidence from which its labels may be generated.
 
@@ -83,6 +95,8 @@ def acceptance_thresholds(
         C, the number of classes.
     error : float
         The share of wrong ones, expected from the confidences, that is allowed in every class.
+    chances : array of float, shape (N,), optional
+        How likely each prediction is right, where that is better known than by its confidence.
 
     Returns
     -------
@@ -99,10 +113,12 @@ def acceptance_thresholds(
         raise StreamError(f"{len(values)} confidences need as many predictions: {columns.shape}.")
     if columns.size and not (columns.min() >= 0 and columns.max() < classes):
         raise StreamError(f"Predicted classes must be 0 to {classes - 1}.")
-    limits = []
+    limits, right = [], _chances(values, chances)
     for column in range(classes):
-        ordered = np.sort(values[columns == column])
-        expected = _sums_from(1 - ordered)[:-1] / np.arange(len(ordered), 0, -1)
+        among = np.flatnonzero(columns == column)
+        among = among[np.argsort(values[among], kind="stable")]
+        ordered = values[among]
+        expected = _sums_from(1 - right[among])[:-1] / np.arange(len(ordered), 0, -1)
         # a run of equal confidences is accepted as a whole or not at all
         first = np.flatnonzero(np.diff(ordered, prepend=-1.0) > 0)
         allowed = first[expected[first] <= error]
@@ -113,6 +129,16 @@ def acceptance_thresholds(
 def _sums_from(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the sums (N + 1,) of `values` (N,) from each place to the end; the last is 0."""
     return np.concatenate([np.cumsum(values[::-1])[::-1], [0.0]])
+
+
+def _chances(values: NDArray[np.float64], chances: ArrayLike | None) -> NDArray[np.float64]:
+    """Return how likely predictions (N,) are right: their confidences unless it is given."""
+    if chances is None:
+        return values
+    right = _probabilities(chances)
+    if right.shape != values.shape:
+        raise StreamError(f"{len(values)} confidences need as many chances: {right.shape}.")
+    return right
 
 
 def _probabilities(confidences: ArrayLike) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from labeller.learning import heads, training
+from labeller.learning import heads
 from labeller.learning.round_job import run_round_job
 from labeller.progress import Progress, Silent
 from labeller.project import Project, create_project
@@ -125,7 +125,6 @@ def trained(root: Path, number: int = 40) -> Project:
     label(project, range(1, 31))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(heads, "HeadConfig", partial(heads.HeadConfig, epochs=3, steps=18))
-        patch.setattr(training, "FEW", 1)
         run(project)
     return project
 

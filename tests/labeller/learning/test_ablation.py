@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from labeller.learning import heads, training
+from labeller.learning import heads
 from labeller.learning.saved import load_audit
 from labeller.project import Project, open_project
 from labeller.services import ablations, synthesis
@@ -31,7 +31,6 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = tmp_path_factory.mktemp("before") / "p"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(heads, "HeadConfig", partial(heads.HeadConfig, epochs=3, steps=18))
-        patch.setattr(training, "FEW", 1)
         project = shapes(root, 75, start_workers=False)
         with project.store.read() as unit:
             splits = {i: item.split for i, item in unit.items.many(range(1, 76)).items()}

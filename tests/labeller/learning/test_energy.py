@@ -12,9 +12,9 @@ from labeller.errors import CleaningError
 from labeller.learning import energy
 from labeller.learning.saved import load_model
 from labeller.learning.snapshot import Labels
-from labeller.learning.training import Calibration
 from labeller.progress import Silent
 from labeller.services import budget, energies, unfamiliar
+from labeller.services.energies import Familiarity
 from store.vectors import VectorFile
 from tests.labeller.learning.shapes import label, run, shapes
 
@@ -31,40 +31,60 @@ def test_energy_by_hand_and_by_scipy() -> None:
 
 
 def test_the_threshold_by_hand() -> None:
-    values = np.random.default_rng(1).permutation(np.arange(1.0, 41.0))
-    assert energies.threshold(values) == 39.0  # of 40, the rank is ceil(0.95 * 41) = 39
-    assert energies.threshold(np.arange(1.0, 101.0)) == 96.0  # ceil(0.95 * 101)
-    assert energies.threshold(values[:39]) is None
+    values = np.random.default_rng(1).permutation(np.arange(1.0, 101.0))
+    assert energies.threshold(values) == 96.0  # of 100, the rank is ceil(0.95 * 101) = 96
+    assert energies.threshold(np.arange(1.0, 201.0)) == 191.0  # ceil(0.95 * 201)
+    assert energies.threshold(values[:99]) is None
 
 
 def test_one_in_twenty_of_the_same_kind_lies_above() -> None:
     rng = np.random.default_rng(2)
     above = [
-        float(np.mean(rng.normal(size=400) > (energies.threshold(rng.normal(size=60)) or 0)))
+        float(np.mean(rng.normal(size=400) > (energies.threshold(rng.normal(size=100)) or 0)))
         for _ in range(300)
     ]
     assert 0.03 < np.mean(above) < 0.05
 
 
 def test_what_the_threshold_is_taken_from(tmp_path: Path) -> None:
-    logits = np.zeros((50, 2), np.float32)
-    logits[:, 0] = np.arange(50)
-    truth = np.zeros(50, np.int64)
-    truth[45:] = 1  # a class without a training label: left out, though its logits are extreme
-    calibration = Calibration(2.0, "validation", 45, 1.0, 50, logits, truth)
     file = VectorFile.open(tmp_path / "e.f32", 1, "float32")
-    file.write([3, 4, 5], [[-0.5], [-30.0], [-1.0]])
-    labels = Labels(np.array([1, 2]), np.array([0, 0]))
-    found = energy.familiarity(calibration, labels, file, np.array([3, 4, 5, 6]))
-    # energies fall from -log 2 on; of 45 the rank is ceil(43.7) = 44: the second highest
-    assert found.threshold == pytest.approx(-np.log(np.exp(0.5) + 1))
-    assert (found.n, found.audit_n, found.audit_above) == (45, 3, 1)
-    assert found.to_json()["audit_share"] == pytest.approx(1 / 3)
-    assert energies.kept({energies.KEY: found.to_json()}) == found
-    few = energy.familiarity(
-        Calibration(1.0, "validation", 9, 1.0, 9, logits[:9], truth[:9]), labels, file, labels.ids
-    )
-    assert (few.threshold, few.n, few.share) == (None, 9, None)
+    ids = np.arange(1, 321)
+    file.write(ids[:310], ids[:310, None].astype(np.float32))
+    known = Labels(np.array([400, 401]), np.array([0, 1]))
+    columns = np.where(ids <= 5, 2, ids % 2)  # a class without a training label: left out
+    all_labelled = energy.familiarity(file, Labels(ids, columns), known, np.array([], np.int64))
+    # 305 images with an energy, of which the rank is ceil(0.95 * 306) = 291, from 6 on
+    assert (all_labelled.threshold, all_labelled.n, all_labelled.labelled) == (296.0, 305, 305)
+    some = energy.familiarity(file, Labels(ids[:50], columns[:50]), known, ids[50:200])
+    assert (some.n, some.labelled) == (195, 45)
+    assert some.threshold == 5 + np.ceil(0.95 * 196)
+    many = energy.familiarity(file, Labels(ids[:250], columns[:250]), known, ids[250:])
+    assert (many.n, many.labelled) == (245, 245), "images without a label have no say"
+    few = energy.familiarity(file, Labels(ids[:50], columns[:50]), known, ids[50:60])
+    assert (few.threshold, few.n, few.shares) == (None, 55, None)
+    assert energies.kept({energies.KEY: some.to_json()}) == some
+
+
+def test_how_exact_a_threshold_is() -> None:
+    known = Familiarity(1.0, 1_000, 1_000)
+    assert known.shares is not None
+    low, high = known.shares
+    rng = np.random.default_rng(0)
+    above = []
+    for _ in range(300):
+        values = rng.random(1_000)
+        above.append(1 - (energies.threshold(values) or 0))
+    assert np.quantile(above, [0.025, 0.975]) == pytest.approx([low, high], abs=0.003)
+    assert "of familiar images 3.7 to 6.4 % lie above" in energies.told(known)
+    assert "20 of them without a label" in energies.told(Familiarity(1.0, 120, 100))
+
+
+def test_a_model_of_before_says_what_its_threshold_was_taken_from() -> None:
+    old = {"threshold": -2.0, "n": 45, "audit_n": 3, "audit_above": 1, "audit_share": 1 / 3}
+    known = energies.kept({energies.KEY: old})
+    assert known == Familiarity(-2.0, 45, None)
+    assert known.shares is None
+    assert "45 labelled validation images" in energies.told(known)
 
 
 @pytest.mark.usefixtures("quick")
@@ -89,7 +109,7 @@ def test_a_round_keeps_energies_and_lists_what_is_unfamiliar(
     np.testing.assert_allclose(kept.read(ids)[:, 0], expected, rtol=1e-4)
     few = unfamiliar.listing(project)
     assert (model.metrics["energy"]["threshold"], few.total) == (None, 0)
-    assert f"there are {model.metrics['energy']['n']} of the 40" in (few.why_not or "")
+    assert f"there are {model.metrics['energy']['n']} of the 100" in (few.why_not or "")
 
     monkeypatch.setattr(energies, "FEWEST", 3)
     monkeypatch.setattr(energies, "QUANTILE", 0.5)

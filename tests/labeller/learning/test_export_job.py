@@ -17,7 +17,7 @@ from PIL import Image
 
 from labeller.cli import cli, models
 from labeller.errors import ExportError
-from labeller.learning import exported, heads, training
+from labeller.learning import exported, heads
 from labeller.learning.export_job import run_export_job
 from labeller.learning.saved import load_model
 from labeller.progress import Silent
@@ -38,7 +38,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     label(made, range(1, 51))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(heads, "HeadConfig", partial(heads.HeadConfig, epochs=3, steps=30))
-        patch.setattr(training, "FEW", 1)
         run(made)
         run(made)
     return made

@@ -17,8 +17,7 @@ from PIL import Image
 
 from labeller import jobs
 from labeller.errors import SynthesisError
-from labeller.learning import device, heads, synthesis_arrays, training
-from labeller.learning.committee import Committee, CommitteeConfig
+from labeller.learning import device, heads, synthesis_arrays
 from labeller.learning.extraction import extract
 from labeller.learning.features import features_of, open_features
 from labeller.learning.fitting import Labelled, absent_classes, joined
@@ -26,8 +25,7 @@ from labeller.learning.pictures import load_images
 from labeller.learning.saved import load_model
 from labeller.learning.snapshot import Labels, take
 from labeller.learning.synthesis_arrays import Arrays
-from labeller.learning.synthetic import PREFIX, Synthetic, gather, ready
-from labeller.learning.training import Setup
+from labeller.learning.synthetic import PREFIX, gather, ready
 from labeller.progress import Silent
 from labeller.project import Project, open_project
 from labeller.services import budget, synthesis, synthesis_rendering
@@ -52,7 +50,6 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = tmp_path_factory.mktemp("taught") / "p"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(heads, "HeadConfig", quick_head())
-        patch.setattr(training, "FEW", 1)
         project = shapes(root, 75, start_workers=False)
         label(project, range(1, 46))
         run(project)
@@ -312,42 +309,6 @@ def test_only_children_whose_owners_stand_teach(project: Project) -> None:
     assert again is not None
     assert pictures[1].id not in again.ids
     assert pictures[2].id in again.ids or pictures[2].parent_id == parent
-
-
-def test_a_fold_learns_nothing_from_children_of_what_it_is_measured_on(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    synthesised.run(project, SynthesisPlan("balance", 9, {"hflip": {}, "crop": {}}, seed=2))
-    snapshot = take(project)
-    people = snapshot.part("train")
-    features = open_features(project, snapshot.ids)
-    where = device.choose("cpu")
-    found = gather(project, snapshot.class_ids, people)
-    assert found is not None
-    known = ready(project, found, people, 3, features, where, Silent())
-    setup = Setup(project, features, features.scaling(people.ids), 3, where)
-    seen: list[tuple[Labels, Synthetic | None]] = []
-    real = training._heads
-
-    def spy(
-        setup: Setup,
-        labels: Labels,
-        valid: Labels,
-        progress: Silent,
-        synthetic: Synthetic | None,
-        config: CommitteeConfig,
-    ) -> heads.Head | Committee:
-        seen.append((labels, synthetic))
-        return real(setup, labels, valid, progress, synthetic, config)
-
-    monkeypatch.setattr(training, "_heads", spy)
-    monkeypatch.setattr(heads, "HeadConfig", quick_head())
-    list(training._crossed(setup, people, Silent(), known))
-    assert len(seen) == training.FOLDS
-    assert sum(len(part or ()) for _, part in seen) == 9 * (training.FOLDS - 1)
-    for labels, part in seen:
-        assert part is not None
-        assert np.isin(part.owners, labels.ids).all()
 
 
 def test_joined_examples_are_hard_or_shared() -> None:

@@ -229,7 +229,7 @@ def test_a_name_of_another_family_is_unknown_to_a_stream() -> None:
         ({"labels_left": -1}, "cannot be|can be fewer"),
         ({"accept_from": []}, "at least one class"),
         ({"accept_from": [0.5, float("nan")]}, "Each class needs a confidence"),
-        ({"options": {"treshold": 0.5}}, "cannot start with these options.*treshold"),
+        ({"options": {"treshold": 0.5}}, "has no option treshold. Its options: threshold"),
     ],
 )
 def test_refuses_a_start_that_cannot_be(changes: dict[str, Any], text: str) -> None:
