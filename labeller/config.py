@@ -52,7 +52,8 @@ class Settings:
     distinct_distance: float = _setting(
         0.3,
         "No two images of a batch are closer than this while others are left: the distance between "
-        "embeddings of length one, 0 to 2; 0 switches it off.",
+        "embeddings of length one, 0 to 2. Of images that the leak guard found alike one is asked "
+        "about, and the others come last. 0 switches both off.",
         low=0,
         high=2,
     )

@@ -44,7 +44,7 @@ The JSON object holds, shares from 0 to 1, times in seconds, intervals as [low, 
   agreement        items, share, interval, pairs with share and kappa
   splits           first, second, n, p_value, method, distance, differs,
                    class, shares
-  leaks            near-duplicates joined (by method), pairs apart, unused items
+  leaks            near-duplicates joined (by method), pairs apart, unused items and labels
   shown            who saw the model's mistakes on the audit set, and when
   unreadable       models whose kept predictions cannot be read, and why
 Parts that cannot be told yet are null.
@@ -107,10 +107,16 @@ def _text(data: dict[str, Any], project: Path) -> str:
 
 
 def _leak_lines(leaks: dict[str, Any]) -> list[str]:
-    """Say whether near-duplicates may flatter the model."""
-    if not leaks["apart"]:
-        return []
-    return [f"leaks      {leaks['apart']:,} pairs of near-duplicates lie in two splits"]
+    """Say whether near-duplicates may flatter the model, and which images do not count."""
+    lines = []
+    if leaks["apart"]:
+        lines.append(f"leaks      {leaks['apart']:,} pairs of near-duplicates lie in two splits")
+    if leaks["unused"]:
+        lines.append(
+            f"put aside  {leaks['unused']:,} images look like ones of the audit set; "
+            f"{leaks['unused_labels']:,} labels of them neither train nor measure"
+        )
+    return lines
 
 
 _HEADER = ("class", "audit items", "precision", "recall")

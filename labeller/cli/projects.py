@@ -198,7 +198,7 @@ def label_command(project: Path, labels: Path, annotator: str | None, as_json: b
     a file that costs more than what is left is refused whole. Running it twice adds nothing.
     """
     from labeller.project import open_project
-    from labeller.services import budget
+    from labeller.services import budget, leak_guard
     from labeller.services.label_files import label_from_csv
 
     opened = open_project(project)
@@ -210,6 +210,8 @@ def label_command(project: Path, labels: Path, annotator: str | None, as_json: b
         f"{'no limit' if left is None else f'{number(left)} left'}."
     )
     emit({"project": opened.root, **_fields(report), "budget_left": left}, as_json, text)
+    if report.labelled and (told := leak_guard.tell_put_aside(opened)):
+        note(told)
 
 
 @click.command("export", epilog=example("labeller export birds --to labels.csv"))

@@ -45,7 +45,12 @@ def as_json(facts: Evaluation, more: int) -> dict[str, Any]:
 
 
 def _leaks(found: Guarded) -> dict[str, Any]:
-    return {"joined": dict(found.links), "apart": found.apart, "unused": found.unused}
+    return {
+        "joined": dict(found.links),
+        "apart": found.apart,
+        "unused": found.unused,
+        "unused_labels": found.unused_labels,
+    }
 
 
 def _model(facts: Evaluation, model: Any) -> dict[str, Any] | None:

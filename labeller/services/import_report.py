@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from labeller import image_reasons
+from labeller.project import Project
+from labeller.services import leak_guard
 from labeller.services.import_sources import Source, Survey
 from labeller.services.import_writer import LabelConflict, Writer
 from store.records import ImportProblem
@@ -33,7 +35,9 @@ class ImportReport:
     notes: tuple[str, ...] = ()
 
 
-def notes_on(sources: Sequence[Source], surveys: Sequence[Survey], writer: Writer) -> Iterator[str]:
+def notes_on(
+    project: Project, sources: Sequence[Source], surveys: Sequence[Survey], writer: Writer
+) -> Iterator[str]:
     """Say what is neither an item nor a problem."""
     for source, survey in zip(sources, surveys, strict=False):
         if not survey.files:
@@ -47,3 +51,6 @@ def notes_on(sources: Sequence[Source], surveys: Sequence[Survey], writer: Write
         )
     if writer.moved:
         yield f"{writer.moved:,} images that had been moved were found again."
+    yield from leak_guard.tell_looks(project, writer.twins.aside, writer.twins.crowded)
+    if writer.labelled and (told := leak_guard.tell_put_aside(project)):
+        yield told

@@ -61,7 +61,8 @@ class Import:
         with project.store.read() as unit:
             self._class_names = frozenset(record.name for record in unit.classes.all())
             # In an empty project there is nothing to be known already: hashing first is wasted.
-            self._sift = unit.items.count().items > 0
+            self._items = unit.items.count().items
+            self._sift = self._items > 0
         self._surveys: list[Survey] = []
         self._again: deque[Request] = deque()
         self._sifted: list[tuple[Request, Answer]] = []
@@ -102,6 +103,7 @@ class Import:
         for source in self._sources:
             self._surveys.append(source.survey(tick))
             counted += self._surveys[-1].files
+        self._writer.twins.expect(self._items + counted)
 
     def _drive(self) -> None:
         """Keep the workers busy and write what they find."""
@@ -258,7 +260,7 @@ class Import:
             problems=tuple(writer.problems),
             seconds=time.monotonic() - self._started,
             conflicts=tuple(writer.conflicts),
-            notes=tuple(notes_on(self._sources, self._surveys, writer)),
+            notes=tuple(notes_on(self._project, self._sources, self._surveys, writer)),
         )
 
 

@@ -68,7 +68,7 @@ class Writer:
         self._classes: dict[str, int] = {}
         self._splits: dict[str, Split] = {}  # of groups that have a name
         self._renamed: dict[str, str] = {}  # groups that the leak guard put into others
-        self._twins = Twins(project.settings)
+        self.twins = Twins(project.settings)
         self._told: list[ImportProblem] = []
         self.added = self.known = self.labelled = self.failed = self.moved = 0
         self.problems: list[ImportProblem] = []
@@ -107,7 +107,7 @@ class Writer:
         self._make_classes(found)
         newcomers = {one.sha256: Newcomer(one.looks) for one in found}
         with self._project.store.read() as unit:
-            self._twins.compare(unit, list(newcomers.values()))
+            self.twins.compare(unit, list(newcomers.values()))
         with self._project.store.write() as unit:
             ids, fresh, moved = self._add(unit, found, newcomers)
             labelled, conflicts, unknown = self._label(unit, ids, found)
@@ -156,12 +156,12 @@ class Writer:
         for sha256, one in fresh.items():
             self._name(newcomers[sha256], one)
         everyone = list(newcomers.values())
-        self._twins.place(unit, everyone)
+        self.twins.place(unit, everyone)
         items = [self._item(one, newcomers[sha256]) for sha256, one in fresh.items()]
         placed = [newcomers[sha256] for sha256 in fresh]
         for newcomer, item_id in zip(placed, unit.items.add(items), strict=True):
             newcomer.item = item_id
-        self._twins.added(unit, everyone, placed)
+        self.twins.added(unit, everyone, placed)
         ids.update({sha256: newcomers[sha256].item for sha256 in fresh})
         return ids, len(fresh), len(moved)
 

@@ -62,6 +62,11 @@ def summary(found: Guarded, distance: float) -> str:
             f"{'is' if found.unused == 1 else 'are'} in no split: to train on "
             f"{'it' if found.unused == 1 else 'them'} would flatter the model."
         )
+    if found.unused_labels:
+        text += (
+            f" {view.count(found.unused_labels, 'label')} of such images neither "
+            f"{'trains nor measures' if found.unused_labels == 1 else 'train nor measure'} a model."
+        )
     return text
 
 
@@ -69,8 +74,10 @@ def warning(apart: int) -> str:
     """Say what it means that pairs stayed apart, in plain text."""
     return (
         f"{view.count(apart, 'pair')} of near-duplicates lie in two splits: together their "
-        f"groups would hold too many of the images, or they were taken back. Where there are many, "
-        f"the accuracy is too good: give bursts and videos a group of their own when you import."
+        f"groups would hold too many of the images, as with a camera that never moves, or they "
+        f"were taken back. Where there are many, the accuracy is that on images like those learned "
+        f"from, and too good for others: give bursts, days or videos a group of their own when you "
+        f"import."
     )
 
 
