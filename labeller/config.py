@@ -44,6 +44,12 @@ class Settings:
         low=0,
         high=0.9,
     )
+    split_method: str = _setting(
+        "hash",
+        "How a new image gets its split: `hash`, by the hash of its group alone, or `stratified`: "
+        "where it comes with a label, so that each split has its share of each class, which small "
+        "sets need.",
+    )
     strategy: str = _setting("auto", "Strategy that the sidebar and `round` begin with.")
     mixture: str = _setting(
         "margin=70+typiclust=20+random=10",

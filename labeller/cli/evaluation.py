@@ -45,6 +45,7 @@ The JSON object holds, shares from 0 to 1, times in seconds, intervals as [low, 
   splits           first, second, n, p_value, method, distance, differs,
                    class, shares
   leaks            near-duplicates joined (by method), pairs apart, unused items and labels
+  split_method     hash, or stratified: by class
   shown            who saw the model's mistakes on the audit set, and when
   unreadable       models whose kept predictions cannot be read, and why
 Parts that cannot be told yet are null.
@@ -100,10 +101,18 @@ def _text(data: dict[str, Any], project: Path) -> str:
     lines += _stopping_lines(data["stopping"])
     lines += _agreement_lines(data["agreement"])
     lines += [_split_line(split) for split in data["splits"]]
+    if data["split_method"] == "stratified":
+        lines.append(f"drawn      {STRATIFIED}")
     lines += _leak_lines(data["leaks"])
     if data["quality"]:
         lines += ["", table([_HEADER, *(_class_row(row) for row in data["quality"]["classes"])])]
     return "\n".join(lines)
+
+
+STRATIFIED = (
+    "class by class where labels came with the images, at random within a class: each class has "
+    "its share of the audit set, and intervals are rather too wide than too narrow"
+)
 
 
 def _leak_lines(leaks: dict[str, Any]) -> list[str]:

@@ -38,6 +38,7 @@ def as_json(facts: Evaluation, more: int) -> dict[str, Any]:
         "stopping": _stopping(facts.stopping(more)),
         "agreement": _agreement(facts),
         "splits": [_split(facts, check) for check in facts.splits],
+        "split_method": facts.project.settings.split_method,
         "leaks": _leaks(leak_guard.overview(facts.project)),
         "shown": [{"at": s.at, "annotator": s.annotator, "model": s.model} for s in facts.shown],
         "unreadable": {str(model): why for model, why in facts.failed.items()},

@@ -19,7 +19,7 @@ from labeller.services.class_names import class_ids, class_name
 from labeller.services.import_sources import Candidate
 from labeller.services.import_twins import Newcomer, Twins
 from labeller.services.import_worker import CannotWriteError
-from labeller.services.splits import split_of
+from labeller.services.strata import Strata
 from store.records import ImportProblem, ItemRecord, NewEvent, NewItem, Split
 from store.store import Unit
 
@@ -69,6 +69,7 @@ class Writer:
         self._splits: dict[str, Split] = {}  # of groups that have a name
         self._renamed: dict[str, str] = {}  # groups that the leak guard put into others
         self.twins = Twins(project.settings)
+        self._strata = Strata(project.settings)
         self._told: list[ImportProblem] = []
         self.added = self.known = self.labelled = self.failed = self.moved = 0
         self.problems: list[ImportProblem] = []
@@ -141,6 +142,7 @@ class Writer:
         """Add what is new; returns all ids by hash, how many are new, how many were found again."""
         unit.items.hold()
         self._look_up_groups(unit, found)
+        self._strata.load(unit, self._classes)
         ids = unit.items.known(list({one.sha256 for one in found}))
         records = unit.items.many(list(ids.values()))
         fresh: dict[str, _Found] = {}
@@ -157,6 +159,9 @@ class Writer:
             self._name(newcomers[sha256], one)
         everyone = list(newcomers.values())
         self.twins.place(unit, everyone)
+        for sha256, one in fresh.items():  # its looks may have decided instead of its class
+            self._strata.count(one.candidate.label, newcomers[sha256].own[1], -1)
+            self._strata.count(one.candidate.label, newcomers[sha256].split)
         items = [self._item(one, newcomers[sha256]) for sha256, one in fresh.items()]
         placed = [newcomers[sha256] for sha256 in fresh]
         for newcomer, item_id in zip(placed, unit.items.add(items), strict=True):
@@ -181,6 +186,7 @@ class Writer:
         group = self._renamed.get(candidate.group or "", candidate.group) or one.sha256
         free = candidate.group is None and candidate.split is None
         newcomer.named(group, self._split(candidate, group), free)
+        self._strata.count(candidate.label, newcomer.split)
 
     def _item(self, one: _Found, new: Newcomer) -> NewItem:
         path, copied = self._place(one)
@@ -197,12 +203,11 @@ class Writer:
         )
 
     def _split(self, candidate: Candidate, group: str) -> Split:
-        """Return the split of a group: the one that it has, else the one named, else by hash."""
-        settings = self._project.settings
+        """Return the split of a group: the one that it has, else the one named, else drawn."""
         if candidate.split == "unused":
             return "unused"
         split = self._splits.get(group) or candidate.split
-        split = split or split_of(group, settings.audit_share, settings.valid_share)
+        split = split or self._strata.draw(group, candidate.label)
         if candidate.group:
             self._splits[group] = split
         if candidate.split not in (None, split):

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
+from labeller.perceptual_hash import BITS
+
 Ints = NDArray[np.int64]
 Words = NDArray[np.uint64]
 Bits = NDArray[np.uint8]
 Floats = NDArray[np.floating[Any]]
 
-BITS = 24  # of 256 that hashes of the same picture may differ in
 AXES = 32  # principal axes on which pairs are looked for before they are measured
 SAMPLE = 10_000  # vectors that the axes are computed from
 BLOCK = 2_048  # vectors compared at once with as many others

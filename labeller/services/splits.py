@@ -7,6 +7,7 @@ from hashlib import blake2b
 
 from store.records import Split
 
+SPLITS: tuple[Split, ...] = ("train", "valid", "audit")
 LOOKS = 200  # items by which a split may outgrow its share in any project
 BURST = 20  # images that look alike and stay in one split, in any project
 BURST_SHARE = 0.05  # of all images that do so in a large one

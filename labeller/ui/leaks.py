@@ -7,6 +7,7 @@ from html import escape
 
 import streamlit as st
 
+from labeller.perceptual_hash import BITS
 from labeller.project import Project
 from labeller.services import labelling, leak_guard
 from labeller.services.leak_guard import Guarded, Twin
@@ -19,11 +20,18 @@ from store.records_leaks import RegroupingRecord
 PAGE = 12
 COLUMNS = 3
 _PLACE = "leaks"
+STRATIFIED = (
+    "Splits are drawn class by class where labels came with the images, at random within a class: "
+    "each class has its share of the audit set, and the intervals are rather too wide than too "
+    "narrow."
+)
 
 
 def show(project: Project) -> None:
     """Say what was found; list the regroupings, with images and a way back."""
     st.subheader("Leak guard", help="No near-duplicate of a training image may measure a model.")
+    if project.settings.split_method == "stratified":
+        st.caption(STRATIFIED)
     found = leak_guard.overview(project)
     st.markdown(escape_markdown(summary(found, project.settings.leak_distance)))
     if found.apart:
@@ -54,7 +62,8 @@ def summary(found: Guarded, distance: float) -> str:
         return f"No near-duplicates share a group (embeddings closer than {distance:g})."
     text = (
         f"{view.count(looks + close, 'near-duplicate')} found that share the split of their twin: "
-        f"{looks:,} look the same or mirrored, {close:,} have embeddings closer than {distance:g}."
+        f"{looks:,} look the same, mirrored, cropped or turned a little, "
+        f"{close:,} have embeddings closer than {distance:g}."
     )
     if found.unused:
         text += (
@@ -160,6 +169,8 @@ def why(twin: Twin) -> str:
     """Say what made the guard think that two images are near-duplicates."""
     if twin.link is None:
         return "by another image of its group"
+    if twin.link.method == "hash" and twin.link.distance > BITS:
+        return "the same picture, cropped or turned"
     if twin.link.method == "hash":
         return f"looks the same: {twin.link.distance:.0f} of 256 bits differ"
     if twin.link.method == "mirror":

@@ -42,7 +42,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "backbone",
         "seed",
     ),
-    "Splits": ("audit_share", "valid_share", "leak_distance"),
+    "Splits": ("audit_share", "valid_share", "split_method", "leak_distance"),
     "Labelling": ("second_opinions", "key_interval_ms", "lease_seconds"),
     "Images": ("watch_folder", "card_pixels", "thumbnail_pixels", "max_image_pixels"),
     "Machine": ("workers", "start_workers", "token_hours"),
@@ -65,6 +65,7 @@ def choices(name: str) -> tuple[str, ...] | None:
         "training": ("auto", "features", "fine_tune", "progressive"),
         "class_weights": ("none", "balanced"),
         "keep": ("last", "best"),
+        "split_method": ("hash", "stratified"),
         "device": ("auto", "cpu", "cuda"),
         backbone_change.SETTING: tuple(KNOWN),
     }.get(name)
