@@ -196,6 +196,39 @@ def recall(images: list[Image.Image], name: str, folder: Path, distance: float) 
     return rows
 
 
+def looks_alone(images: list[Image.Image], name: str) -> list[list[str]]:
+    """Return rows as :func:`recall` does, without embeddings."""
+    n, rows = len(images), []
+    for alteration, alter in ALTERED.items():
+        everything = [*images, *map(alter, images)]
+        hashes = [perceptual_hash(one) for one in everything]
+        pictures = [grey_square(one) for one in everything]
+        looks = np.array([alike(hashes[one], hashes[n + one]) for one in range(n)])
+        fits = np.array([one in fitted(n + one, range(n), hashes, pictures) for one in range(n)])
+        rows.append(
+            [name, alteration, *(f"{one.mean():.0%}" for one in (looks, fits, looks | fits))]
+        )
+    hashes = [perceptual_hash(one) for one in images]
+    bits = sum(alike(a, b) for i, a in enumerate(hashes) for b in hashes[:i])
+    different = f"pairs of {n:,} different images"
+    return [*rows, [name, different, f"{bits}", f"{wrongly_fitted(images)}", ""]]
+
+
+def tell_looks(number: int) -> None:
+    """Write what looks and a fit find, which takes no model."""
+    rows = looks_alone(photos(), "photos") + looks_alone(fashion(number), "Fashion-MNIST")
+    update_section(
+        "leak_guard_looks",
+        "Near-duplicates by looks and by a fit",
+        ("images", "altered", "by looks", "by a fit", "by either"),
+        rows,
+        f"Limits: {BITS} of 256 bits, a fit with a correlation of {ALIKE:g}. Crops are of width and "
+        f"height. Photos are squares of {SIDE} pixels cut out of {len(PHOTOS)} photos of "
+        f"scikit-image, side by side; images of Fashion-MNIST are enlarged to {ENLARGED} pixels. The "
+        f"last row of each: pairs of different images found.",
+    )
+
+
 def cost(vectors: Floats, sizes: list[int], distance: float) -> list[str]:
     """Return sentences on the seconds it takes to find all pairs, beside brute force."""
     rng, told = np.random.default_rng(0), []
@@ -257,7 +290,11 @@ def main() -> None:
     parser.add_argument("--many", type=int, default=5_000)
     parser.add_argument("--sizes", type=int, nargs="*", default=[10_000, 100_000])
     parser.add_argument("--crowd", type=int, default=3_000)
+    parser.add_argument("--looks", action="store_true", help="without embeddings and cost")
     options = parser.parse_args()
+    if options.looks:
+        tell_looks(options.fashion)
+        return
     distance = Settings().leak_distance
     with tempfile.TemporaryDirectory() as folder:
         rows = recall(photos(), "photos", Path(folder) / "photos", distance)

@@ -66,7 +66,7 @@ class Settings:
     leak_distance: float = _setting(
         0.35,
         "Images whose embeddings of length one are closer than this, or that look the same, share "
-        "a split, so that no near-duplicate of a training image measures a model; 0 switches it "
+        "a split, so that few near-duplicates of training images measure a model; 0 switches it "
         "off.",
         low=0,
         high=1,

@@ -29,7 +29,9 @@ STRATIFIED = (
 
 def show(project: Project) -> None:
     """Say what was found; list the regroupings, with images and a way back."""
-    st.subheader("Leak guard", help="No near-duplicate of a training image may measure a model.")
+    st.subheader(
+        "Leak guard", help="Near-duplicates of training images should not measure a model."
+    )
     if project.settings.split_method == "stratified":
         st.caption(STRATIFIED)
     found = leak_guard.overview(project)
