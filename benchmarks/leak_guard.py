@@ -222,10 +222,10 @@ def tell_looks(number: int) -> None:
         "Near-duplicates by looks and by a fit",
         ("images", "altered", "by looks", "by a fit", "by either"),
         rows,
-        f"Limits: {BITS} of 256 bits, a fit with a correlation of {ALIKE:g}. Crops are of width and "
-        f"height. Photos are squares of {SIDE} pixels cut out of {len(PHOTOS)} photos of "
-        f"scikit-image, side by side; images of Fashion-MNIST are enlarged to {ENLARGED} pixels. The "
-        f"last row of each: pairs of different images found.",
+        f"Limits: {BITS} of 256 bits, a fit with a correlation of {ALIKE:g}. Crops are of width "
+        f"and height. Photos are squares of {SIDE} pixels cut out of {len(PHOTOS)} photos of "
+        f"scikit-image, side by side; images of Fashion-MNIST are enlarged to {ENLARGED} pixels. "
+        f"The last row of each: pairs of different images found.",
     )
 
 
