@@ -225,7 +225,8 @@ def tell_looks(number: int) -> None:
         f"Limits: {BITS} of 256 bits, a fit with a correlation of {ALIKE:g}. Crops are of width "
         f"and height. Photos are squares of {SIDE} pixels cut out of {len(PHOTOS)} photos of "
         f"scikit-image, side by side; images of Fashion-MNIST are enlarged to {ENLARGED} pixels. "
-        f"The last row of each: pairs of different images found. Without a model: option `--looks`.",
+        "The last row of each: pairs of different images found. Without a model: option "
+        "`--looks`.",
         script="leak_guard",
     )
 
