@@ -53,6 +53,12 @@ class Settings:
         low=0,
         high=0.9,
     )
+    split_method: str = _setting(
+        "hash",
+        "How a new image gets its split: `hash`, by the hash of its group alone, or `stratified`: "
+        "where it comes with a label, so that each split has its share of each class, which small "
+        "sets need.",
+    )
     strategy: str = _setting("auto", "Strategy that the sidebar and `round` begin with.")
     mixture: str = _setting(
         "margin=70+typiclust=20+random=10",
@@ -61,14 +67,15 @@ class Settings:
     distinct_distance: float = _setting(
         0.3,
         "No two images of a batch are closer than this while others are left: the distance between "
-        "embeddings of length one, 0 to 2; 0 switches it off.",
+        "embeddings of length one, 0 to 2. Of images that the leak guard found alike one is asked "
+        "about, and the others come last. 0 switches both off.",
         low=0,
         high=2,
     )
     leak_distance: float = _setting(
         0.35,
         "Images whose embeddings of length one are closer than this, or that look the same, share "
-        "a split, so that no near-duplicate of a training image measures a model; 0 switches it "
+        "a split, so that few near-duplicates of training images measure a model; 0 switches it "
         "off.",
         low=0,
         high=1,

@@ -1,7 +1,7 @@
 """A hash of how an image looks, which hardly changes when it is scaled, recoloured or compressed.
 
-Two images with few differing bits show the same picture. Cropping and turning change it: what
-those make alike is found by embeddings.
+Two images with few differing bits show the same picture. Cropping and turning change it: such
+pictures are fitted on each other in a round (:mod:`labeller.services.close_looks`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from PIL import Image
 SIDE = 64  # pixels that the image is scaled to
 KEPT = 16  # lowest frequencies in each direction
 BYTES = KEPT * KEPT // 8
+BITS = 24  # of 256 that hashes of the same picture may differ in
 FLAT = 2.0  # grey levels of 255: an image that varies by less has no picture to hash
 
 

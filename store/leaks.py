@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import func, insert, or_, select, tuple_, update
+from sqlalchemy import and_, func, insert, or_, select, tuple_, update
 from sqlalchemy.orm import aliased
 
 from store.models import Item
 from store.models_leaks import ItemHash, NearDuplicate, RegroupedItem
+from store.records import Split
 from store.records_leaks import GroupFacts, LinkMethod, LinkRecord
 from store.repository import Repository, as_record, chunks
 
@@ -108,6 +109,63 @@ class Leaks(Repository):
             .order_by(NearDuplicate.item_id, NearDuplicate.other_id)
         )
         return [as_record(LinkRecord, row) for row in self._connection.execute(query)]
+
+    def alike(self, after: int = 0) -> list[tuple[int, Split, list[int]]]:
+        """Return what is linked by its looks: items, their split, and the older ones of each.
+
+        Parameters
+        ----------
+        after : int
+            Only links of items with a higher id.
+
+        Returns
+        -------
+        list of (int, str, list of int)
+            In ascending order, so that the older of two comes first.
+        """
+        older: dict[int, list[int]] = {}
+        query = select(NearDuplicate.item_id, NearDuplicate.other_id).where(
+            NearDuplicate.item_id > after, NearDuplicate.method != "embedding"
+        )
+        for item_id, other_id in self._connection.execute(query):
+            older.setdefault(item_id, []).append(other_id)
+            older.setdefault(other_id, [])
+        found: list[tuple[int, Split, list[int]]] = []
+        for part in chunks(sorted(older)):
+            splits = select(Item.id, Item.split).where(Item.id.in_(part)).order_by(Item.id)
+            for item_id, split in self._connection.execute(splits):
+                found.append((item_id, split, older[item_id]))
+        return found
+
+    def pairs(self) -> NDArray[np.int64]:
+        """Return all links as pairs of items, shape (n, 2)."""
+        query = select(NearDuplicate.item_id, NearDuplicate.other_id)
+        rows = [tuple(row) for row in self._connection.execute(query)]
+        return np.array(rows, np.int64).reshape(-1, 2)
+
+    def kinship(self) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return all links, and how the two items of each are placed.
+
+        Returns
+        -------
+        pairs : ndarray of int64, shape (n, 2)
+        together, apart : ndarray of bool, shape (n,)
+            Whether they share a group; whether they lie in two splits, neither ``unused``.
+        """
+        item, other = aliased(Item), aliased(Item)
+        query = (
+            select(
+                NearDuplicate.item_id,
+                NearDuplicate.other_id,
+                item.group_key == other.group_key,
+                and_(item.split != other.split, item.split != "unused", other.split != "unused"),
+            )
+            .join(item, item.id == NearDuplicate.item_id)
+            .join(other, other.id == NearDuplicate.other_id)
+        )
+        rows = [tuple(row) for row in self._connection.execute(query)]
+        found = np.array(rows, np.int64).reshape(-1, 4)
+        return found[:, :2], found[:, 2] != 0, found[:, 3] != 0
 
     def settle(self, links: Sequence[LinkRecord]) -> None:
         """Note that these links need not be looked at again."""

@@ -51,7 +51,8 @@ The JSON object holds, shares from 0 to 1, times in seconds, intervals as [low, 
                    lost, difference, interval, p_value, verdict
   unfamiliar       images that look like nothing seen: threshold and the audit
                    images (n) it was taken from, pool and pool_above
-  leaks            near-duplicates joined (by method), pairs apart, unused items
+  leaks            near-duplicates joined (by method), pairs apart, unused items and labels
+  split_method     hash, or stratified: by class
   shown            who saw the model's mistakes on the audit set, and when
   unreadable       models whose kept predictions cannot be read, and why
 Parts that cannot be told yet are null.
@@ -109,10 +110,18 @@ def _text(data: dict[str, Any], project: Path) -> str:
     lines += [_split_line(split) for split in data["splits"]]
     lines += _ablation_lines(data["ablation"])
     lines += _unfamiliar_lines(data["unfamiliar"])
+    if data["split_method"] == "stratified":
+        lines.append(f"drawn      {STRATIFIED}")
     lines += _leak_lines(data["leaks"])
     if data["quality"]:
         lines += ["", table([_HEADER, *(_class_row(row) for row in data["quality"]["classes"])])]
     return "\n".join(lines)
+
+
+STRATIFIED = (
+    "class by class where labels came with the images, at random within a class: each class has "
+    "its share of the audit set, and intervals are rather too wide than too narrow"
+)
 
 
 def _ablation_lines(ablation: dict[str, Any] | None) -> list[str]:
@@ -141,10 +150,16 @@ def _unfamiliar_lines(unfamiliar: dict[str, Any] | None) -> list[str]:
 
 
 def _leak_lines(leaks: dict[str, Any]) -> list[str]:
-    """Say whether near-duplicates may flatter the model."""
-    if not leaks["apart"]:
-        return []
-    return [f"leaks      {leaks['apart']:,} pairs of near-duplicates lie in two splits"]
+    """Say whether near-duplicates may flatter the model, and which images do not count."""
+    lines = []
+    if leaks["apart"]:
+        lines.append(f"leaks      {leaks['apart']:,} pairs of near-duplicates lie in two splits")
+    if leaks["unused"]:
+        lines.append(
+            f"put aside  {leaks['unused']:,} images look like ones of the audit set; "
+            f"{leaks['unused_labels']:,} labels of them neither train nor measure"
+        )
+    return lines
 
 
 _HEADER = ("class", "audit items", "precision", "recall")

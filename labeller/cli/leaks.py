@@ -38,8 +38,11 @@ def leaks_command(
 
     Images that look the same share a split from their import on; a round also compares embeddings
     (setting leak_distance). The oldest image of a group decides. Labelled audit images that leave
-    the audit set train from then on; images that a group would draw into the audit set are unused.
-    What was taken back is not brought together again, but by --redo: as a regrouping of its own.
+    the audit set train from then on; images that a group would draw into the audit set are unused:
+    nobody is asked about them, and they neither train nor measure. More images that look alike
+    than a burst has (20, or 5 % of all), as those of a camera that never moves, are spread over the
+    splits in pieces of what looks most alike. What was taken back is not brought together again,
+    but by --redo: as a regrouping of its own.
     """
     from labeller.project import open_project
     from labeller.services import leak_guard
@@ -66,6 +69,7 @@ def _data(found: Guarded, distance: float) -> dict[str, Any]:
         "links": found.links,
         "apart": found.apart,
         "unused": found.unused,
+        "unused_labels": found.unused_labels,
         "regroupings": list(found.runs),
     }
 
@@ -77,7 +81,7 @@ def _text(found: Guarded, distance: float) -> str:
         f"{found.links.get('mirror', 0):,} mirrored, "
         f"{found.links.get('embedding', 0):,} by embeddings",
         f"apart      {found.apart:,} pairs in two splits: too large together, or taken back",
-        f"unused     {found.unused:,} items",
+        f"unused     {found.unused:,} items, {found.unused_labels:,} of them labelled",
     ]
     if not found.runs:
         return "\n".join([*lines, "Nothing had to be regrouped so far."])

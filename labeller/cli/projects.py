@@ -268,7 +268,7 @@ def label_command(
     whole.
     """
     from labeller.project import open_project
-    from labeller.services import budget
+    from labeller.services import budget, leak_guard
     from labeller.services.label_files import label_from_csv
 
     opened = open_project(project)
@@ -283,6 +283,8 @@ def label_command(
         f"{'no limit' if left is None else f'{number(left)} left'}."
     )
     emit({"project": opened.root, **_fields(report), "budget_left": left}, as_json, text)
+    if report.labelled and (told := leak_guard.tell_put_aside(opened)):
+        note(told)
 
 
 @click.command("export", epilog=example("labeller export birds --to labels.csv"))

@@ -1,4 +1,4 @@
-"""Find near-duplicates by their embeddings, and let the leak guard regroup them."""
+"""Find near-duplicates by embeddings and by a fit, and let the leak guard regroup them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from labeller.learning.features import Features, Floats, Scaling
 from labeller.learning.images import Ints
 from labeller.progress import Progress
 from labeller.project import Project
-from labeller.services import leak_guard, old_looks
+from labeller.services import close_looks, leak_guard, old_looks
 from labeller.services.leak_guard import Checked
 from labeller.services.near_duplicates import close_pairs
 from store.records_leaks import LinkRecord, RegroupingRecord
@@ -57,10 +57,12 @@ def guard(
     links: list[LinkRecord] = []
     if new.any():
         links = _links(features, scaling, readable, distance, new, progress)
+    links += close_looks.find_close_looks(project, STAGE, progress)
     run = leak_guard.regroup(project, links, job_id)
-    if new.any():
-        left = tuple(np.setdiff1d(ids, readable).tolist())
-        with project.store.write() as unit:
+    with project.store.write() as unit:
+        close_looks.note_compared(unit, int(ids[-1]) if len(ids) else 0)
+        if new.any():
+            left = tuple(np.setdiff1d(ids, readable).tolist())
             leak_guard.note_checked(unit, Checked(int(ids[-1]), distance, left))
     return run
 

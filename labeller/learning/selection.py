@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from labeller.learning.predictors import TrainedModel
 from labeller.learning.snapshot import Labels
 from labeller.progress import Progress
 from labeller.project import Project
+from labeller.services.asking_once import Lots, ask_once, asked_about, draw_from, nothing, read_lots
 from labeller.services.rounds import audit_quota, mix_audit
 from store.records import NewQueueEntry
 from store.store import Unit
@@ -32,11 +33,18 @@ SAMPLES = 20
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Items (n,) that may be asked for now, and those somebody is labelling at this moment."""
+    """Items (n,) that may be asked for now, and those somebody is labelling at this moment.
+
+    `again` are those that look like one asked about, or like one of `free`: they come last. So do
+    the audit items that look like others, by their `lots` and what was `asked` of them.
+    """
 
     free: Ints
     audit: Ints
     pending: Ints
+    again: Ints = field(default_factory=nothing)
+    lots: Lots = field(default_factory=Lots)
+    asked: Ints = field(default_factory=nothing)
 
 
 class Rows(Protocol):
@@ -83,8 +91,12 @@ def candidates(project: Project, known: Known) -> Candidates:
         free = np.setdiff1d(free, unit.generated_labels.ids(), assume_unique=True)
         audit = unit.items.ids(state="unlabelled", split="audit")
         held = _held(unit)
+        lots = read_lots(unit) if project.settings.distinct_distance else Lots()
+        asked = np.union1d(asked_about(unit, lots), held)
     parts = (np.setdiff1d(free, held), np.setdiff1d(audit, held), np.intersect1d(free, held))
-    return Candidates(*(readable(part, known.features, known.predictions) for part in parts))
+    free, audit, pending = (readable(part, known.features, known.predictions) for part in parts)
+    free, again = ask_once(free, lots, asked)
+    return Candidates(free, audit, pending, again, lots, asked)
 
 
 def readable(ids: Ints, features: Features, predictions: Rows | None) -> Ints:
@@ -170,14 +182,33 @@ def choose(
     StrategyError
         When the strategy cannot pick.
     """
-    quota = audit_quota(wish.batch, wish.share, len(found.audit), len(found.free), rng)
+    others = len(found.free) + len(found.again)
+    quota = audit_quota(wish.batch, wish.share, len(found.audit), others, rng)
+    entries: list[NewQueueEntry] = []
+    for free in (found.free, found.again):
+        left = wish.batch - quota - len(entries)
+        if left and len(free):
+            picked = _asked_for(wish, replace(found, free=free), left, known, rng, progress)
+            entries += _entries(wish.strategy.name, picked, known)
+    audit = draw_from(found.audit, quota, found.lots, found.asked, rng)
+    return mix_audit(entries, audit, quota, rng)
+
+
+def _asked_for(
+    wish: Wish,
+    found: Candidates,
+    k: int,
+    known: Known,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> Selection:
+    """Have the strategy pick from what is free."""
     free = found.free
     if limit := thinned(wish.strategy, found, known):
         free = np.sort(rng.choice(free, limit, replace=False))
     pool = build_pool(wish.strategy.needs, free, found.pending, known, rng, progress)
     progress.check()
-    picked = _picked(wish, pool, wish.batch - quota, found.pending, known, rng)
-    return mix_audit(_entries(wish.strategy.name, picked, known), found.audit, quota, rng)
+    return _picked(wish, pool, k, found.pending, known, rng)
 
 
 def _picked(

@@ -10,9 +10,8 @@ from cleanlab.filter import find_label_issues
 from numpy.typing import NDArray
 
 from labeller.learning.images import Ints
-from labeller.perceptual_hash import mirrored
+from labeller.perceptual_hash import BITS, mirrored
 from labeller.services.import_twins import as_words
-from labeller.services.near_duplicates import BITS
 
 Floats = NDArray[np.floating[Any]]
 

@@ -38,6 +38,7 @@ def why_empty(project: Project, unit: Unit) -> dict[str, Any]:
         "unlabelled": counts.unlabelled,
         "skipped": counts.skipped,
         "flagged": counts.flagged,
+        "put_aside": counts.unused,
         "train": counts.labelled_train + counts.labelled_valid,
         "audit": counts.labelled_audit,
         "retraining": bool(unit.jobs.active("round")),

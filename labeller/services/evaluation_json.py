@@ -42,6 +42,7 @@ def as_json(facts: Evaluation, more: int) -> dict[str, Any]:
         "splits": [_split(facts, check) for check in facts.splits],
         "ablation": _ablation(facts),
         "unfamiliar": _unfamiliar(facts),
+        "split_method": facts.project.settings.split_method,
         "leaks": _leaks(leak_guard.overview(facts.project)),
         "shown": [{"at": s.at, "annotator": s.annotator, "model": s.model} for s in facts.shown],
         "unreadable": {str(model): why for model, why in facts.failed.items()},
@@ -86,7 +87,12 @@ def _unfamiliar(facts: Evaluation) -> dict[str, Any] | None:
 
 
 def _leaks(found: Guarded) -> dict[str, Any]:
-    return {"joined": dict(found.links), "apart": found.apart, "unused": found.unused}
+    return {
+        "joined": dict(found.links),
+        "apart": found.apart,
+        "unused": found.unused,
+        "unused_labels": found.unused_labels,
+    }
 
 
 def _model(facts: Evaluation, model: Any) -> dict[str, Any] | None:

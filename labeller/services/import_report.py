@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from labeller.project import Project
+from labeller.services import leak_guard
 from labeller.services.class_names import readable
 from labeller.services.import_plan import ImportPlan, SourcePlan
 from labeller.services.import_sources import Source
@@ -37,7 +39,9 @@ class ImportReport:
     sources: tuple[SourcePlan, ...] = ()
 
 
-def notes_on(plan: ImportPlan | None, sources: Sequence[Source], writer: Writer) -> Iterator[str]:
+def notes_on(
+    project: Project, plan: ImportPlan | None, sources: Sequence[Source], writer: Writer
+) -> Iterator[str]:
     """Say what is neither an item nor a problem."""
     yield from plan.describe() if plan else ()
     for source in sources:
@@ -57,3 +61,6 @@ def notes_on(plan: ImportPlan | None, sources: Sequence[Source], writer: Writer)
         yield f"{readable(name)} ({number:,}) is taken for the class {readable(taken)}."
     yield from writer.known_images.notes()
     yield from writer.places.notes()
+    yield from leak_guard.tell_looks(project, writer.twins.aside, writer.twins.crowded)
+    if writer.labelled and (told := leak_guard.tell_put_aside(project)):
+        yield told

@@ -80,7 +80,8 @@ class Import:
         with project.store.read() as unit:
             self._classes = list(class_ids(unit))
             # In an empty project there is nothing to be known already: hashing first is wasted.
-            self._sift = unit.items.count().items > 0
+            self._items = unit.items.count().items
+            self._sift = self._items > 0
         self._sources = [
             open_source(
                 Path(path),
@@ -110,6 +111,7 @@ class Import:
             try:
                 self._plan = self._look()
                 self._announce(self._plan)
+                self._writer.twins.expect(self._items + self._plan.files)
                 self._writer.make_classes(self._plan.new_classes)
                 self._drive(self._plan)
             except JobCancelled:
@@ -325,7 +327,7 @@ class Import:
             problems=tuple(writer.problems),
             seconds=time.monotonic() - self._started,
             conflicts=tuple(writer.conflicts),
-            notes=tuple(notes_on(self._plan, self._sources, writer)),
+            notes=tuple(notes_on(self._project, self._plan, self._sources, writer)),
             sources=self._plan.sources if self._plan else (),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from labeller.config import Settings
 from labeller.perceptual_hash import mirrored
+from labeller.services.crowds import Crowds
 from labeller.services.mergers import most_together, split_beside
 from labeller.services.near_duplicates import close_hashes
-from labeller.services.splits import room_for_looks
+from labeller.services.splits import burst_size, piece_size, sealed_size, split_in_crowd
 from store.records import Split
 from store.records_leaks import GroupFacts, Joined, LinkMethod, LinkRecord
 from store.store import Unit
@@ -30,6 +31,11 @@ class Match(NamedTuple):
     other: int
     method: LinkMethod
 
+    @property
+    def rank(self) -> tuple[int, bool, int, str]:
+        """Order the closest first, then the oldest, in whatever batches they came in."""
+        return self.bits, self.other < 0, abs(self.other), self.method
+
 
 @dataclass(slots=True)
 class Newcomer:
@@ -37,7 +43,8 @@ class Newcomer:
 
     `matches` with items and `peers`, newcomers before it, are found by :meth:`Twins.compare`. Then
     either it is an `item` already, or it is :meth:`named` and gets its group, split and `links` by
-    :meth:`Twins.place`; `anchor` is what it joined a group for.
+    :meth:`Twins.place`; `anchor` is what it joined a group for, and `crowded` says that it looks
+    like more images than may share a split.
     """
 
     looks: bytes | None
@@ -50,6 +57,7 @@ class Newcomer:
     own: tuple[str, Split] = ("", "train")
     anchor: int = 0
     links: list[Match] = field(default_factory=list)
+    crowded: bool = False
 
     def named(self, group: str, split: Split, free: bool) -> None:
         """Say what group and split it has by itself, and whether its looks may decide instead."""
@@ -72,10 +80,20 @@ class Twins:
         self._words: NDArray[np.uint64] = np.empty((0, WORDS), np.uint64)
         # Only thin out crowds: a round beside this import may give other groups at any time.
         self._groups: NDArray[np.int64] = np.empty(0, np.int64)
-        self._room: dict[Split, int] = {}  # of each split, for what finds none in a group
+        self._crowds = Crowds()
+        self._total = 0  # of items, once all that are to come are in
+        self._numbered = 0  # newcomers of batches before
         self._run: int | None = None
         self._beside: dict[str, str] = {}  # the last group that was begun beside a full one
         self._anchors: dict[str, int] = {}  # by group, what newcomers joined it for
+        self.aside = self.crowded = 0
+
+    def expect(self, items: int) -> None:
+        """Say how many items there will be, so that a burst is told from a crowd all along.
+
+        What images share a split would else depend on how many come in at once.
+        """
+        self._total = items
 
     def compare(self, unit: Unit, newcomers: Sequence[Newcomer]) -> None:
         """Find what newcomers look like, among the items so far and among themselves.
@@ -107,18 +125,32 @@ class Twins:
         fresh = [one for one in newcomers if not one.item]
         others = {*(one.group for one in newcomers), *self._beside.values()} - known.keys()
         known |= unit.leaks.facts(sorted(others))
-        held = unit.items.splits()
-        self._room = room_for_looks(held, self._settings.audit_share, self._settings.valid_share)
-        most = most_together(sum(held.values()))
-        for newcomer in fresh:
-            newcomer.matches = sorted([*newcomer.matches, *_peers(newcomer, newcomers)])
+        items = max(self._total, sum(unit.items.splits().values()) + len(fresh))
+        for row, newcomer in enumerate(newcomers):
+            if newcomer.item:
+                continue
+            newcomer.matches = sorted(
+                [*newcomer.matches, *_peers(newcomer, newcomers)], key=lambda one: one.rank
+            )
             keys = {
                 one.other: groups[one.other].key
                 if one.other > 0
                 else newcomers[-1 - one.other].group
                 for one in newcomer.matches
             }
-            self._place(newcomer, keys, known, most)
+            numbers = {other: self._number(other, newcomers) for other in keys}
+            for other, number in numbers.items():
+                self._crowds.add(number, known[keys[other]].split)
+            self._place(newcomer, keys, numbers, known, items)
+            if newcomer.links:
+                alike = [numbers[one.other] for one in newcomer.links]
+                self._crowds.add(self._number(-1 - row, newcomers), newcomer.split, alike)
+
+    def _number(self, other: int, newcomers: Sequence[Newcomer]) -> int:
+        """Return the number of an image among the crowds: of its item, once it is one."""
+        if other > 0:
+            return other
+        return newcomers[-1 - other].item or other - self._numbered
 
     def _match_items(self, unit: Unit, newcomers: Sequence[Newcomer], start: int = 0) -> None:
         """Compare newcomers with the items from the row `start` on."""
@@ -148,40 +180,79 @@ class Twins:
         self,
         newcomer: Newcomer,
         keys: dict[int, str],
+        numbers: dict[int, int],
         known: dict[str, GroupFacts],
-        most: int,
+        items: int,
     ) -> None:
-        """Join the closest group, or one beside it, and link with an item of the closest few."""
+        """Join a group of look-alikes, or one beside it, and link with an item of the closest."""
         closest: dict[str, Match] = {}
         for one in newcomer.matches:
             closest.setdefault(keys[one.other], one)
         newcomer.links = list(closest.values())[:LINKS]
         if self._settings.leak_distance and newcomer.free and closest:
-            self._join_closest(newcomer, closest, known, most)
+            held = self._crowds.around(numbers[one.other] for one in newcomer.links)
+            if held.total() < burst_size(items):
+                self._join_burst(newcomer, closest, known, items)
+            else:
+                self._join_crowd(newcomer, closest, known, held, items)
         before = known.get(newcomer.group, GroupFacts(newcomer.group, 0, 0, newcomer.split))
         known[newcomer.group] = GroupFacts(before.key, before.oldest, before.size + 1, before.split)
 
-    def _join_closest(
+    def _join_burst(
         self,
         newcomer: Newcomer,
         closest: dict[str, Match],
         known: dict[str, GroupFacts],
-        most: int,
+        items: int,
     ) -> None:
-        """Share the split of the closest group while that has room, and the group while it has."""
-        first, match = next(iter(closest.items()))
+        """Share the split of the closest group, and the group while that has room."""
+        first = next(iter(closest))
         key, split = first, known[first].split
+        most = most_together(items)
+        if split == "audit":
+            most = min(most, sealed_size(items, self._settings.audit_share))
         if known[first].size >= most:
             split = split_beside(split)
-            if self._room[split] <= 0:
-                return
-            self._room[split] -= 1
+            most = most_together(items)
             for key in (*closest, self._beside.get(first, "")):
                 if key in known and known[key].size < most and known[key].split == split:
                     break
             else:
                 # Not its own name: that stays free for the day when this is taken back.
                 key = self._beside[first] = f"{newcomer.group}+"
+        self._join(newcomer, key, split, first, closest[first], known)
+
+    def _join_crowd(
+        self,
+        newcomer: Newcomer,
+        closest: dict[str, Match],
+        known: dict[str, GroupFacts],
+        held: Mapping[Split, int],
+        items: int,
+    ) -> None:
+        """Join the closest piece of the crowd that has room, or begin one where the crowd lacks."""
+        newcomer.crowded = True
+        for key, match in closest.items():
+            facts = known[key]
+            if facts.size < piece_size(items) and facts.split != "unused":
+                self._join(newcomer, key, facts.split, key, match, known)
+                return
+        shares = self._settings.audit_share, self._settings.valid_share
+        split = split_in_crowd(newcomer.group, held, *shares)
+        if split != newcomer.split:
+            first, match = next(iter(closest.items()))
+            self._join(newcomer, newcomer.group, split, first, match, known)
+
+    def _join(
+        self,
+        newcomer: Newcomer,
+        key: str,
+        split: Split,
+        first: str,
+        match: Match,
+        known: dict[str, GroupFacts],
+    ) -> None:
+        """Give a newcomer group and split, for it looks like the group `first`."""
         newcomer.group, newcomer.split, newcomer.free = key, split, False
         newcomer.anchor = self._anchors.setdefault(
             key, self._anchors.get(first, known[first].oldest or match.other)
@@ -196,14 +267,19 @@ class Twins:
             return number if number > 0 else newcomers[-1 - number].item
 
         self._anchors = {key: item_of(number) for key, number in self._anchors.items()}
-        unit.leaks.link(
-            [
+        for crowded in (False, True):  # of a crowd it is settled that it lies in several splits
+            links = [
                 LinkRecord(*_ordered(item, item_of(one.other)), one.method, one.bits)
                 for item, newcomer in pairs
+                if newcomer.crowded is crowded
                 for one in newcomer.links
-            ],
-            checked=False,
-        )
+            ]
+            unit.leaks.link(links, checked=crowded)
+        numbers = {-1 - row - self._numbered: one.item for row, one in enumerate(newcomers)}
+        self._crowds.rename(numbers)
+        self._numbered += len(newcomers)
+        self.crowded += sum(one.crowded for one in placed)
+        self.aside += sum(one.anchor != 0 and one.split == "unused" for one in placed)
         joined = [
             Joined(item, item_of(one.anchor), one.own[0], one.group, one.own[1], one.split)
             for item, one in pairs
@@ -216,11 +292,14 @@ class Twins:
 
     def _refresh(self, unit: Unit) -> None:
         """Read the hashes of what came in since the last time, by this import or another."""
-        ids, words = unit.leaks.hashes(int(self._ids[-1]) if len(self._ids) else 0)
+        before = int(self._ids[-1]) if len(self._ids) else 0
+        ids, words = unit.leaks.hashes(before)
         if len(ids):
             self._ids = np.concatenate([self._ids, ids])
             self._words = np.concatenate([self._words, words])
             self._groups = np.concatenate([self._groups, np.full(len(ids), UNKNOWN)])
+            for item, split, others in unit.leaks.alike(before):
+                self._crowds.add(item, split, others)
 
 
 def _peers(newcomer: Newcomer, newcomers: Sequence[Newcomer]) -> list[Match]:

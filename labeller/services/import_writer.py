@@ -23,7 +23,7 @@ from labeller.services.import_paths import Places, Sighting
 from labeller.services.import_sources import Candidate
 from labeller.services.import_twins import Newcomer, Twins
 from labeller.services.import_worker import CannotWriteError
-from labeller.services.splits import split_of
+from labeller.services.strata import Strata
 from store.records import ImportProblem, NewEvent, NewItem, Split, Stamp
 from store.store import Unit
 
@@ -82,7 +82,8 @@ class Writer:
         self._classes: Mapping[str, int] = {}
         self._splits: dict[str, Split] = {}  # of groups that have a name
         self._renamed: dict[str, str] = {}  # groups that the leak guard put into others
-        self._twins = Twins(project.settings)
+        self.twins = Twins(project.settings)
+        self._strata = Strata(project.settings)
         self._told: list[ImportProblem] = []
         self.places = Places(project)
         self.known_images = KnownImages()
@@ -141,7 +142,7 @@ class Writer:
         self._make_classes(found)
         newcomers = {one.sha256: Newcomer(one.looks) for one in found}
         with self._project.store.read() as unit:
-            self._twins.compare(unit, list(newcomers.values()))
+            self.twins.compare(unit, list(newcomers.values()))
         with self._project.store.write() as unit:
             ids, fresh = self._add(unit, found, newcomers)
             labelled, conflicts, unknown = self._label(unit, ids, found)
@@ -176,6 +177,7 @@ class Writer:
         """Add what is new; returns all ids by hash, and how many are new."""
         unit.items.hold()
         self._look_up_groups(unit, found)
+        self._strata.load(unit, self._classes)
         ids = unit.items.known(list({one.sha256 for one in found}))
         fresh = self._first(found, ids)
         self._place_known(unit, found, ids)
@@ -185,12 +187,15 @@ class Writer:
         for sha256, one in fresh.items():
             self._name(newcomers[sha256], one)
         everyone = list(newcomers.values())
-        self._twins.place(unit, everyone)
+        self.twins.place(unit, everyone)
+        for sha256, one in fresh.items():  # its looks may have decided instead of its class
+            self._strata.count(one.candidate.label, newcomers[sha256].own[1], -1)
+            self._strata.count(one.candidate.label, newcomers[sha256].split)
         items = [self._item(one, newcomers[sha256]) for sha256, one in fresh.items()]
         placed = [newcomers[sha256] for sha256 in fresh]
         for newcomer, item_id in zip(placed, unit.items.add(items), strict=True):
             newcomer.item = item_id
-        self._twins.added(unit, everyone, placed)
+        self.twins.added(unit, everyone, placed)
         ids.update({sha256: newcomers[sha256].item for sha256 in fresh})
         seen = [sighting for one in found if (sighting := self._sighting(one, ids)) is not None]
         self.places.settle(unit, seen, frozenset(ids[sha256] for sha256 in fresh))
@@ -248,6 +253,7 @@ class Writer:
         group = self._renamed.get(candidate.group or "", candidate.group) or one.sha256
         free = candidate.group is None and candidate.split is None
         newcomer.named(group, self._split(candidate, group), free)
+        self._strata.count(candidate.label, newcomer.split)
 
     def _item(self, one: _Found, new: Newcomer) -> NewItem:
         path, copied = self._place(one)
@@ -264,12 +270,11 @@ class Writer:
         )
 
     def _split(self, candidate: Candidate, group: str) -> Split:
-        """Return the split of a group: the one that it has, else the one named, else by hash."""
-        settings = self._project.settings
+        """Return the split of a group: the one that it has, else the one named, else drawn."""
         if candidate.split == "unused":
             return "unused"
         split = self._splits.get(group) or candidate.split
-        split = split or split_of(group, settings.audit_share, settings.valid_share)
+        split = split or self._strata.draw(group, candidate.label)
         if candidate.group:
             self._splits[group] = split
         if candidate.split not in (None, split):

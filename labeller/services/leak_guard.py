@@ -11,11 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from labeller.config import Settings
 from labeller.errors import JobLost, LeakError
 from labeller.project import Project
-from labeller.services.mergers import Merger, Mergers, merged, most_together
-from labeller.services.splits import room_for_looks
+from labeller.services.mergers import CrowdLimits, Merger, Mergers, merged, most_together
+from labeller.services.splits import burst_size, piece_size, room_for_looks
 from store.errors import NotFound
 from store.records import ItemRecord
 from store.records_leaks import (
@@ -67,7 +69,8 @@ def regroup(
     they neither train nor measure. Pairs stay apart whose group would be too large, or would bring
     together what a person took apart; they are looked at again the next time. Where such pairs look
     the same, the younger group takes the split of the older, or is ``unused`` beside the audit set,
-    while that has room.
+    while that has room. Of a crowd, more than may share a split, only those that look most alike
+    come together.
 
     Parameters
     ----------
@@ -96,6 +99,7 @@ def regroup(
         return None
     with _ours(project, job_id) as unit:
         unit.leaks.link(new_left, checked=False)
+        unit.leaks.settle(plan.crowded)
         number = unit.regroupings.start(project.settings.leak_distance, plan.apart, job_id)
     for some in _batches(plan.mergers):
         with _ours(project, job_id) as unit:
@@ -146,8 +150,24 @@ def _plan(unit: Unit, settings: Settings, links: Sequence[LinkRecord]) -> Merger
     ordered = sorted(links, key=lambda one: (one.method == "embedding", one.distance))
     held = unit.items.splits()
     room = room_for_looks(held, settings.audit_share, settings.valid_share)
-    most = most_together(sum(held.values()))
-    return merged(ordered, groups, most, room, unit.regroupings.partings())
+    items = sum(held.values())
+    partings = unit.regroupings.partings()
+    crowds = _crowds(unit, ordered, items)
+    return merged(ordered, groups, most_together(items), room, partings, crowds)
+
+
+def _crowds(unit: Unit, links: Sequence[LinkRecord], items: int) -> CrowdLimits:
+    """Find the groups of what hangs together, by new links and known ones, and is no burst."""
+    from labeller.services.near_duplicates import hanging_together  # scipy: not for a page
+
+    fresh = np.array([(one.item_id, one.other_id) for one in links], np.int64).reshape(-1, 2)
+    ids, crowd = hanging_together(np.concatenate([unit.leaks.pairs(), fresh]))
+    burst = burst_size(items)
+    large = ids[np.bincount(crowd)[crowd] > burst].tolist()
+    number = dict(zip(ids.tolist(), crowd.tolist(), strict=True))
+    groups = unit.leaks.groups(large)
+    of = {groups[item].key: number[item] for item in large}
+    return CrowdLimits(of, piece_size(items), burst)
 
 
 def told(run: RegroupingRecord | None) -> str:
@@ -174,6 +194,49 @@ def told(run: RegroupingRecord | None) -> str:
     return " ".join(["Leak guard:", *parts])
 
 
+def tell_looks(project: Project, aside: int, crowded: int) -> Iterator[str]:
+    """Say what an import did with images that look alike, and what to do about it.
+
+    Parameters
+    ----------
+    project : Project
+    aside : int
+        Images put aside, for they look like some of the audit set.
+    crowded : int
+        Images of a crowd that were spread over the splits.
+    """
+    with project.store.read() as unit:
+        items = unit.items.count().items
+    if aside:
+        yield (
+            f"{aside:,} images look like ones of the audit set and are put aside (split unused): "
+            "nobody is asked about them, and labels of them neither train nor measure a model, for "
+            "that would flatter it. `labeller leaks` lists them and takes it back; a column "
+            "`group` in a table, or leak_distance = 0, decides otherwise."
+        )
+    if crowded:
+        yield (
+            f"{crowded:,} images look like more than {burst_size(items):,} others, as those of a "
+            "fixed camera, a video or a scanner do: they are spread over all splits, in pieces of "
+            f"up to {piece_size(items)} that look most alike. So images that measure a model look "
+            "like images that it learned from; where that is not wanted, name what belongs "
+            "together (a day, a document, a video) in the column `group` of a table."
+        )
+
+
+def tell_put_aside(project: Project) -> str:
+    """Say how many labels are of images put aside, and what that means; nothing without any."""
+    with project.store.read() as unit:
+        labels = unit.items.page_count(state="labelled", split="unused")
+    if not labels:
+        return ""
+    return (
+        f"{labels:,} label{'s are' if labels > 1 else ' is'} of images put aside (split unused), "
+        "which look like images of the audit set: they neither train nor measure a model. "
+        "`labeller leaks` shows why."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Twin:
     """A changed item beside the one that it looks like, if that is known."""
@@ -190,7 +253,8 @@ class Guarded:
 
     `links` counts by method those whose images share a split or of which one is ``unused``, `apart`
     those in two splits: together their group would be too large, or a person took it back. `runs`
-    are the regroupings, newest first.
+    are the regroupings, newest first. `unused` images are put aside; `unused_labels` of them were
+    labelled all the same.
     """
 
     links: Mapping[LinkMethod, int]
@@ -198,6 +262,7 @@ class Guarded:
     runs: tuple[RegroupingRecord, ...]
     unused: int
     checked: Checked | None
+    unused_labels: int = 0
 
 
 def overview(project: Project) -> Guarded:
@@ -210,6 +275,7 @@ def overview(project: Project) -> Guarded:
             runs=tuple(unit.regroupings.runs()),
             unused=unit.items.page_count(split="unused"),
             checked=checked(unit),
+            unused_labels=unit.items.page_count(state="labelled", split="unused"),
         )
 
 

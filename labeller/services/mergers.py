@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,12 +38,31 @@ class Mergers:
     """What links do to groups.
 
     `left` are links between two groups still: together they would have become too large, or would
-    have brought together what a person took apart. `apart` of these lie in two splits.
+    have brought together what a person took apart. `apart` of these lie in two splits. `crowded`
+    are those within a crowd, which need not be looked at again.
     """
 
     mergers: tuple[Merger, ...]
     left: tuple[LinkRecord, ...]
     apart: int
+    crowded: tuple[LinkRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CrowdLimits:
+    """How far the groups of a crowd may become one.
+
+    A crowd looks alike and is too large for one split. `of` numbers the crowd of each group that is
+    part of one. A group of it may hold `piece` items, and `moves` items of it may get another
+    split: those that look most alike, but not so many that a split has none of the crowd left.
+    """
+
+    of: Mapping[str, int]
+    piece: int
+    moves: int
+
+
+NO_CROWDS = CrowdLimits({}, 0, 0)
 
 
 def merged(
@@ -51,6 +71,7 @@ def merged(
     most: int,
     room: Mapping[Split, int],
     partings: Iterable[Collection[str]] = (),
+    crowds: CrowdLimits = NO_CROWDS,
 ) -> Mergers:
     """Join the groups of items that look alike, closest first, as long as they stay small.
 
@@ -72,6 +93,8 @@ def merged(
         Items that each split may take up of groups that follow.
     partings : iterable of collection of str
         Groups that a person took apart: no two of a parting come together, through others neither.
+    crowds : CrowdLimits
+        Which groups are parts of a crowd, of which only the closest become one.
 
     Returns
     -------
@@ -80,7 +103,7 @@ def merged(
     """
     parted = _parted(partings)
     facts = {one.key: one for one in groups.values()}
-    union = _Union(facts, parted, most)
+    union = _Union(facts, parted, most, crowds)
     left: list[LinkRecord] = []
     for link in links:
         one, other = groups[link.item_id].key, groups[link.other_id].key
@@ -92,11 +115,12 @@ def merged(
     for link in left:  # one for two groups says it all
         ends = union.find(groups[link.item_id].key), union.find(groups[link.other_id].key)
         pairs.setdefault((min(ends), max(ends)), link)
-    follows = union.follows(pairs, room)
+    crowded = {ends: link for ends, link in pairs.items() if union.is_crowd(*ends)}
+    follows = union.follows({k: v for k, v in pairs.items() if k not in crowded}, room)
     splits = {key: one.split for key, one in facts.items()}
     splits |= {key: split_beside(one.split) for key, one in follows.items()}
     apart = sum(_straddle(splits[one], splits[other]) for one, other in pairs)
-    return Mergers(union.mergers(follows), tuple(pairs.values()), apart)
+    return Mergers(union.mergers(follows), tuple(pairs.values()), apart, tuple(crowded.values()))
 
 
 def split_beside(split: Split) -> Split:
@@ -127,9 +151,14 @@ class _Union:
     """Groups that become one, under the name of the one with the oldest item."""
 
     def __init__(
-        self, facts: Mapping[str, GroupFacts], parted: Mapping[str, frozenset[int]], most: float
+        self,
+        facts: Mapping[str, GroupFacts],
+        parted: Mapping[str, frozenset[int]],
+        most: float,
+        crowds: CrowdLimits = NO_CROWDS,
     ) -> None:
-        self._facts, self._most = facts, most
+        self._facts, self._most, self._crowds = facts, most, crowds
+        self._moved: Counter[int] = Counter()  # items of each crowd that get another split
         self._parted = dict(parted)
         self._above: dict[str, str] = {}
         self._size = {key: one.size for key, one in facts.items()}
@@ -147,18 +176,36 @@ class _Union:
         one, other = self.find(one), self.find(other)
         if one == other:
             return True
-        if self._size[one] + self._size[other] > self._most:
+        crowded = self.is_crowd(one, other)
+        if self._size[one] + self._size[other] > (self._crowds.piece if crowded else self._most):
             return False
         ours, theirs = self._parted.get(one, _NONE), self._parted.get(other, _NONE)
         if ours & theirs:
             return False
         into, gone = sorted((one, other), key=lambda key: self._facts[key].oldest)
+        if crowded and not self._may_move(into, gone):
+            return False
         self._above[gone] = into
         self._size[into] += self._size[gone]
         if ours or theirs:
             self._parted[into] = ours | theirs
         kept = self._links.setdefault(into, [])
         kept += [*self._links.pop(gone, []), link]
+        return True
+
+    def is_crowd(self, one: str, other: str) -> bool:
+        """Say whether two groups are parts of one crowd."""
+        crowd = self._crowds.of.get(one)
+        return crowd is not None and crowd == self._crowds.of.get(other)
+
+    def _may_move(self, into: str, gone: str) -> bool:
+        """Say whether a crowd can spare what would get another split, and count it then."""
+        if self._facts[into].split == self._facts[gone].split:
+            return True
+        crowd = self._crowds.of[into]
+        if self._moved[crowd] + self._size[gone] > self._crowds.moves:
+            return False
+        self._moved[crowd] += self._size[gone]
         return True
 
     def follows(

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import minimum_spanning_tree
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+
+from labeller.perceptual_hash import BITS
 
 Ints = NDArray[np.int64]
 Words = NDArray[np.uint64]
 Bits = NDArray[np.uint8]
 Floats = NDArray[np.floating[Any]]
 
-BITS = 24  # of 256 that hashes of the same picture may differ in
 AXES = 32  # principal axes on which pairs are looked for before they are measured
 SAMPLE = 10_000  # vectors that the axes are computed from
 BLOCK = 2_048  # vectors compared at once with as many others
@@ -162,6 +163,17 @@ def _measured(read: Callable[[Ints], Floats], one: Ints, other: Ints) -> NDArray
         gaps = vectors[places[:half]] - vectors[places[half:]]
         found[part] = np.sqrt(np.einsum("nd,nd->n", gaps, gaps, dtype=np.float64))
     return found
+
+
+def hanging_together(pairs: Ints) -> tuple[Ints, Ints]:
+    """Return what pairs (n, 2) of items connect: the items (m,), and the number of each one's lot.
+
+    Of two items of one number there is a way from one to the other, from pair to pair.
+    """
+    ids, places = np.unique(pairs, return_inverse=True)
+    first, second = places.reshape(-1, 2).T
+    graph = coo_array((np.ones(len(pairs)), (first, second)), (len(ids), len(ids)))
+    return ids, connected_components(graph, directed=False)[1].astype(np.int64)
 
 
 def _projected(read: Callable[[Ints], Floats], total: int) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from labeller import jobs
 from labeller.errors import RoundError
 from labeller.project import Project
+from labeller.services.asking_once import Lots, ask_once, asked_about, draw_from, read_lots
 from store.records import JobRecord, NewQueueEntry
 from store.store import Unit
 from strategies import registry
@@ -148,6 +149,8 @@ def trainable(unit: Unit) -> bool:
 def first_queue(project: Project) -> int:
     """Fill an empty queue at random, without a model, so that labelling can begin at once.
 
+    Of images that look alike one is asked about while others are left.
+
     Parameters
     ----------
     project : Project
@@ -162,16 +165,23 @@ def first_queue(project: Project) -> int:
         free = unit.items.ids(state="unlabelled", split=("train", "valid"))
         free = np.setdiff1d(free, unit.generated_labels.ids(), assume_unique=True)
         audit = unit.items.ids(state="unlabelled", split="audit")
+        lots = read_lots(unit) if settings.distinct_distance else Lots()
+        asked = asked_about(unit, lots)
+    free, again = ask_once(free, lots, asked)
     with project.store.write() as unit:
         counts = unit.queue.counts()
-        if counts.waiting or counts.leased or not len(free) + len(audit):
+        if counts.waiting or counts.leased or not len(free) + len(again) + len(audit):
             return 0
         items, spent = unit.items.count(), unit.budget.get().spent
         record = unit.rounds.start(RANDOM, settings.batch, None, items.labelled, spent)
         rng = np.random.default_rng([settings.seed, record.number])
-        quota = audit_quota(settings.batch, settings.audit_share, len(audit), len(free), rng)
+        others = len(free) + len(again)
+        quota = audit_quota(settings.batch, settings.audit_share, len(audit), others, rng)
         picked = rng.choice(free, min(len(free), settings.batch - quota), replace=False)
+        rest = min(len(again), settings.batch - quota - len(picked))
+        picked = np.concatenate([picked, rng.choice(again, rest, replace=False)])
         entries = [NewQueueEntry(int(i), RANDOM, None) for i in picked]
+        audit = draw_from(audit, quota, lots, asked, rng)
         queued = unit.queue.replace(mix_audit(entries, audit, quota, rng), record.id)
         unit.rounds.finish(record.id, "done", queued=queued)
         return queued

@@ -7,6 +7,7 @@ from html import escape
 
 import streamlit as st
 
+from labeller.perceptual_hash import BITS
 from labeller.project import Project
 from labeller.services import labelling, leak_guard
 from labeller.services.leak_guard import Guarded, Twin
@@ -19,11 +20,20 @@ from store.records_leaks import RegroupingRecord
 PAGE = 12
 COLUMNS = 3
 _PLACE = "leaks"
+STRATIFIED = (
+    "Splits are drawn class by class where labels came with the images, at random within a class: "
+    "each class has its share of the audit set, and the intervals are rather too wide than too "
+    "narrow."
+)
 
 
 def show(project: Project) -> None:
     """Say what was found; list the regroupings, with images and a way back."""
-    st.subheader("Leak guard", help="No near-duplicate of a training image may measure a model.")
+    st.subheader(
+        "Leak guard", help="Near-duplicates of training images should not measure a model."
+    )
+    if project.settings.split_method == "stratified":
+        st.caption(STRATIFIED)
     found = leak_guard.overview(project)
     st.markdown(escape_markdown(summary(found, project.settings.leak_distance)))
     if found.apart:
@@ -56,13 +66,19 @@ def summary(found: Guarded, distance: float) -> str:
         return f"No near-duplicates share a group (embeddings closer than {distance:g})."
     text = (
         f"{view.count(looks + close, 'near-duplicate')} found that share the split of their twin: "
-        f"{looks:,} look the same or mirrored, {close:,} have embeddings closer than {distance:g}."
+        f"{looks:,} look the same, mirrored, cropped or turned a little, "
+        f"{close:,} have embeddings closer than {distance:g}."
     )
     if found.unused:
         text += (
             f" {view.count(found.unused, 'image')} near the audit set "
             f"{'is' if found.unused == 1 else 'are'} in no split: to train on "
             f"{'it' if found.unused == 1 else 'them'} would flatter the model."
+        )
+    if found.unused_labels:
+        text += (
+            f" {view.count(found.unused_labels, 'label')} of such images neither "
+            f"{'trains nor measures' if found.unused_labels == 1 else 'train nor measure'} a model."
         )
     return text
 
@@ -71,8 +87,10 @@ def warning(apart: int) -> str:
     """Say what it means that pairs stayed apart, in plain text."""
     return (
         f"{view.count(apart, 'pair')} of near-duplicates lie in two splits: together their "
-        f"groups would hold too many of the images, or they were taken back. Where there are many, "
-        f"the accuracy is too good: give bursts and videos a group of their own when you import."
+        f"groups would hold too many of the images, as with a camera that never moves, or they "
+        f"were taken back. Where there are many, the accuracy is that on images like those learned "
+        f"from, and too good for others: give bursts, days or videos a group of their own when you "
+        f"import."
     )
 
 
@@ -199,6 +217,8 @@ def why(twin: Twin) -> str:
     """Say what made the guard think that two images are near-duplicates."""
     if twin.link is None:
         return "by another image of its group"
+    if twin.link.method == "hash" and twin.link.distance > BITS:
+        return "the same picture, cropped or turned"
     if twin.link.method == "hash":
         return f"looks the same: {twin.link.distance:.0f} of 256 bits differ"
     if twin.link.method == "mirror":

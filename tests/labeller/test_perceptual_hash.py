@@ -9,8 +9,7 @@ import skimage.data
 from PIL import Image, ImageEnhance
 from scipy.fft import dctn
 
-from labeller.perceptual_hash import BYTES, SIDE, mirrored, perceptual_hash
-from labeller.services.near_duplicates import BITS
+from labeller.perceptual_hash import BITS, BYTES, SIDE, mirrored, perceptual_hash
 
 NAMES = ("astronaut", "coffee", "chelsea", "rocket", "camera")
 

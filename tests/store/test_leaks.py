@@ -332,3 +332,29 @@ def test_many_items_at_once(store: Store) -> None:
     check_tallies(store)
     with store.read() as unit:
         assert unit.items.count() == Counts(1_300, 1_300, 0, 0, 0, 0, 0, 0)
+
+
+def test_links_say_how_their_items_are_placed(store: Store) -> None:
+    with store.write() as unit:
+        one, two, three, four = unit.items.add(new_items(4))
+        join(unit, one, two)
+        links = [
+            LinkRecord(two, one, "hash", 1),
+            LinkRecord(three, one, "mirror", 2),
+            LinkRecord(four, three, "embedding", 0.1),
+        ]
+        unit.leaks.link(links, checked=False)
+        pairs, together, apart = unit.leaks.kinship()
+        split = {i: unit.items.many([i])[i].split for i in (one, three, four)}
+        placed = dict(
+            zip(map(tuple, pairs.tolist()), zip(together, apart, strict=True), strict=True)
+        )
+        assert placed == {
+            (two, one): (True, False),
+            (three, one): (False, split[three] != split[one]),
+            (four, three): (False, split[four] != split[three]),
+        }
+        assert sorted(unit.leaks.pairs().tolist()) == sorted(pairs.tolist())
+        alike = [(item, others) for item, _, others in unit.leaks.alike()]
+        assert alike == [(one, []), (two, [one]), (three, [one])]
+        assert [item for item, _, _ in unit.leaks.alike(two)] == [one, three]

@@ -58,9 +58,9 @@ def test_the_words() -> None:
     )
     found = Guarded({"hash": 4, "embedding": 1}, 0, (RUN,), 1, Checked(9, 0.25))
     assert leaks.summary(found, 0.25) == (
-        "5 near-duplicates found that share the split of their twin: 4 look the same or mirrored, "
-        "1 have embeddings closer than 0.25. 1 image near the audit set is in no split: to train "
-        "on it would flatter the model."
+        "5 near-duplicates found that share the split of their twin: 4 look the same, "
+        "mirrored, cropped or turned a little, 1 have embeddings closer than 0.25. 1 image near "
+        "the audit set is in no split: to train on it would flatter the model."
     )
     assert "1 pair of near-duplicates lie in two splits" in leaks.warning(1)
     assert leaks.title(RUN).endswith("import · 3 joined, 2 moved, 1 unused")

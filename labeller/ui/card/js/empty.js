@@ -57,7 +57,7 @@ export function explain(facts, { session, budget, queue }) {
     case "no_queue":
       return { title: "No queue yet", text: [all, running], actions: next };
     default:
-      return { title: "Queue done", text: [yours, all, running], actions: next };
+      return { title: "Queue done", text: [yours, all, aside(facts), running], actions: next };
   }
 }
 
@@ -70,7 +70,13 @@ function aside(facts) {
   const parts = [];
   if (facts.skipped) parts.push(`${number(facts.skipped)} skipped`);
   if (facts.flagged) parts.push(`${number(facts.flagged)} flagged`);
-  return parts.length ? `${parts.join(", ")}: see them on the Images page.` : "";
+  const told = parts.length ? [`${parts.join(", ")}: see them on the Images page.`] : [];
+  if (facts.put_aside)
+    told.push(
+      `${count(facts.put_aside, "image")} not asked about, too much like audit images to train on: ` +
+        "see the Evaluation page.",
+    );
+  return told.join(" ");
 }
 
 export class Empty {
