@@ -20,6 +20,7 @@ _SPACES = {"RGB ": "RGB", "CMYK": "CMYK", "GRAY": "L"}
 _COLOURS = dict.fromkeys(("P", "PA", "RGBA", "RGBX", "LA"), "RGB") | dict.fromkeys(
     ("1", "I", "I;16", "I;16B", "I;16L", "F"), "L"
 )
+GAP = 3  # by which Pillow, too, finds a resize fair: its reducing_gap
 _RESIZABLE = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
 
 
@@ -70,11 +71,13 @@ def shrunk(image: Image.Image, max_side: int | None) -> Image.Image:
 
 
 def reduced(image: Image.Image, side: int) -> Image.Image:
-    """Return the image shrunk by a whole number of times, its shorter side at least `side`.
+    """Return a large image shrunk by a whole number of times, its shorter side 3 × `side` or more.
 
-    One in which a colour stands for transparency is left as it is: a mean of it is another colour.
+    So much is left that a resize to `side` gives the pixels that it gives of the whole image, to
+    the eye and to a network. One in which a colour stands for transparency is left as it is: a mean
+    of it is another colour.
     """
-    factor = min(image.size) // side
+    factor = min(image.size) // (GAP * side)
     if factor < 2 or image.mode not in _RESIZABLE or "transparency" in image.info:
         return image
     small = image.reduce(factor)

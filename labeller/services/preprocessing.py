@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from labeller.config import ResizeMethod
+from labeller.pixels import GAP
 from labeller.squares import Resize
 from labeller.stretching import PERCENT
 
@@ -53,13 +54,13 @@ def steps(resize: Resize) -> list[Step]:
         {
             "step": "shrink",
             "side": side,
+            "least": GAP * side,
             "modes": ["L", "LA", "RGB", "RGBA", "CMYK"],
             "text": f"Shrink a large image by a whole number first: the shorter side divided by "
-            f"{side}, rounded down, where that is 2 or more and the mode is L, LA, RGB, RGBA or "
-            f"CMYK without a transparent colour. Each pixel is the mean of a square (Pillow's "
+            f"{GAP * side}, rounded down, where that is 2 or more and the mode is L, LA, RGB, RGBA "
+            f"or CMYK without a transparent colour. Each pixel is the mean of a square (Pillow's "
             f"reduce; colours count by their alpha). A JPEG is decoded at 1/2, 1/4 or 1/8 before "
-            f"(Pillow's draft), the smallest of which both sides keep {side} pixels. On fine noise "
-            f"leaving this out changes probabilities by up to 0.2.",
+            f"(Pillow's draft), the smallest of which both sides keep {side} pixels.",
         },
         {
             "step": "stretch",

@@ -175,7 +175,7 @@ def do_open(path: Path, step: dict[str, Any], side: int) -> Image.Image:
 
 
 def do_shrink(image: Image.Image, step: dict[str, Any]) -> Image.Image:
-    factor = min(image.size) // step["side"]
+    factor = min(image.size) // step["least"]
     if factor < 2 or image.mode not in step["modes"] or "transparency" in image.info:
         return image
     return image.reduce(factor)
