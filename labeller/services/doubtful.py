@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,10 +93,11 @@ def queue_doubtful(
             if digest is not None:
                 hashes.setdefault(digest, 1.0 - float(rows["confidence"][row]))
         with project.store.read() as unit:
-            before = set(unit.items.known(list(hashes)).values())
+            known = unit.items.known(list(hashes))
+        before = set(known.values())
         added = sum(
             import_sources(project, [table], copy, progress, "none").added
-            for table, copy in files.tables()
+            for table, copy in files.tables(known.keys())  # those that are in keep their split
         )
     queued = _put_first(project, hashes, before)
     return QueuedImages(queued, added, len(chosen) - files.gone - queued, files.gone)
@@ -107,8 +108,8 @@ class _Files:
 
     def __init__(self, folder: Path, scratch: Path) -> None:
         self._folder, self._scratch = folder, scratch
-        self._stay: list[Path] = []
-        self._copied: list[Path] = []
+        self._stay: dict[str, Path] = {}  # by hash
+        self._copied: dict[str, Path] = {}
         self.gone = 0
 
     def take(self, rows: Rows, row: int) -> str | None:
@@ -125,13 +126,13 @@ class _Files:
             self.gone += 1
             return None
         stays = path == place.path and not path.is_relative_to(self._folder)
-        (self._stay if stays else self._copied).append(path)
+        (self._stay if stays else self._copied).setdefault(digest, path)
         return digest
 
-    def tables(self) -> Iterator[tuple[Path, bool]]:
-        """Yield tables to import from, and whether their images are to be copied."""
-        for paths, copy in ((self._stay, False), (self._copied, True)):
-            if paths:
+    def tables(self, known: Collection[str]) -> Iterator[tuple[Path, bool]]:
+        """Yield tables of what is not known, and whether their images are to be copied."""
+        for by_hash, copy in ((self._stay, False), (self._copied, True)):
+            if paths := [path for digest, path in by_hash.items() if digest not in known]:
                 yield self._table(paths, copy), copy
 
     def _file(self, place: Place, row: int) -> Path:

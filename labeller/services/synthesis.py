@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from labeller import jobs
-from labeller.errors import SynthesisError
+from labeller.errors import ImageError, SynthesisError
 from labeller.project import Project
 from labeller.services import thumbnails
 from labeller.services.synthesis_files import folder
@@ -182,7 +182,19 @@ def picture(
         0.0,
         "labelled",
     )
-    return thumbnails.thumbnail(project, stands_for, size)
+    return thumbnails.thumbnail(project, stands_for, size, _find_picture)
+
+
+def _find_picture(project: Project, child: ItemRecord) -> Path:
+    """Return the file of a child, which is no item: nobody but this program writes it."""
+    path = project.file(child.path)
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise ImageError(f"the file is gone ({error.strerror})", "Put it back.") from error
+    if size != child.bytes:
+        raise ImageError("the file has changed since it was made", "Put the old one back.")
+    return path
 
 
 def judge(project: Project, ids: Sequence[int], verdict: ChildVerdict | None, by: str) -> int:

@@ -44,6 +44,7 @@ _BREAK = re.compile(r"[\r\n]")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?\Z")
 _SEP = re.compile(r'"?sep=([^\w"\s]|\t)"?[,;\t|]*\s*\Z', re.IGNORECASE)
 _AFTER_QUOTE = re.compile(r'"[ \t]+(?=[,;|\t\r\n]|$)')
+_BEFORE_TAB = re.compile(r'"[ ]+(?=[\t\r\n]|$)')  # where tabs are no blanks
 _PATH = re.compile(r"[^\s.]\.[A-Za-z]{2,4}\Z|/")  # as a file is named, or a path
 _SAVE_UTF8 = "Save the file as CSV UTF-8."
 _TOP = 50  # lines among which the header is
@@ -272,7 +273,8 @@ class _Csv:
         """Whether quotes enclose whole cells, but for blanks around them."""
         if not any('"' in line for line in lines):
             return True
-        tidy = [_AFTER_QUOTE.sub('"', line) for line in lines]
+        blanks = _BEFORE_TAB if self.delimiter == "\t" else _AFTER_QUOTE
+        tidy = [blanks.sub('"', line) for line in lines]
         reader = csv.reader(tidy, delimiter=self.delimiter, skipinitialspace=True, strict=True)
         try:
             return [unguarded(cell.strip()) for cell in next(reader)] == list(trimmed)

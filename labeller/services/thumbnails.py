@@ -21,13 +21,16 @@ if TYPE_CHECKING:  # import workers use this module without project and store
     from store.records import ItemRecord
 
 Size = Literal["thumb", "card", "full"]
+Find = Callable[["Project", "ItemRecord"], Path]
 JPEG = "image/jpeg"
 _QUALITY = {"thumb": 85, "card": 90, "full": 95}
 # Threads that want the same image wait for the one that makes it; others are not held up.
 _LOCKS = tuple(threading.Lock() for _ in range(64))
 
 
-def thumbnail(project: Project, item: ItemRecord, size: Size) -> tuple[Path, str]:
+def thumbnail(
+    project: Project, item: ItemRecord, size: Size, find: Find | None = None
+) -> tuple[Path, str]:
     """Return a file that a browser can show, made on first use.
 
     Parameters
@@ -36,6 +39,8 @@ def thumbnail(project: Project, item: ItemRecord, size: Size) -> tuple[Path, str
     item : ItemRecord
     size : {"thumb", "card", "full"}
         Longest side `thumbnail_pixels`, `card_pixels`, or all pixels.
+    find : callable, optional
+        Returns the file that holds the image, or raises `ImageError`; for what is no item.
 
     Returns
     -------
@@ -52,22 +57,20 @@ def thumbnail(project: Project, item: ItemRecord, size: Size) -> tuple[Path, str
     kept = kept_path(project.thumbnails, pixels, item.sha256)
     if kept.exists():
         return kept, JPEG
-    original = originals.verify_original(project, item)
+    find = find or originals.verify_original
+    original = find(project, item)
     media_type = imaging.MEDIA_TYPES.get(item.format)
     small = fits(item.width, item.height, item.bytes, pixels)
     if media_type is not None and small and imaging.is_plain(original):
         return original, media_type
     most = project.settings.max_image_pixels
-    return made(kept, size, lambda: _decoded(project, item, original, most, pixels)), JPEG
 
+    def decode() -> Image.Image:
+        image = imaging.open_rgb(original, most, pixels)
+        find(project, item)  # it must not have changed while it was read
+        return image
 
-def _decoded(
-    project: Project, item: ItemRecord, original: Path, most: int, pixels: int | None
-) -> Image.Image:
-    """Decode an original, which must not have changed while it was read."""
-    image = imaging.open_rgb(original, most, pixels)
-    originals.verify_original(project, item)
-    return image
+    return made(kept, size, decode), JPEG
 
 
 def made(kept: Path, size: Size, decode: Callable[[], Image.Image]) -> Path:

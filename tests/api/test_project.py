@@ -100,7 +100,8 @@ def test_the_fuzzer_sees_every_route() -> None:
         "/items/{item_id}/image", "/rounds", "/rounds/{round_id}", "/jobs", "/jobs/{job_id}",
         "/jobs/{job_id}/cancel", "/status", "/classes", "/token", "/health", "/items", "/predict",
         "/predictions/{number}/images/{row}",
-        "/budget", "/evaluation", "/review", "/review/decisions", "/review/undo",
+        "/budget", "/evaluation", "/redo", "/queue/version",
+        "/review", "/review/decisions", "/review/undo",
         "/synthetic", "/synthetic/verdicts", "/synthetic/{synthetic_id}/image",
     }  # fmt: skip
     assert set(paths) == expected

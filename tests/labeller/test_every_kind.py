@@ -164,11 +164,12 @@ def ended(project: Project, home: Path) -> Ended:
         synthesis.start(project, SynthesisPlan(count=6)),
     ]
     others = work(project, home, *others)
+    propagation.start(project, PropagationPlan(confidence=0.4))
+    (spread,) = work(project, home, waiting(project, "propagation"))
+    streams.decide(project, spread.params["run"], "rolled_back", "ann")
     streams.start(project, StreamPlan(error=0.3))
     (stream,) = work(project, home, waiting(project, "stream"))
     streams.decide(project, stream.params["run"], "rolled_back", "ann")
-    propagation.start(project, PropagationPlan(confidence=0.4))
-    (spread,) = work(project, home, waiting(project, "propagation"))
     return {job.kind: job for job in (*imports, first, *others, stream, spread)}
 
 

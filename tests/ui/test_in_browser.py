@@ -179,7 +179,8 @@ def test_escaped_text_is_literal_everywhere(literal: str, page: Page) -> None:
             break
         except Exception:
             time.sleep(0.2)
-    settle(page)
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    page.wait_for_timeout(400)
     for number, text in enumerate(NASTY):
         shown = {
             kind: page.locator(f".st-key-{kind}{number}").inner_text().replace("\u2060", "").strip()

@@ -21,6 +21,7 @@ from labeller.learning import prediction_worker
 from labeller.learning.prediction_worker import Read
 from labeller.learning.predictors import TrainedModel
 from labeller.project import create_project
+from labeller.squares import Resize
 
 
 @pytest.mark.parametrize(("workers", "threads"), [(0, 2), (1, 1), (3, 3)])
@@ -30,20 +31,20 @@ def test_as_many_images_are_decoded_as_the_setting_says(
     project = create_project(tmp_path / "p", ["a", "b"], workers=workers, start_workers=False)
     lock, now, seen = threading.Lock(), [0], [0]
 
-    def read(path: str, side: int, max_pixels: int) -> Read:
+    def read(path: str, resize: Resize, max_pixels: int) -> Read:
         with lock:
             now[0] += 1
             seen.append(now[0])
         time.sleep(0.02)
         with lock:
             now[0] -= 1
-        return np.zeros((side, side, 3), np.uint8)
+        return np.zeros((resize.side, resize.side, 3), np.uint8)
 
     lines = "".join(json.dumps({"path": str(n)}) + "\n" for n in range(12))
     monkeypatch.setattr(prediction_worker, "_read", read)
     monkeypatch.setattr(sys, "stdin", io.StringIO(lines))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    predictor = SimpleNamespace(side=4, device=SimpleNamespace(cuda=False))
+    predictor = SimpleNamespace(resize=Resize(4), device=SimpleNamespace(cuda=False))
     model = cast(TrainedModel, SimpleNamespace(predictor=predictor))
     assert sum(len(one) for one in prediction_worker._batches(project, model)) == 12
     assert max(seen) == threads

@@ -32,7 +32,6 @@ from tests.labeller.learning.shapes import label, picture, run, shapes
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setattr(heads, "HeadConfig", partial(heads.HeadConfig, epochs=3, steps=18))
-    monkeypatch.setattr(training, "FEW", 1)
     made = shapes(tmp_path / "p", 40)
     label(made, range(1, 31))
     return made

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
-import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from labeller.learning import device, picker, selection
 from labeller.learning.extraction import compute_missing
@@ -23,13 +25,13 @@ from labeller.learning.snapshot import take
 from labeller.progress import Silent
 from labeller.project import Project, change_settings, open_project
 from labeller.services.feature_recipes import Recipe
-from store.records import NewEvent, NewQueueEntry
+from store.records import NewEvent, NewItem, NewQueueEntry
 from store.vectors import VectorFile
 from strategies import registry
 from strategies.base import Needs
 from strategies.nearest import measure
 from strategies.pool import auto
-from tests.labeller.learning.shapes import label, run, shapes
+from tests.labeller.learning.shapes import add_shapes, label, picture, run, shapes
 
 ALL = (
     Needs.PROBS
@@ -211,10 +213,15 @@ def test_no_two_of_a_batch_are_closer_than_the_distance(
 
 
 def test_the_setting_keeps_near_duplicates_out_of_a_round(tmp_path: Path, quick: None) -> None:
-    project = shapes(tmp_path / "p", 40, ["train"], audit_share=0.0, distinct_distance=0.0)
+    project = shapes(tmp_path / "p", 20, ["train"], audit_share=0.0, distinct_distance=0.0)
     label(project, range(1, 21))
-    for path in sorted((project.root / "images").iterdir())[20:38]:
-        shutil.copy(project.root / "images" / "0039.png", path)  # the picture of item 40
+    alike = Image.fromarray(picture(0, 39))
+    for number in range(18):  # items 21 to 38: one picture in files that differ
+        note = PngInfo()
+        note.add_text("number", str(number))
+        add_file(project, f"alike{number}.png", alike, note)
+    add_shapes(project, [38], ["train"])  # item 39 is another picture
+    add_file(project, "alike.png", alike, PngInfo())
 
     def asked(name: str) -> set[int]:
         run(project, name, 2)
@@ -226,6 +233,17 @@ def test_the_setting_keeps_near_duplicates_out_of_a_round(tmp_path: Path, quick:
     project = open_project(project.root)
     for name in ("random", "margin", "typiclust"):
         assert 39 in asked(name)
+
+
+def add_file(project: Project, name: str, image: Image.Image, note: PngInfo) -> None:
+    """Add an item of a picture with a text in its file."""
+    path = project.root / "images" / name
+    image.save(path, pnginfo=note)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    side, size = image.width, path.stat().st_size
+    new = NewItem(digest, f"images/{name}", True, side, side, "PNG", size, digest, "train")
+    with project.store.write() as unit:
+        unit.items.add([new])
 
 
 def undone(project: Project, item: int) -> None:
