@@ -349,8 +349,8 @@ def _with_reasons(drift: Drift, significant: Sequence[bool]) -> Drift:
         shift = drift.confidence
         less = "less" if shift.later_median < shift.audit_median else "more"
         reasons.append(
-            f"The model is {less} sure: the median confidence is {shift.later_median:.0%} here and "
-            f"{shift.audit_median:.0%} in the audit set{_size(shift)}."
+            f"The model is {less} sure: the median confidence is {_percent(shift.later_median)} "
+            f"here and {_percent(shift.audit_median)} in the audit set{_size(shift)}."
         )
     if drift.energy is not None and by_energy:
         reasons.append(_energy_reason(drift, drift.energy))
@@ -358,8 +358,8 @@ def _with_reasons(drift: Drift, significant: Sequence[bool]) -> Drift:
         shift_of = drift.classes
         reasons.append(
             f"Classes are spread otherwise: “{shift_of.name}” is predicted for "
-            f"{shift_of.later_share:.0%} of these images and for {shift_of.audit_share:.0%} of the "
-            f"audit set{_size(shift_of)}."
+            f"{_percent(shift_of.later_share)} of these images and for "
+            f"{_percent(shift_of.audit_share)} of the audit set{_size(shift_of)}."
         )
     if drift.verdict == "none":
         reasons.append(
@@ -377,9 +377,13 @@ def _energy_reason(drift: Drift, shift: Shift) -> str:
         return f"The images look {more} like what the model has learned{_size(shift)}."
     audit, later = drift.above
     return (
-        f"{later:.0%} of the images look like nothing seen, against {audit:.0%} of the audit set"
-        f"{_size(shift)}."
+        f"{_percent(later)} of the images look like nothing seen, against {_percent(audit)} of the "
+        f"audit set{_size(shift)}."
     )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _size(shift: Shift | ClassShift) -> str:
