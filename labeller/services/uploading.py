@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from labeller import jobs
 from labeller.errors import ImportSourceError, JobError
+from labeller.file_kinds import HEAD, identify
 from labeller.project import Project
 from labeller.services.import_sources import is_candidate, safe_target
 from store.records import JobRecord
@@ -79,15 +80,18 @@ def _keep(folder: Path, place: int, name: str, file: BinaryIO) -> tuple[str, str
     if place >= MOST_FILES:
         raise ImportSourceError(f"At most {MOST_FILES} images can be sent at a time.")
     safe = safe_target([PureWindowsPath(name).name or "image"]).name
-    if is_candidate(safe) is False:
+    head = file.read(HEAD)
+    if is_candidate(safe) is False and identify(head, safe).family != "image":
         raise ImportSourceError(
-            f"{safe}: is no image by its name. Send single images; tables and archives are "
-            f"imported on the Images page."
+            f"{safe}: is no image, by its name and its bytes. Send single images; tables and "
+            f"archives are imported on the Images page."
         )
     within = folder / f"{place:04d}"
     within.mkdir()
     digest = hashlib.sha256()
     with (within / safe).open("xb") as target:
+        digest.update(head)
+        target.write(head)
         while piece := file.read(_CHUNK):
             digest.update(piece)
             target.write(piece)

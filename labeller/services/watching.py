@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from labeller import jobs
@@ -14,7 +15,7 @@ from labeller.errors import JobError, LabellerError
 from labeller.jobs.control import get
 from labeller.project import FOLDERS, Project, is_project
 from labeller.services import prediction_plans, recent, uploading
-from labeller.services.import_sources import is_candidate, is_hidden
+from labeller.services.import_sources import glance_at, is_candidate, is_hidden
 from store.errors import StoreError
 from store.records import JobRecord
 
@@ -144,15 +145,24 @@ def _files(folder: Path) -> list[tuple[str, Stamp]]:
     for place, folders, names in os.walk(os.path.abspath(folder)):  # noqa: PTH100 - keeps links
         folders[:] = [name for name in folders if not is_hidden(name)]
         for name in names:
-            if is_hidden(name) or is_candidate(name) is not True:
+            if is_hidden(name):
                 continue
             path = os.path.join(place, name)  # noqa: PTH118 - a million of them
             try:
                 about = os.stat(path)  # noqa: PTH116
             except OSError:
                 continue
-            found.append((path, (about.st_size, about.st_mtime_ns)))
+            stamp = about.st_size, about.st_mtime_ns
+            if is_candidate(name) or _begins_like_image(path, stamp):
+                found.append((path, stamp))
     return sorted(found)
+
+
+@lru_cache(maxsize=100_000)
+def _begins_like_image(path: str, stamp: Stamp) -> bool:
+    """Whether a file that is not named like an image is one; looked at once while it stays."""
+    kind = glance_at(path) if stamp[0] else None
+    return kind is not None and kind.family == "image"
 
 
 def needed(project: Project) -> bool:

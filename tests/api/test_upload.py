@@ -90,10 +90,22 @@ def test_names_lead_nowhere(client: TestClient, project: Project, name: str, kep
 def test_only_images_are_taken(client: TestClient, project: Project, name: str) -> None:
     answer = send(client, ("fine.png", png(1)), (name, b"path\n/etc/passwd\n"))
     assert answer.status_code == 400
-    assert "is no image by its name" in answer.json()["detail"]
+    assert "is no image, by its name and its bytes" in answer.json()["detail"]
     assert arrivals(project) == []
     with project.store.read() as unit:
         assert unit.jobs.all() == []
+
+
+@pytest.mark.parametrize("name", ["scan.0001", "frame.dat", "photo.txt", "bare"])
+def test_images_are_known_by_their_bytes(client: TestClient, project: Project, name: str) -> None:
+    answer = send(client, (name, png(7)))
+    assert answer.status_code == 202, answer.text
+    done = jobs.run(project)
+    assert done is not None
+    assert done.result is not None
+    assert done.result["added"] == 1
+    with project.store.read() as unit:
+        assert unit.items.by_hash(hashlib.sha256(png(7)).hexdigest()) is not None
 
 
 def test_what_arrives_during_an_import_comes_next(client: TestClient, project: Project) -> None:

@@ -39,6 +39,18 @@ def imported(project: Project, job: JobRecord | None) -> int:
     return int(done.result["added"])
 
 
+def test_images_are_known_by_their_bytes(project: Project, tmp_path: Path) -> None:
+    drop, watcher = tmp_path / "drop", Watcher()
+    write(drop / "scan.0001", photo(1))
+    write(drop / "frame.dat", photo(2))
+    write(drop / "bare", photo(3))
+    write(drop / "words.dat", b"no image at all")
+    write(drop / "empty.dat", b"")
+    watcher.tick(project)
+    assert imported(project, watcher.tick(project)) == 3
+    assert watcher.tick(project) is None
+
+
 def test_files_come_in_once_and_only_when_they_are_whole(project: Project, tmp_path: Path) -> None:
     drop, watcher = tmp_path / "drop", Watcher()
     assert watcher.tick(project) is None
