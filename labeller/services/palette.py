@@ -29,6 +29,7 @@ PALETTE = (
     "#2f8f4e",
     "#b5567a",
 )
+DIFFERENT = 4_096  # colours among which one is looked for that nobody has
 _GOLDEN = 0.618033988749895
 _HEX = re.compile(r"#[0-9a-f]{6}")
 
@@ -57,10 +58,14 @@ def colour(number: int) -> str:
 
 
 def free_colours(used: Iterable[str]) -> Iterator[str]:
-    """Yield the colours of the endless palette, in order, that are not in `used`; each once."""
+    """Yield the colours of the endless palette, in order, that are not in `used`; each once.
+
+    Some thousands are all that differ in their numbers; from then on they come again.
+    """
     taken = set(used)
     for number in itertools.count():
-        if (one := colour(number)) not in taken:
+        one = colour(number)
+        if number >= DIFFERENT or one not in taken:
             taken.add(one)
             yield one
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -411,3 +412,12 @@ def test_the_palette_never_ends_nor_repeats() -> None:
     assert len(set(codes)) == 200
     assert all(check_colour(code) == code for code in codes)
     assert next(free_colours(set(codes[:50]) - {codes[7]})) == codes[7]
+
+
+def test_colours_never_run_out() -> None:
+    """Twenty thousand classes are more than there are colours to tell apart."""
+    colours = list(islice(free_colours(PALETTE), 20_000))
+    assert len(colours) == 20_000
+    assert len(set(colours[:1_000])) == 1_000
+    assert not set(colours[:1_000]) & set(PALETTE)
+    assert next(free_colours(colours)) is not None
