@@ -13,6 +13,7 @@ from pathlib import Path
 from labeller import config
 from labeller.config import Settings
 from labeller.errors import ProjectError
+from store.durable import write_whole
 from store.engine import file_url
 from store.store import Store, StoreError
 
@@ -162,7 +163,7 @@ def create_project(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _write_secret(folder / "secret.key")
-        _write_whole(folder / config.FILE, config.to_toml(table))
+        write_whole(folder / config.FILE, config.to_toml(table))
     except OSError as error:
         raise ProjectError(f"{folder}: cannot be made ({error.strerror or error}).") from error
     project = open_project(folder)
@@ -182,20 +183,13 @@ def change_settings(project: Project, **values: object) -> Project:
     """
     stored = config.load_settings(project.root, {})
     text = config.to_toml(config.changed(stored, **values))
-    _write_whole(project.root / config.FILE, text)
+    write_whole(project.root / config.FILE, text)
     return Project(project.root, config.load_settings(project.root), project.store)
 
 
 def database_url(folder: Path, settings: Settings) -> str:
     """Return the SQLAlchemy URL of a project's database."""
     return settings.database or file_url(folder / "labeller.db")
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Replace a file so that a reader sees the old text or the new, never half."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def _write_secret(path: Path) -> None:

@@ -11,8 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from labeller.services.palette import colour
-from labeller.services.replay_files import write_whole
 from labeller.services.replay_results import RANDOM
+from store.durable import write_whole
 
 INK = "#333333"
 DPI = 150

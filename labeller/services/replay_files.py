@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from labeller.errors import ReplayError
 from labeller.services.replay_results import Run
+from store.durable import write_whole
 
 SETTINGS = "replay.json"
 RUNS = "runs"
@@ -162,13 +162,6 @@ def write_result(out: Path, runs: Sequence[Run], result: Mapping[str, Any]) -> N
     rows = [[_cell(_flat(row)[name]) for name in COLUMNS] for row in result["strategies"]]
     _write_csv(out / SUMMARY, COLUMNS, rows)
     write_whole(out / RESULT, json.dumps(result, allow_nan=False))
-
-
-def write_whole(path: Path, data: str | bytes) -> None:
-    """Replace a file so that a reader sees the old content or the new, never half."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(data if isinstance(data, bytes) else data.encode("utf-8"))
-    temporary.replace(path)
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
