@@ -51,9 +51,9 @@ class Desk:
         EventResult
             ``refused`` changes nothing.
         """
-        known = self.by_key.get(event.key)
-        if known is not None:
-            return EventResult(event.key, "duplicate", known.item_id)
+        stored = self.by_key.get(event.key)
+        if stored is not None:
+            return self._repeat(event, stored)
         if not 0 < len(event.key) <= LONGEST_KEY:
             return _refused(event, f"A key has 1 to {LONGEST_KEY} characters.")
         if event.kind == "undo":
@@ -66,6 +66,44 @@ class Desk:
         if event.kind == "clear":
             return self._clear(event, case)
         return self._decide(event, case)
+
+    def _repeat(self, event: NewEvent, stored: Fact) -> EventResult:
+        """Answer an event whose key is stored: the same one again, or another one that is refused.
+
+        A client that made the same key twice would else believe that both are stored.
+        """
+        if stored.annotator_id == self.annotator_id and self._says_the_same(event, stored):
+            return EventResult(event.key, "duplicate", stored.item_id)
+        what = f"{stored.kind} of item {stored.item_id}"
+        what += "" if stored.class_id is None else f" as class {stored.class_id}"
+        whose = "" if stored.annotator_id == self.annotator_id else " by somebody else"
+        return _refused(
+            event,
+            f"Its key stands for another event already: the {what}{whose}. "
+            f"Make a new key for each event.",
+        )
+
+    def _says_the_same(self, event: NewEvent, stored: Fact) -> bool:
+        """Whether an event is the stored one, told again."""
+        if event.kind == "redo":  # stored as what it did again
+            target = None if event.redoes is None else self.by_key.get(event.redoes)
+            return target is not None and (target.kind, target.item_id, target.class_id) == (
+                stored.kind,
+                stored.item_id,
+                stored.class_id,
+            )
+        if event.kind == "undo":
+            target = None if event.undoes is None else self.by_key.get(event.undoes)
+            return stored.kind == "undo" and target is not None and stored.takes_back(target)
+        if (event.kind, event.item_id) != (stored.kind, stored.item_id):
+            return False
+        return event.kind != "label" or self._class_now(event.class_id) == self._class_now(
+            stored.class_id
+        )
+
+    def _class_now(self, class_id: int | None) -> int | None:
+        """Return the class that a class counts as now: classes may have been merged since."""
+        return None if class_id is None else self.targets.get(class_id, class_id)
 
     def _decide(self, event: NewEvent, case: Case) -> EventResult:
         """Apply a label, skip or flag."""

@@ -49,6 +49,11 @@ class Fact:
         counts = self.kind == "label" and not self.undone and not self.opinion
         return counts and self.source != "import"
 
+    def takes_back(self, target: Fact) -> bool:
+        """Whether this is an undo of `target`."""
+        stored = self.undoes_id is not None and self.undoes_id == target.id
+        return self.undoes is target or stored
+
 
 @dataclass(slots=True, eq=False)
 class Place:
@@ -136,8 +141,7 @@ class Case:
         """
         since = 0
         for place, fact in enumerate(self.facts):
-            stored = fact.undoes_id is not None and fact.undoes_id == target.id
-            if fact.undoes is target or stored:
+            if fact.takes_back(target):
                 since = place
         for fact in reversed(self.facts[since + 1 :]):
             others = fact.annotator_id != target.annotator_id

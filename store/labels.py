@@ -70,13 +70,13 @@ class Labels(Repository):
     ) -> list[EventResult]:
         """Record what somebody did, with everything that follows from it, in this transaction.
 
-        An event whose key is stored is a ``duplicate`` and changes nothing. An event that cannot
-        be (unknown item, archived class, budget spent) is ``refused`` with the reason; the others
-        of the batch go on. A label, skip or flag of an item that somebody else labelled is kept as
-        a ``second_opinion``. The first label of an item costs `price`, imported ones nothing; an
-        undo gives it back, and puts the item back at its place in the queue. A redo does again
-        what an undo took back, as a new event of the same kind, unless somebody has decided about
-        the item since.
+        An event that is stored is a ``duplicate`` and changes nothing. One that cannot be (unknown
+        item, archived class, budget spent, another event's key) is ``refused`` with the reason;
+        the others of the batch go on. A label, skip or flag of an item that somebody else labelled
+        is kept as a ``second_opinion``. The first label of an item costs `price`, imported ones
+        nothing; an undo gives it back, and puts the item back at its place in the queue. A redo
+        does again what an undo took back, as a new event of the same kind, unless somebody has
+        decided about the item since.
 
         Parameters
         ----------

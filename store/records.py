@@ -163,7 +163,7 @@ class EventRecord:
 class EventResult:
     """What became of one event.
 
-    ``duplicate`` is an event whose key is already stored (the retry of an acknowledged one);
+    ``duplicate`` is an event that is stored already (the retry of an acknowledged one);
     ``second_opinion`` is stored but is not the item's current label, because somebody else's is.
     """
 

@@ -77,13 +77,19 @@ class Plain:
         }
         return PRICE * len(paid)
 
+    def meaning(self, event: NewEvent) -> tuple[object, ...]:
+        class_id = None if event.class_id is None else self.targets[event.class_id]
+        item = None if event.kind == "undo" else event.item_id
+        return event.kind, item, class_id, event.undoes
+
     def apply(
         self, event: NewEvent, annotator: str, source: EventSource, result: EventResult
     ) -> None:
         """Check what the store answered, and remember the event if it was taken."""
         known = next((one for one in self.told if one.event.key == event.key), None)
         if known is not None:
-            assert result.status == "duplicate"
+            same = annotator == known.annotator and self.meaning(event) == self.meaning(known.event)
+            assert result.status == ("duplicate" if same else "refused")
             return
         if event.kind == "undo":
             self._undo(event, annotator, source, result)
@@ -171,8 +177,8 @@ class Labelling(RuleBasedStateMachine):
         batch = []
         for kind, luck, item, class_, back in events:
             self.made += 1
-            # One key in ten was seen before. What is undone is one of the newest events, which may
-            # be in the same batch, an undo, or somebody else's.
+            # One key in ten was seen before, one event in ten is sent again. What is undone is one
+            # of the newest events, which may be in the same batch, an undo, or somebody else's.
             key = keys[-1] if luck == 0 and keys else f"k{self.made}"
             event = NewEvent(
                 key,
@@ -181,7 +187,9 @@ class Labelling(RuleBasedStateMachine):
                 class_id=self.classes[class_] if kind == "label" else None,
                 undoes=keys[-1 - back] if kind == "undo" and back < len(keys) else None,
             )
-            keys.append(key)
+            if luck == 1 and self.plain.told:
+                event = self.plain.told[-1].event
+            keys.append(event.key)
             batch.append(event)
         session = f"s-{annotator}" if with_session else None
         with self.store.write() as unit:

@@ -83,10 +83,73 @@ def test_a_key_counts_once(store: Store) -> None:
     cat, dog = classes(store)
     first = record(store, label("k", ids[0], cat), label("k", ids[0], cat))
     assert statuses(first) == ["accepted", "duplicate"]
-    assert statuses(record(store, label("k", ids[1], dog))) == ["duplicate"]
+    assert statuses(record(store, label("k", ids[1], dog))) == ["refused"]
     assert spent(store) == 1.0
     assert current_class(store, ids[0]) == "cat"
     assert current_class(store, ids[1]) is None
+
+
+def test_a_key_stands_for_one_event(store: Store) -> None:
+    ids = fill(store)
+    cat, dog = classes(store)
+    record(store, label("a", ids[0], cat), label("b", ids[1], dog), NewEvent("s", "skip", ids[2]))
+    record(store, undo("u", "b"))
+    record(store, NewEvent("r", "redo", None, redoes="b"))
+    others = [
+        label("a", ids[1], cat),  # another item
+        label("a", ids[0], dog),  # another class
+        NewEvent("a", "skip", ids[0]),  # another act
+        NewEvent("s", "flag", ids[2]),
+        undo("a", "b"),
+        undo("s", "s"),
+        label("u", ids[1], dog),
+        undo("u", "a"),  # another event to take back
+        NewEvent("r", "redo", None, redoes="a"),
+        NewEvent("r", "redo", None, redoes="nothing"),
+        NewEvent("a", "clear", ids[0]),
+    ]
+    with store.read() as unit:
+        before = unit.labels.recent("ann")
+    results = record(store, *others)
+    assert statuses(results) == ["refused"] * len(others)
+    assert all("another event already" in (result.reason or "") for result in results)
+    with store.read() as unit:
+        assert unit.labels.recent("ann") == before
+    same = [
+        label("a", ids[0], cat),
+        NewEvent("s", "skip", ids[2]),
+        undo("u", "b"),
+        NewEvent("r", "redo", None, redoes="b"),
+    ]
+    assert statuses(record(store, *same)) == ["duplicate"] * len(same)
+
+
+def test_a_key_of_somebody_else_is_refused(store: Store) -> None:
+    ids = fill(store)
+    cat, _ = classes(store)
+    record(store, label("a", ids[0], cat))
+    with store.write() as unit:
+        (result,) = unit.labels.record("bob", "t", "page", [label("a", ids[0], cat)], 1.0)
+    assert result.status == "refused"
+    assert "by somebody else" in (result.reason or "")
+
+
+def test_one_key_twice_in_a_batch_is_one_event(store: Store) -> None:
+    ids = fill(store)
+    cat, dog = classes(store)
+    twice = [label("a", ids[0], cat), label("a", ids[0], cat), label("a", ids[1], dog)]
+    assert statuses(record(store, *twice)) == ["accepted", "duplicate", "refused"]
+    assert current_class(store, ids[1]) is None
+
+
+def test_a_retry_after_its_class_was_merged_is_a_duplicate(store: Store) -> None:
+    ids = fill(store)
+    cat, dog = classes(store)
+    record(store, label("a", ids[0], cat))
+    with store.write() as unit:
+        unit.classes.update(cat, archived=True, merged_into=dog)
+    assert statuses(record(store, label("a", ids[0], cat))) == ["duplicate"]
+    assert statuses(record(store, label("a", ids[0], dog))) == ["duplicate"]
 
 
 def test_what_cannot_be_is_refused_and_the_rest_goes_on(store: Store) -> None:
