@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+# ruff: noqa: E402 - ``python -m streamlit`` searches the folder it stands in for what follows
+from labeller.processes import forget_working_folder
+
+forget_working_folder()
+
 import os
 import sys
 from collections.abc import AsyncIterator

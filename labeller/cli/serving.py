@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-import os
 import signal
-import sys
 import threading
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import click
 from labeller.cli.output import emit, example, json_option, note, project_argument
 from labeller.cli.projects import person
 from labeller.cli.signals import handled
+from labeller.processes import HOME, become_process, make_command
 
 
 @click.command("run", epilog=example("labeller run birds"))
@@ -38,23 +37,18 @@ def run_command(project: Path | None, address: str, port: int, headless: bool) -
     """
     from labeller.project import open_project
 
-    environment = dict(os.environ)
-    if project is not None:
-        environment["LABELLER_PROJECT"] = str(open_project(project).root)
-    home = Path(__file__).parents[2]
-    app = home / "app.py"
+    shown = {} if project is None else {"LABELLER_PROJECT": str(open_project(project).root)}
+    app = HOME / "app.py"
     if not app.is_file():
         raise click.ClickException(
             f"{app}: is not there. Install from a checkout with `make env`, which keeps it."
         )
     if not _local(address):
         note(f"Everybody who can reach {address}:{port} can use this machine's projects.")
-    arguments = [sys.executable, "-m", "streamlit", "run", str(app)]
-    arguments += [f"--server.address={address}", f"--server.port={port}"]
+    arguments = [str(app), f"--server.address={address}", f"--server.port={port}"]
     arguments += ["--server.showEmailPrompt=false"]
     arguments += ["--server.headless=true"] if headless else []
-    os.chdir(home)  # Streamlit reads .streamlit/config.toml where it starts
-    os.execve(sys.executable, arguments, environment)  # noqa: S606
+    become_process(make_command("streamlit", "run", *arguments), shown)
 
 
 def _local(address: str) -> bool:

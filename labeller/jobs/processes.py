@@ -7,12 +7,12 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
 import psutil
 
+from labeller.processes import make_command, start_process
 from labeller.project import Project
 
 LINE_LIMIT = 300
@@ -29,18 +29,9 @@ def log_file(project: Project, job_id: int) -> Path:
     return project.logs / f"job-{job_id}.log"
 
 
-def command(project: Project, job_id: int) -> list[str]:
+def command(project: Project, job_id: int) -> tuple[str, ...]:
     """Return the command line of a job process."""
-    return [
-        sys.executable,
-        "-P",
-        "-m",
-        "labeller",
-        "worker",
-        str(project.root),
-        "--job",
-        str(job_id),
-    ]
+    return make_command("labeller", "worker", str(project.root), "--job", str(job_id))
 
 
 def spawn(project: Project, job_id: int) -> subprocess.Popen[bytes]:
@@ -51,25 +42,19 @@ def spawn(project: Project, job_id: int) -> subprocess.Popen[bytes]:
     OSError
         When the process or its log cannot be made.
     """
-    package_parent = str(Path(__file__).parents[2])
-    paths = [package_parent, *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {
-        **os.environ,
+    more = {
         "OMP_WAIT_POLICY": "passive",  # else waiting torch threads spin and slow everything
         "PYTHONFAULTHANDLER": "1",
-        "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONUNBUFFERED": "1",
     }
     project.logs.mkdir(exist_ok=True)
     with log_file(project, job_id).open("ab") as log:
-        return subprocess.Popen(
+        return start_process(
             command(project, job_id),
-            cwd=project.root,
-            env=environment,
-            stdin=subprocess.DEVNULL,
+            more,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
+            own_session=True,
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from labeller.processes import make_command
 from labeller.project import Project
 from labeller.services.originals import Original, verify_originals
 from labeller.services.worker_pool import Answer, Pool, Request
@@ -27,7 +27,7 @@ AHEAD = 4  # tasks per worker that may wait decoded
 LOOKED_UP = 512  # items read from the database at once
 MANY_CORES = 4  # from which on threads hold each other up: much around decoding is Python
 MANY_IMAGES = 1_024  # which are worth starting processes
-COMMAND = (sys.executable, "-P", "-m", "labeller.services.square_worker")
+COMMAND = make_command("labeller.services.square_worker")
 SLOTS_BYTES = 256 << 20  # of decoded images that may wait, where that is enough for all workers
 WAIT_SECONDS = 0.2
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from labeller.errors import ImportSourceError, JobCancelled
+from labeller.processes import make_command
 from labeller.progress import Progress
 from labeller.project import Project
 from labeller.services import rounds, streams
@@ -28,7 +28,7 @@ from labeller.services.worker_pool import Answer, Pool, Request
 from store.errors import StoreError, StoreFull
 from store.records import ImportProblem
 
-COMMAND = (sys.executable, "-m", "labeller.services.import_worker")
+COMMAND = make_command("labeller.services.import_worker")
 SIFT = 64  # hashes looked up at once
 STEPS = 64  # files begun before answers are looked at again
 WAIT_SECONDS = 0.2

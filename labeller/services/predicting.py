@@ -5,7 +5,6 @@ The model runs in a process of its own, so that nobody who asks has to load torc
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 
 from labeller.errors import PredictionError
+from labeller.processes import make_command
 from labeller.project import Project
 from labeller.services.class_names import names_of
 from labeller.services.import_sources import (
@@ -31,7 +31,7 @@ from labeller.services.import_sources import (
 from labeller.services.worker_pool import Answer, Pool, Request
 from store.records import ModelRecord
 
-COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "labeller.learning.prediction_worker")
+COMMAND = make_command("labeller.learning.prediction_worker")
 START_SECONDS = 180.0  # torch is imported and the model loaded, on a machine with much else to do
 DEPTH = 256
 WAIT_SECONDS = 0.2

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from labeller.errors import ImageError, SynthesisError
+from labeller.processes import make_command
 from labeller.progress import Progress
 from labeller.project import Project
 from labeller.services.originals import verify_original
@@ -19,7 +19,7 @@ from labeller.squares import Resize
 from store.records import ItemRecord
 from strategies.synthesis import AugmenterMissing, Plan, check_augmenter
 
-COMMAND = (sys.executable, "-m", "labeller.services.synthesis_worker")
+COMMAND = make_command("labeller.services.synthesis_worker")
 SIDE = 1_024  # pixels of the longest side at which parents are opened
 DEPTH = 2  # children a worker has in hand
 AHEAD = 64  # children that may wait for an earlier one

@@ -18,11 +18,11 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from labeller.errors import WorkerError
+from labeller.processes import start_process
 
 Answer = dict[str, Any]
 DEPTH = 6  # requests a worker has in hand, so that it never waits for the next
@@ -185,15 +185,9 @@ class Pool:
         return got
 
     def _started(self) -> _Worker:
-        """Start one worker, able to import this very package wherever it lies."""
-        folder = str(Path(__file__).resolve().parents[2])
-        paths = [folder, *filter(None, [os.environ.get("PYTHONPATH")])]
-        process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        """Start one worker."""
+        process = start_process(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
         )
         worker = _Worker(process)
         worker.write(self._config)

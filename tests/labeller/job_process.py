@@ -10,10 +10,10 @@ from labeller.project import Project
 from tests.labeller.job_kinds import KINDS
 
 
-def command(project: Project, job_id: int) -> list[str]:
+def command(project: Project, job_id: int) -> tuple[str, ...]:
     """Return the command line of a job process that is this module."""
-    program = [sys.executable, "-P", "-m", "tests.labeller.job_process"]
-    return [*program, "worker", str(project.root), "--job", str(job_id)]
+    program = (sys.executable, "-P", "-m", "tests.labeller.job_process")
+    return (*program, "worker", str(project.root), "--job", str(job_id))
 
 
 if __name__ == "__main__":
