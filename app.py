@@ -20,14 +20,20 @@ from streamlit.runtime.pages_manager import PagesManager
 from labeller import jobs
 from labeller.api.app import create_api
 from labeller.errors import LabellerError
+from labeller.gate.middleware import Gate
+from labeller.gate.server import describe_way_in
 from labeller.services import recent, watching
 from labeller.ui.first_view import FirstView
+from labeller.ui.running import running_server
 from store.errors import StoreError
 
 
 @asynccontextmanager
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
-    """Open the project that LABELLER_PROJECT names: its errors show before the first page."""
+    """Say how to sign in, and open the project that LABELLER_PROJECT names.
+
+    Its errors show before the first page.
+    """
     if folder := os.environ.get("LABELLER_PROJECT"):
         try:
             project = recent.opened(folder)
@@ -35,6 +41,11 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
             watching.ensure(project)
         except (LabellerError, StoreError) as error:
             sys.stderr.write(f"{error}\n")
+    try:
+        sys.stderr.write(describe_way_in(running_server()))
+    except LabellerError as error:
+        sys.stderr.write(f"{error}\n")
+        raise
     yield
 
 
@@ -43,6 +54,6 @@ PagesManager.uses_pages_directory = False
 app = st.App(
     "labeller/ui/main.py",
     routes=[Mount("/api/v1", create_api())],
-    middleware=[Middleware(FirstView)],
+    middleware=[Middleware(Gate, running_server), Middleware(FirstView)],
     lifespan=lifespan,
 )

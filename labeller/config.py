@@ -168,6 +168,12 @@ class Settings:
     token_hours: float = _setting(
         12.0, "How long an API token is good for.", low=0.01, high=24 * 366
     )
+    token_days: float = _setting(
+        30.0,
+        "How long an API token can be renewed, counted from when it was first made.",
+        low=0.01,
+        high=24 * 366,
+    )
     thumbnail_pixels: int = _setting(256, "Longest side of thumbnails.", low=32, high=1_024)
     card_pixels: int = _setting(
         1_600,
@@ -180,6 +186,13 @@ class Settings:
     )
     workers: int = _setting(
         0, "Processes for decoding images; 0 for one per core.", low=0, high=256
+    )
+    login: str = _setting(
+        "auto",
+        "Whether browsers have to sign in to see this project: `auto`, as the server does, or "
+        "`always`, even on the server's own machine. A server asks everybody who does not come "
+        "over localhost; LABELLER_LOGIN is auto, always or never for all of its projects.",
+        choices=("auto", "always"),
     )
     watch_folder: str = _setting(
         "",
@@ -230,7 +243,7 @@ def load_settings(root: Path, environment: Mapping[str, str] = os.environ) -> Se
     merged = {name: _checked(str(path), name, value) for name, value in values.items()}
     for name in known:
         variable = f"LABELLER_{name.upper()}"
-        if name != "id" and variable in environment:
+        if name not in ("id", "login") and variable in environment:
             merged[name] = _checked(variable, name, _parsed(variable, name, environment[variable]))
     return Settings(**merged)
 

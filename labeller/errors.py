@@ -112,5 +112,9 @@ class SnapshotError(LabellerError):
     """A snapshot cannot be written, or a project cannot be made from it."""
 
 
+class ScopeError(LabellerError):
+    """A token is good, but not for this."""
+
+
 class TokenError(LabellerError):
     """A token is missing, expired, forged, or for another project."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shlex
 import uuid
@@ -17,6 +16,8 @@ from store.durable import write_whole
 from store.engine import file_url
 from store.store import Store, StoreError
 
+KEY_FILE = "secret.key"
+SHORTEST_SECRET = 32
 FOLDERS = ("thumbnails", "vectors", "models", "synthetic", "images", "logs")
 
 
@@ -75,8 +76,48 @@ class Project:
         return full
 
     def secret(self) -> str:
-        """Return the key that signs this project's tokens."""
-        return (self.root / "secret.key").read_text(encoding="ascii").strip()
+        """Return the key that signs this project's tokens; errors as `read_secret`."""
+        return read_secret(self.root)
+
+
+def read_secret(folder: Path) -> str:
+    """Return the key that signs the tokens of the project in a folder.
+
+    Raises
+    ------
+    ProjectError
+        When it is missing, damaged, or so short that it could be guessed.
+    """
+    path = folder / KEY_FILE
+    named = shlex.quote(str(folder))
+    mend = f"Make a new one, which ends all tokens: labeller token {named} --new-key"
+    try:
+        secret = path.read_bytes().decode("ascii").strip()
+    except OSError as error:
+        raise ProjectError(f"{path}: cannot be read ({error.strerror or error}). {mend}") from error
+    except UnicodeDecodeError as error:
+        raise ProjectError(f"{path}: is damaged, so no token can be signed. {mend}") from error
+    if len(secret) < SHORTEST_SECRET or not secret.isprintable():
+        raise ProjectError(
+            f"{path}: is no key of {SHORTEST_SECRET} characters or more, so anybody could guess "
+            f"it. {mend}"
+        )
+    return secret
+
+
+def replace_secret(folder: Path) -> None:
+    """Make a new signing key, which ends all tokens of the project in a folder.
+
+    Raises
+    ------
+    ProjectError
+        When it cannot be written.
+    """
+    path = folder / KEY_FILE
+    try:
+        write_whole(path, secrets.token_hex(32), 0o600)
+    except OSError as error:
+        raise ProjectError(f"{path}: cannot be written ({error.strerror or error}).") from error
 
 
 def _check_name(folder: Path) -> None:
@@ -162,7 +203,7 @@ def create_project(
     table = config.changed(Settings(), id=uuid.uuid4().hex, name=name, **settings)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_secret(folder / "secret.key")
+        replace_secret(folder)
         write_whole(folder / config.FILE, config.to_toml(table))
     except OSError as error:
         raise ProjectError(f"{folder}: cannot be made ({error.strerror or error}).") from error
@@ -190,10 +231,3 @@ def change_settings(project: Project, **values: object) -> Project:
 def database_url(folder: Path, settings: Settings) -> str:
     """Return the SQLAlchemy URL of a project's database."""
     return settings.database or file_url(folder / "labeller.db")
-
-
-def _write_secret(path: Path) -> None:
-    """Make the signing key, readable by its owner alone."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(secrets.token_hex(32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Depends
@@ -9,26 +10,31 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from labeller import tokens
 from labeller.errors import TokenError
-from labeller.tokens import Grant
+from labeller.tokens import Grant, Scope
 
 _bearer = HTTPBearer(
     auto_error=False, description="A project's token: Settings page, or `POST /token` to renew."
 )
+_Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-def granted(
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> Grant:
-    """Return what the request's bearer token allows.
+def require(scope: Scope) -> Callable[[HTTPAuthorizationCredentials | None], Grant]:
+    """Return a dependency that gives what the request's bearer token allows.
 
-    Raises
-    ------
-    TokenError
-        When there is no token, or it is not good.
+    It raises `TokenError` when there is no token or it is not good, and `ScopeError` when it does
+    not go as far as `scope`.
     """
-    if credentials is None:
-        raise TokenError("A token is missing. Send it as: Authorization: Bearer <token>")
-    return tokens.check(credentials.credentials)
+
+    def check(credentials: _Credentials) -> Grant:
+        if credentials is None:
+            raise TokenError("A token is missing. Send it as: Authorization: Bearer <token>")
+        grant = tokens.check(credentials.credentials)
+        grant.require(scope)
+        return grant
+
+    return check
 
 
-Access = Annotated[Grant, Depends(granted)]
+ReadAccess = Annotated[Grant, Depends(require("read"))]
+LabelAccess = Annotated[Grant, Depends(require("label"))]
+FullAccess = Annotated[Grant, Depends(require("all"))]

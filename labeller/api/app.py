@@ -30,6 +30,7 @@ from labeller.errors import (
     LabellerError,
     PredictionError,
     RoundError,
+    ScopeError,
     TokenError,
 )
 from store.errors import Conflict, JobActive, NotFound, StoreError
@@ -56,7 +57,7 @@ def create_api() -> FastAPI:
         description=SUMMARY,
         docs_url=None,
         redoc_url=None,
-        responses={code: {"model": Problem} for code in (400, 401, 413, 422, 503)},
+        responses={code: {"model": Problem} for code in (400, 401, 403, 413, 422, 503)},
     )
     predicting, judging = (predict, predictions), (synthetic, review)
     for module in (queue, labels, items, upload, *predicting, rounds, jobs, *judging, overview):
@@ -85,6 +86,8 @@ def _labeller_error(_: Request, error: Exception) -> JSONResponse:
     status, headers = 400, {}
     if isinstance(error, TokenError):
         status, headers = 401, {"WWW-Authenticate": "Bearer"}
+    elif isinstance(error, ScopeError):
+        status = 403
     elif isinstance(error, BudgetError | JobError | PredictionError | RoundError):
         status = 409
     return JSONResponse({"detail": str(error)}, status_code=status, headers=headers)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 from fastapi.responses import FileResponse
 
-from labeller.api.access import Access
+from labeller.api.access import ReadAccess
 from labeller.api.images import GONE, IfNoneMatch, Size, Version, caching
 from labeller.api.models import LARGEST_ID, Item, ItemList, Problem
 from labeller.errors import ImageError
@@ -23,7 +23,7 @@ MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
 
 @router.get("", response_model=ItemList)
 def items(
-    access: Access,
+    access: ReadAccess,
     state: ItemState | None = None,
     class_: Annotated[str | None, Query(alias="class", max_length=200)] = None,
     split: Split | None = None,
@@ -44,7 +44,7 @@ def items(
 
 
 @router.get("/{item_id}", response_model=Item, responses=MISSING)
-def item(item_id: ItemId, access: Access) -> dict[str, Any]:
+def item(item_id: ItemId, access: ReadAccess) -> dict[str, Any]:
     """Return one item and its current label."""
     project = access.project
     with project.store.read() as unit:
@@ -72,7 +72,7 @@ def item(item_id: ItemId, access: Access) -> dict[str, Any]:
 @router.get("/{item_id}/image", response_class=FileResponse, responses=GONE)
 def image(
     item_id: ItemId,
-    access: Access,
+    access: ReadAccess,
     size: Size = "card",
     v: Version = None,
     if_none_match: IfNoneMatch = None,

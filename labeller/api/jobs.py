@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 
 from labeller import jobs as service
-from labeller.api.access import Access
+from labeller.api.access import FullAccess, ReadAccess
 from labeller.api.models import LARGEST_ID, Job, Problem
 from labeller.project import Project
 from store.records import JobRecord
@@ -19,7 +19,9 @@ CONFLICT: dict[int | str, dict[str, Any]] = {409: {"model": Problem}}
 
 
 @router.get("", response_model=list[Job])
-def jobs(access: Access, limit: Annotated[int, Query(ge=1, le=1_000)] = 50) -> list[dict[str, Any]]:
+def jobs(
+    access: ReadAccess, limit: Annotated[int, Query(ge=1, le=1_000)] = 50
+) -> list[dict[str, Any]]:
     """List the latest jobs, newest first; those whose process died are found out first."""
     service.reap(access.project)
     with access.project.store.read() as unit:
@@ -27,14 +29,14 @@ def jobs(access: Access, limit: Annotated[int, Query(ge=1, le=1_000)] = 50) -> l
 
 
 @router.get("/{job_id}", response_model=Job, responses=MISSING)
-def one_job(job_id: JobId, access: Access) -> dict[str, Any]:
+def one_job(job_id: JobId, access: ReadAccess) -> dict[str, Any]:
     """Return one job."""
     service.reap(access.project)
     return job_answer(_job(access.project, job_id))
 
 
 @router.post("/{job_id}/cancel", response_model=Job, responses={**MISSING, **CONFLICT})
-def cancel(job_id: JobId, access: Access) -> dict[str, Any]:
+def cancel(job_id: JobId, access: FullAccess) -> dict[str, Any]:
     """Ask a job to stop; it does so at its next step."""
     _job(access.project, job_id)
     service.cancel(access.project, job_id)

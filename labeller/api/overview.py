@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from labeller import tokens
-from labeller.api.access import Access
+from labeller.api.access import FullAccess, ReadAccess
 from labeller.api.models import (
     LARGEST_ID,
     Budget,
@@ -26,13 +26,13 @@ router = APIRouter(tags=["project"])
 
 
 @router.get("/status")
-def status(access: Access) -> dict[str, Any]:
+def status(access: ReadAccess) -> dict[str, Any]:
     """Return items, budget, queue, model and jobs, as ``labeller status --json`` prints them."""
     return service.status(access.project)
 
 
 @router.get("/classes", response_model=list[ClassAnswer])
-def classes(access: Access) -> list[dict[str, Any]]:
+def classes(access: ReadAccess) -> list[dict[str, Any]]:
     """List the classes in their order, with keys, colours and numbers of labels."""
     with access.project.store.read() as unit:
         found = unit.classes.all()
@@ -50,7 +50,7 @@ def classes(access: Access) -> list[dict[str, Any]]:
 
 
 @router.get("/budget", response_model=Budget)
-def budget(access: Access) -> dict[str, Any]:
+def budget(access: ReadAccess) -> dict[str, Any]:
     """Return the labelling budget."""
     meter = budget_service.meter(access.project)
     return {
@@ -63,7 +63,7 @@ def budget(access: Access) -> dict[str, Any]:
 
 
 @router.put("/budget", response_model=Budget, responses={409: {"model": Problem}})
-def set_budget(body: BudgetRequest, access: Access) -> dict[str, Any]:
+def set_budget(body: BudgetRequest, access: FullAccess) -> dict[str, Any]:
     """Set the whole budget, what is spent already included."""
     budget_service.set_total(access.project, body.total)
     return budget(access)
@@ -71,7 +71,7 @@ def set_budget(body: BudgetRequest, access: Access) -> dict[str, Any]:
 
 @router.get("/evaluation")
 def evaluation(
-    access: Access,
+    access: ReadAccess,
     model: Annotated[int | None, Query(ge=1, le=LARGEST_ID)] = None,
     against: Annotated[int | None, Query(ge=1, le=LARGEST_ID)] = None,
     labels: Annotated[int | None, Query(ge=1, le=1_000_000)] = None,
@@ -82,10 +82,10 @@ def evaluation(
 
 
 @router.post("/token", response_model=Token)
-def token(access: Access) -> dict[str, Any]:
+def token(access: ReadAccess) -> dict[str, Any]:
     """Exchange a good token for a fresh one before it expires."""
-    fresh = tokens.make(access.project, access.annotator, access.source)
-    return {"token": fresh, "expires_in": access.project.settings.token_hours * 3600}
+    fresh, seconds = tokens.renew(access)
+    return {"token": fresh, "expires_in": seconds}
 
 
 @router.get("/health", response_model=Health)

@@ -17,7 +17,7 @@ from fastapi.responses import Response
 from starlette.datastructures import UploadFile
 
 from labeller.api import forms
-from labeller.api.access import Access
+from labeller.api.access import ReadAccess
 from labeller.api.models import Problem
 from labeller.project import Project
 from labeller.services.prediction_service import resident
@@ -82,7 +82,7 @@ _queues: dict[Path, _Queue] = {}
     },
     openapi_extra=forms.body(**{KEYS: _KEYS_SCHEMA}),
 )
-async def predict(request: Request, access: Access) -> JsonLines:
+async def predict(request: Request, access: ReadAccess) -> JsonLines:
     """Predict images by the model in use, up to 100 MB and 200 files at a time.
 
     The answer is a line of JSON for each image, in any order: `key`, `class`, `confidence`,

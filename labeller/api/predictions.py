@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, HTTPException, Path, Response
 from fastapi.responses import FileResponse
 
-from labeller.api.access import Access
+from labeller.api.access import ReadAccess
 from labeller.api.images import GONE, IfNoneMatch, Version, caching
 from labeller.api.models import LARGEST_ID
 from labeller.errors import ImageError, PredictionError
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/predictions", tags=["predictions"])
 def image(
     number: Annotated[int, Path(ge=1, le=LARGEST_ID)],
     row: Annotated[int, Path(ge=0, le=LARGEST_ID)],
-    access: Access,
+    access: ReadAccess,
     size: Literal["thumb", "card"] = "card",
     v: Version = None,
     if_none_match: IfNoneMatch = None,

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from labeller.api.access import Access
+from labeller.api.access import FullAccess, LabelAccess, ReadAccess
 from labeller.api.jobs import CONFLICT, job_answer
 from labeller.api.models import ClassName, Identity, Job, Key, Taken
 from labeller.services import cleaning, review_list
@@ -64,20 +64,20 @@ class TakeBackRequest(Taken):
 
 
 @router.get("", response_model=ReviewAnswer)
-def review(access: Access) -> dict[str, Any]:
+def review(access: ReadAccess) -> dict[str, Any]:
     """List the labels that may be wrong, as the newest search found them."""
     found = cleaning.review(access.project)
     return {"at": None} if found is None else review_list.to_json(access.project, found)
 
 
 @router.post("", response_model=Job, status_code=202, responses=CONFLICT)
-def search(access: Access) -> dict[str, Any]:
+def search(access: FullAccess) -> dict[str, Any]:
     """Search all labels for errors. Follow it with `GET /jobs/{id}`."""
     return job_answer(cleaning.start(access.project))
 
 
 @router.post("/decisions", response_model=ReviewAnswer)
-def decide(body: DecisionRequest, access: Access) -> dict[str, Any]:
+def decide(body: DecisionRequest, access: LabelAccess) -> dict[str, Any]:
     """Keep a label, give another, flag the item, or put it aside."""
     review_list.decide_item(
         access.project, body.item, body.decision, access.annotator, body.session, body.class_
@@ -86,7 +86,7 @@ def decide(body: DecisionRequest, access: Access) -> dict[str, Any]:
 
 
 @router.post("/undo", response_model=ReviewAnswer)
-def undo(body: TakeBackRequest, access: Access) -> dict[str, Any]:
+def undo(body: TakeBackRequest, access: LabelAccess) -> dict[str, Any]:
     """Take one's own last decision about an item back."""
     review_list.undo_item(access.project, body.item, access.annotator, body.session)
     return review(access)

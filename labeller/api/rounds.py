@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
-from labeller.api.access import Access
+from labeller.api.access import FullAccess, ReadAccess
 from labeller.api.jobs import CONFLICT, job_answer
 from labeller.api.models import LARGEST_ID, Job, Problem, Round, RoundRequest
 from labeller.services import rounds as service
@@ -16,7 +16,7 @@ router = APIRouter(prefix="/rounds", tags=["rounds"])
 
 
 @router.get("", response_model=list[Round])
-def rounds(access: Access) -> list[dict[str, Any]]:
+def rounds(access: ReadAccess) -> list[dict[str, Any]]:
     """List all rounds, oldest first."""
     with access.project.store.read() as unit:
         found = unit.rounds.all()
@@ -26,7 +26,7 @@ def rounds(access: Access) -> list[dict[str, Any]]:
 
 @router.get("/{round_id}", response_model=Round, responses={404: {"model": Problem}})
 def one_round(
-    round_id: Annotated[int, Path(ge=1, le=LARGEST_ID)], access: Access
+    round_id: Annotated[int, Path(ge=1, le=LARGEST_ID)], access: ReadAccess
 ) -> dict[str, Any]:
     """Return one round with its model's figures."""
     with access.project.store.read() as unit:
@@ -36,7 +36,7 @@ def one_round(
 
 
 @router.post("", response_model=Job, status_code=202, responses=CONFLICT)
-def start(body: RoundRequest, access: Access) -> dict[str, Any]:
+def start(body: RoundRequest, access: FullAccess) -> dict[str, Any]:
     """Start a round: retrain, predict, replace the queue. Follow it with `GET /jobs/{id}`."""
     return job_answer(service.start_round(access.project, body.strategy, body.batch))
 

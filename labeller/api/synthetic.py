@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException, Path, Query, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from labeller.api.access import Access
+from labeller.api.access import LabelAccess, ReadAccess
 from labeller.api.images import GONE, IfNoneMatch, Size, Version, caching
 from labeller.api.models import LARGEST_ID, MOST_EVENTS, Identity, Problem, Taken
 from labeller.errors import ImageError
@@ -76,7 +76,7 @@ class Judged(BaseModel):
 
 @router.get("", response_model=ToCheck)
 def to_check(
-    access: Access,
+    access: ReadAccess,
     run: Annotated[int | None, Query(ge=1, le=LARGEST_ID)] = None,
     after: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
     limit: Annotated[int, Query(ge=1, le=100)] = 30,
@@ -87,7 +87,7 @@ def to_check(
 
 
 @router.post("/verdicts", response_model=Judged)
-def verdicts(body: VerdictsRequest, access: Access) -> dict[str, Any]:
+def verdicts(body: VerdictsRequest, access: LabelAccess) -> dict[str, Any]:
     """Say of synthetic items whether they are still of their class; the last word counts."""
     said = {one.synthetic: (one.verdict, one.own) for one in body.verdicts}
     judged = 0
@@ -106,7 +106,7 @@ def verdicts(body: VerdictsRequest, access: Access) -> dict[str, Any]:
 @router.get("/{synthetic_id}/image", response_class=FileResponse, responses=GONE)
 def image(
     synthetic_id: SyntheticId,
-    access: Access,
+    access: ReadAccess,
     size: Size = "card",
     v: Version = None,
     if_none_match: IfNoneMatch = None,
@@ -129,7 +129,7 @@ def image(
     return FileResponse(path, media_type=media_type, headers=headers, stat_result=found)
 
 
-def _child(access: Access, pair: Pair) -> dict[str, Any]:
+def _child(access: ReadAccess, pair: Pair) -> dict[str, Any]:
     """Return a pair as the API shows it."""
     child, parent = pair.child, pair.parent
     return {

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
 
 from labeller.api import forms
-from labeller.api.access import Access
+from labeller.api.access import FullAccess
 from labeller.api.models import Problem
 from labeller.project import Project
 from labeller.services import uploading, watching
@@ -41,7 +41,7 @@ class Uploaded(BaseModel):
     responses={411: {"model": Problem}},
     openapi_extra=forms.body(),
 )
-async def upload(request: Request, access: Access) -> dict[str, Any]:
+async def upload(request: Request, access: FullAccess) -> dict[str, Any]:
     """Send images, up to 100 MB and 200 files at a time; they are imported and never replaced.
 
     The token is checked before the body is read. New items join a stream that follows.

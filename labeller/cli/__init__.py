@@ -28,7 +28,7 @@ from labeller.cli.projects import (
 from labeller.cli.propagate import propagate_command
 from labeller.cli.review import review_command
 from labeller.cli.rounds import queue_command, round_command, status_command
-from labeller.cli.serving import run_command, token_command, worker_command
+from labeller.cli.serving import login_command, run_command, token_command, worker_command
 from labeller.cli.signals import INTERRUPTED
 from labeller.cli.simulate import simulate_command
 from labeller.cli.snapshot import snapshot_command
@@ -102,6 +102,7 @@ for _command in (
     predict_command,
     drift_command,
     run_command,
+    login_command,
     demo_command,
     worker_command,
     strategies_command,

@@ -70,6 +70,11 @@ def opened(path: Path | str) -> Project:
         return _open[root]
 
 
+def list_open() -> list[Project]:
+    """Return the projects that are open in this process; never waits for one that opens."""
+    return list(_open.values())
+
+
 def remember(project: Project, counts: tuple[int, int] | None = None) -> None:
     """Put a project on top of the list.
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from labeller.gate.server import warn_of_open_server
 from labeller.services import watching
 from labeller.ui import address, opened, session, sidebar
+from labeller.ui.running import running_server
 
 HERE = Path(__file__).parent
 ABOUT = "An active-learning workbench for labelling images: your labels, where they teach the most."
@@ -48,6 +50,8 @@ def show() -> None:
         menu_items={"About": ABOUT},
     )
     st.logo(str(HERE / "logo.svg"), size="large", icon_image=str(HERE / "icon.svg"))
+    if warning := warn_of_open_server(running_server()):
+        st.error(warning, icon=":material/lock_open:")
     project = session.current_project()
     address.watch_steps(project.id if project else "")
     if project is None:

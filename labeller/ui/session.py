@@ -17,6 +17,7 @@ from labeller.errors import LabellerError
 from labeller.project import Project
 from labeller.services import recent
 from labeller.ui import address
+from labeller.ui.running import check_sign_in
 
 COOKIE = "labeller_annotator"
 UNKNOWN = (
@@ -47,6 +48,7 @@ def current_project() -> Project | None:
         return None
     try:
         project = recent.opened(root)
+        check_sign_in(project)
     except LabellerError as error:
         st.session_state[_ROOT] = ""
         st.session_state[_ERROR] = str(error)
@@ -67,6 +69,7 @@ def open(path: Path | str) -> Project:
         When it cannot be opened; the tab keeps what it had.
     """
     project = recent.opened(path)
+    check_sign_in(project)
     recent.remember(project)
     st.session_state[_ROOT] = str(project.root)
     st.session_state.pop(_ERROR, None)

@@ -46,7 +46,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Splits": ("audit_share", "valid_share", "split_method", "leak_distance"),
     "Labelling": ("second_opinions", "key_interval_ms", "lease_seconds"),
     "Images": ("watch_folder", "card_pixels", "thumbnail_pixels", "max_image_pixels"),
-    "Machine": ("workers", "start_workers", "token_hours"),
+    "Machine": ("workers", "start_workers"),
+    "Access": ("login", "token_hours", "token_days"),
 }
 FIXED = ("id", "database")
 ELSEWHERE = (mixture_editor.SETTING,)  # settings with an editor of their own
@@ -256,11 +257,42 @@ def _token(project: Project) -> None:
     with st.container(border=True):
         st.subheader("API")
         st.markdown("Scripts can claim, label and start rounds: see [the API](/api/v1/docs).")
+        scope = st.selectbox(
+            "What a token may do",
+            sorted(tokens.SCOPES),
+            format_func=lambda name: f"{name}: {tokens.SCOPES[name]}",
+            key="token_scope",
+        )
         if st.button("Make a token", icon=":material/key:", key="make_token"):
             st.code(
-                tokens.make(project, session.annotator(), "api"), language=None, wrap_lines=True
+                tokens.make(project, session.annotator(), "api", scope),
+                language=None,
+                wrap_lines=True,
             )
             st.caption(
                 f"Good for {project.settings.token_hours:g} hours, in the name of "
                 f"{escape_markdown(session.annotator())}. Keep it to yourself."
             )
+        _list_tokens(project)
+
+
+def _list_tokens(project: Project) -> None:
+    """List the tokens that are good, each with a button that ends it."""
+    now = time.time()
+    notes = [
+        note
+        for note in tokens.list_tokens(project)
+        if note.revoked_at is None and note.expires_at > now
+    ]
+    if notes:
+        st.caption(f"{view.count(len(notes), 'token')} can be used now:")
+    for note in notes:
+        about, end = st.columns([5, 1], vertical_alignment="center")
+        until = time.strftime("%Y-%m-%d %H:%M", time.localtime(note.expires_at))
+        about.markdown(
+            f"`{note.id}` {note.scope} · {escape_markdown(note.annotator)} · until {until}"
+        )
+        if end.button("End", key=f"end_token_{note.id}", help="It stops working at once."):
+            tokens.revoke(project, note.id)
+            session.toast_later(f"Token {note.id} is ended.", ":material/key_off:")
+            st.rerun()

@@ -269,7 +269,7 @@ def _annotator(project: Project) -> None:
             "value": name,
             "project": project.id,
             "api": "api/v1/",
-            "token": tokens.make(project, name, "page"),
+            "token": tokens.make(project, name, "page", "read"),
         },
         height=1,
     )

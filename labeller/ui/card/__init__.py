@@ -97,7 +97,7 @@ def _token(project: Project, annotator: str) -> str:
     until = time.time() - project.settings.token_hours * 1800
     if kept and kept[0] == (project.id, annotator) and kept[1] > until:
         return str(kept[2])
-    made = tokens.make(project, annotator, "page")
+    made = tokens.make(project, annotator, "page", "label")
     st.session_state[_KEPT] = ((project.id, annotator), time.time(), made)
     return made
 

@@ -41,7 +41,7 @@ def check(project: Project, annotator: str, run: int | None) -> None:
             "parameters": PARAMETER_TITLES,
             "recipes": {name: recipe_title(name) for name in BY_NAME},
             "api": "api/v1/",
-            "token": tokens.make(project, annotator, "page"),
+            "token": tokens.make(project, annotator, "page", "label"),
         },
         on_stale_change=lambda: None,
     )

@@ -73,7 +73,7 @@ def grid(
     data = {
         "items": [asdict(tile) for tile in tiles],
         "api": "api/v1/",
-        "token": tokens.make(project, annotator, "page"),
+        "token": tokens.make(project, annotator, "page", "label"),
         "reset": reset,
         "tile": pixels,
         "choosing": choosing,

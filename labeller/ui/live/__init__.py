@@ -146,7 +146,7 @@ def draw(
             "note": note,
             "stages": STAGE_TITLES,
             "api": "api/v1/",
-            "token": tokens.make(project, session.annotator(), "page"),
+            "token": tokens.make(project, session.annotator(), "page", "read"),
         },
     )
 

@@ -1,0 +1,134 @@
+"""One-time links and the cookie that they are exchanged for.
+
+Both are this user's alone: what they are checked against lies in the user's state folder, which
+nobody else can read. So a server need not run to make a link for it, and a restart keeps everybody
+signed in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import time
+from pathlib import Path
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+
+from labeller.services.recent import state_folder
+from store.durable import write_whole
+
+CODE_SECONDS = 24 * 3600.0
+COOKIE_SECONDS = 30 * 24 * 3600
+_CODES = "sign-in"
+_KEY = "sign-in.key"
+_SALT = "labeller-sign-in-v1"
+_KEY_BYTES = 32
+
+
+def make_code(seconds: float = CODE_SECONDS) -> str:
+    """Return a fresh code that signs one browser in, once.
+
+    Parameters
+    ----------
+    seconds : float
+        How long it is good for.
+
+    Raises
+    ------
+    OSError
+        When the state folder cannot be written.
+    """
+    code = secrets.token_urlsafe(32)
+    folder = _private_folder(_CODES)
+    _forget_old_codes(folder)
+    write_whole(folder / _digest(code), f"{time.time() + seconds:.0f}", 0o600)
+    return code
+
+
+def use_code(code: str) -> bool:
+    """Whether a code is good; it is not any more afterwards."""
+    file = state_folder() / _CODES / _digest(code)
+    try:
+        until = float(file.read_text(encoding="ascii"))
+        file.unlink()  # of two that come at once, one finds nothing to delete
+    except (OSError, ValueError):
+        return False
+    return time.time() < until
+
+
+def make_cookie() -> str:
+    """Return the value of a cookie for a browser that is let in."""
+    return str(_serializer().dumps(secrets.token_hex(8)))
+
+
+def check_cookie(value: str) -> bool:
+    """Whether a cookie lets its browser in."""
+    try:
+        _serializer().loads(value, max_age=COOKIE_SECONDS)
+    except BadData:
+        return False
+    return True
+
+
+def cookie_name() -> str:
+    """Return the cookie's name; servers of several users on one host each have their own."""
+    return f"labeller_login_{hashlib.sha256(_key()).hexdigest()[:8]}"
+
+
+def end_all() -> None:
+    """Sign every browser out, and have the codes that wait forgotten."""
+    write_whole(_private_folder("") / _KEY, secrets.token_bytes(_KEY_BYTES), 0o600)
+    for file in (state_folder() / _CODES).glob("*"):
+        file.unlink(missing_ok=True)
+
+
+def _serializer() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(_key().hex(), salt=_SALT)
+
+
+def _key() -> bytes:
+    """Return the key that signs cookies, made on first use."""
+    file = state_folder() / _KEY
+    try:
+        key = file.read_bytes()
+    except FileNotFoundError:
+        key = b""
+    if len(key) >= _KEY_BYTES:
+        return key
+    key = secrets.token_bytes(_KEY_BYTES)
+    scratch = _private_folder("") / f".{_KEY}.{os.getpid()}"
+    write_whole(scratch, key, 0o600)
+    try:
+        if file.exists():  # cut short: no cookie is signed by it
+            scratch.replace(file)
+        else:
+            os.link(scratch, file)  # of two servers that start at once, one wins
+    except FileExistsError:
+        return file.read_bytes()
+    finally:
+        scratch.unlink(missing_ok=True)
+    return key
+
+
+def _private_folder(name: str) -> Path:
+    folder = state_folder() / name
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if name:
+        folder.chmod(0o700)  # whoever made it, and under whatever umask
+    return folder
+
+
+def _forget_old_codes(folder: Path) -> None:
+    for file in folder.glob("*"):
+        try:
+            over = float(file.read_text(encoding="ascii")) < time.time()
+        except (OSError, ValueError):
+            over = not file.name.startswith(".")
+        if over:
+            file.unlink(missing_ok=True)
+
+
+def _digest(code: str) -> str:
+    """Return the name of a code's file: who reads the folder's names learns no code."""
+    return hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest()
