@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class LabellerError(Exception):
     """Root of the errors whose text is meant for the person at the screen."""
@@ -9,6 +11,14 @@ class LabellerError(Exception):
 
 class ProjectError(LabellerError):
     """The project folder is missing, damaged, or already there."""
+
+
+class DatabaseError(ProjectError):
+    """A project's database is gone, damaged or another project's; `folder` is the project's."""
+
+    def __init__(self, text: str, folder: Path) -> None:
+        super().__init__(text)
+        self.folder = folder
 
 
 class ConfigError(LabellerError):

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import shlex
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from labeller import config
+from labeller import config, place
 from labeller.config import Settings
-from labeller.errors import ProjectError
-from store.durable import write_whole
+from labeller.errors import DatabaseError, ProjectError
+from store import soundness
+from store.durable import make_folder, write_whole
 from store.engine import file_url
-from store.store import Store, StoreError
+from store.store import Store, StoreDamaged, StoreError
 
 KEY_FILE = "secret.key"
+DATABASE_FILE = "labeller.db"
 SHORTEST_SECRET = 32
+_log = logging.getLogger("labeller")
 FOLDERS = ("thumbnails", "vectors", "models", "synthetic", "images", "logs")
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """An open project; cheap to pass around, safe to share between threads."""
+    """An open project; cheap to pass around, safe to share between threads.
+
+    `notices` say what opening it changed.
+    """
 
     root: Path
     settings: Settings
     store: Store
+    notices: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -150,13 +158,80 @@ def open_project(root: Path | str) -> Project:
             f"Create one with: labeller init {shlex.quote(str(folder))} --classes a,b"
         )
     settings = config.load_settings(folder)
+    _refuse_unusable(folder, settings)
     for name in FOLDERS:
         (folder / name).mkdir(exist_ok=True)
     try:
         store = Store.open(database_url(folder, settings))
+        return _settle_place(Project(folder, settings, store))
+    except StoreDamaged as error:
+        raise DatabaseError(_with_mend(str(error), folder), folder) from error
     except StoreError as error:
         raise ProjectError(str(error)) from error
-    return Project(folder, settings, store)
+
+
+def own_database(folder: Path, settings: Settings) -> Path | None:
+    """Return the SQLite file within a project's folder; None where its database is elsewhere."""
+    return None if settings.database else folder / DATABASE_FILE
+
+
+def _refuse_unusable(folder: Path, settings: Settings) -> None:
+    """Refuse a database that is gone or damaged: an existing project never begins anew in silence.
+
+    Raises
+    ------
+    DatabaseError
+    """
+    file = own_database(folder, settings)
+    if file is None:
+        return
+    size = file.stat().st_size if file.is_file() else None
+    if not size:
+        what = "is not there" if size is None else "is empty (0 bytes)"
+        log = file.with_name(f"{file.name}-wal")
+        beside = f" A log of it is ({log.name}); it cannot be read alone." if log.exists() else ""
+        raise DatabaseError(_with_mend(f"{file}: {what}.{beside}", folder), folder)
+    if soundness.was_left_open(file) and (damage := soundness.find_damage(file)):
+        raise DatabaseError(_with_mend(f"{file}: is damaged ({damage}).", folder), folder)
+
+
+def _with_mend(text: str, folder: Path) -> str:
+    return f"{text} See what can be put back: labeller recover {shlex.quote(str(folder))}"
+
+
+def _settle_place(project: Project) -> Project:
+    """Note where a project lies; one that is a copy becomes a project of its own."""
+    from labeller.services.recent import list_folders
+
+    if own_database(project.root, project.settings) is None:
+        return project  # folders on several machines share it
+    folder, identity, store = project.root, project.id, project.store
+    if place.is_another_projects(identity, store):
+        text = f"{folder / DATABASE_FILE}: belongs to another project."
+        raise DatabaseError(_with_mend(text, folder), folder)
+    fresh = place.find_begun(identity, store)
+    original = place.find_original(folder, identity, store, list_folders(identity))
+    if fresh is None and original is not None:
+        fresh = place.renumber_copy(folder, original, store, identity)
+    if fresh is None:
+        place.note_place(folder, identity, store)
+        return project
+    replace_secret(folder)
+    settings = _write_settings(folder, id=fresh)
+    notice = (
+        f"{folder} is a copy of {original or 'another project'}. It is a project of its own from "
+        f"now on, with a new identity and signing key. Jobs that the original had under way are "
+        f"cancelled here."
+    )
+    _log.warning(notice)
+    return Project(folder, settings, store, (notice,))
+
+
+def _write_settings(folder: Path, **values: object) -> Settings:
+    """Write settings to ``project.toml`` and return those in force."""
+    stored = config.load_settings(folder, {})
+    write_whole(folder / config.FILE, config.to_toml(config.changed(stored, **values)))
+    return config.load_settings(folder)
 
 
 def create_project(
@@ -196,22 +271,42 @@ def create_project(
         raise ProjectError(
             f"{folder}: is a project already. Open it: labeller run {shlex.quote(str(folder))}"
         )
+    if folder.is_dir() and _is_half_made(folder):
+        _clear_half_made(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ProjectError(f"{folder}: is not an empty folder. Choose a new one for the project.")
     class_service.check_names(classes)
     _check_name(folder)
     table = config.changed(Settings(), id=uuid.uuid4().hex, name=name, **settings)
+    made = Settings(**table)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         replace_secret(folder)
+        Store.open(database_url(folder, made))
+        # Last: a folder with settings has a database.
         write_whole(folder / config.FILE, config.to_toml(table))
     except OSError as error:
         raise ProjectError(f"{folder}: cannot be made ({error.strerror or error}).") from error
+    except StoreError as error:
+        raise ProjectError(str(error)) from error
     project = open_project(folder)
     class_service.add(project, classes)
     if budget is not None:
         budgets.set_total(project, budget)
     return project
+
+
+def _is_half_made(folder: Path) -> bool:
+    """Whether a folder holds what is left of a project that was killed as it was made."""
+    left = [path.name.removeprefix(".") for path in folder.iterdir()]
+    ours = all(name.startswith((KEY_FILE, DATABASE_FILE, config.FILE)) for name in left)
+    file = folder / DATABASE_FILE
+    return ours and (not file.exists() or soundness.holds_nothing(file))
+
+
+def _clear_half_made(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
 
 
 def change_settings(project: Project, **values: object) -> Project:
@@ -222,12 +317,9 @@ def change_settings(project: Project, **values: object) -> Project:
     ConfigError
         When a value cannot be used; the file is left as it was.
     """
-    stored = config.load_settings(project.root, {})
-    text = config.to_toml(config.changed(stored, **values))
-    write_whole(project.root / config.FILE, text)
-    return Project(project.root, config.load_settings(project.root), project.store)
+    return replace(project, settings=_write_settings(project.root, **values))
 
 
 def database_url(folder: Path, settings: Settings) -> str:
     """Return the SQLAlchemy URL of a project's database."""
-    return settings.database or file_url(folder / "labeller.db")
+    return settings.database or file_url(folder / DATABASE_FILE)

@@ -32,6 +32,14 @@ COLUMNS = (
 # Places of an earlier queue that were held when this one came; they are in nobody's list.
 PRESENT = Queue.outdated.is_(False)
 
+NOBODY = {
+    "leased_by": None,
+    "leased_to": None,
+    "leased_at": None,
+    "leased_until": None,
+    "lease_price": 0,
+}
+
 
 def leased(now: float) -> ColumnElement[bool]:
     """Return the condition that a place is held at `now`."""
@@ -251,21 +259,20 @@ class Queues(Repository):
         """Give back the session's places, or those of some items; return how many there were."""
         self._gate()
         condition = and_(Queue.state == "waiting", Queue.leased_by == session)
-        nobody = {
-            "leased_by": None,
-            "leased_to": None,
-            "leased_at": None,
-            "leased_until": None,
-            "lease_price": 0,
-        }
         if item_ids is None:
-            return self._connection.execute(update(Queue).where(condition).values(nobody)).rowcount
+            return self._connection.execute(update(Queue).where(condition).values(NOBODY)).rowcount
         return sum(
             self._connection.execute(
-                update(Queue).where(condition, Queue.item_id.in_(part)).values(nobody)
+                update(Queue).where(condition, Queue.item_id.in_(part)).values(NOBODY)
             ).rowcount
             for part in chunks(list(item_ids))
         )
+
+    def end_leases(self) -> int:
+        """Give back the places of all sessions; return how many there were."""
+        self._gate()
+        held = and_(Queue.state == "waiting", Queue.leased_by.is_not(None))
+        return self._connection.execute(update(Queue).where(held).values(NOBODY)).rowcount
 
     def counts(self) -> QueueCounts:
         """Count free, held and done places."""

@@ -26,6 +26,7 @@ from labeller.cli.projects import (
     label_command,
 )
 from labeller.cli.propagate import propagate_command
+from labeller.cli.recovery import recover_command
 from labeller.cli.review import review_command
 from labeller.cli.rounds import queue_command, round_command, status_command
 from labeller.cli.serving import login_command, run_command, token_command, worker_command
@@ -101,6 +102,7 @@ for _command in (
     snapshot_command,
     predict_command,
     drift_command,
+    recover_command,
     run_command,
     login_command,
     demo_command,

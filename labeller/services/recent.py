@@ -121,6 +121,15 @@ def all_by_id(project_id: str) -> list[Path]:
     return [folder for folder in dict.fromkeys(folders) if is_project(folder)]
 
 
+def list_folders(project_id: str) -> list[Path]:
+    """Return the folders of the list that held a project of this identity, and hold one now.
+
+    It takes no lock, as it is asked while a project is opened.
+    """
+    folders = [entry.path for entry in _read() if entry.id == project_id]
+    return [folder for folder in folders if is_project(folder)]
+
+
 def forget(path: Path | str) -> None:
     """Take a project off the list; its folder is left alone."""
     folder = Path(path)

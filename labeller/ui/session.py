@@ -13,11 +13,12 @@ from urllib.parse import unquote
 
 import streamlit as st
 
-from labeller.errors import LabellerError
+from labeller.errors import DatabaseError, LabellerError
 from labeller.project import Project
 from labeller.services import recent
 from labeller.ui import address
 from labeller.ui.running import check_sign_in
+from labeller.ui.text import escape_markdown
 
 COOKIE = "labeller_annotator"
 UNKNOWN = (
@@ -27,6 +28,7 @@ UNKNOWN = (
 LONGEST_NAME = 60
 _ROOT = "session_project"
 _ERROR = "session_error"
+_BROKEN = "session_broken"
 _NAME = "session_annotator"
 _TOASTS = "session_toasts"
 _EVENTS = "session_events"
@@ -51,12 +53,10 @@ def current_project() -> Project | None:
         check_sign_in(project)
     except LabellerError as error:
         st.session_state[_ROOT] = ""
-        st.session_state[_ERROR] = str(error)
+        note_error(error)
         return None
     if chosen != str(project.root):
-        st.session_state[_ROOT] = str(project.root)
-        st.session_state.pop(_ERROR, None)
-        recent.remember(project)
+        _enter(project)
     return project
 
 
@@ -70,10 +70,30 @@ def open(path: Path | str) -> Project:
     """
     project = recent.opened(path)
     check_sign_in(project)
+    _enter(project)
+    return project
+
+
+def _enter(project: Project) -> None:
+    """Make a project this tab's, and tell what opening it changed."""
     recent.remember(project)
     st.session_state[_ROOT] = str(project.root)
     st.session_state.pop(_ERROR, None)
-    return project
+    st.session_state.pop(_BROKEN, None)
+    for notice in project.notices:
+        toast_later(escape_markdown(notice), ":material/info:")
+
+
+def note_error(error: LabellerError) -> None:
+    """Keep why a project could not be opened, for the start page."""
+    st.session_state[_ERROR] = str(error)
+    st.session_state[_BROKEN] = error.folder if isinstance(error, DatabaseError) else None
+
+
+def broken_project() -> Path | None:
+    """Return the folder of a project whose database could not be used, until another is opened."""
+    folder: Path | None = st.session_state.get(_BROKEN)
+    return folder
 
 
 def note_counts(project: Project, items: int, labelled: int) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from labeller.errors import LabellerError
+from labeller.errors import DatabaseError, LabellerError
 from labeller.project import Project, is_project
 from labeller.services import recent
 from labeller.services.import_sources import Labels
-from labeller.ui import creation, folders, picker, session, view
+from labeller.ui import creation, folders, picker, recovery, session, view
 from labeller.ui.text import escape_markdown
 from store.errors import StoreError
 
@@ -26,7 +26,10 @@ def show(error: str | None) -> None:
     with st.container(key="lb_start", width=1080):
         st.title("Labeller")
         st.markdown("Spend your labels where they teach the model most.")
-        if error:
+        broken = session.broken_project()
+        if error and broken is not None:
+            recovery.show(broken, error)
+        elif error:
             st.error(escape_markdown(error), icon=":material/error:")
         known = recent.recent()
         if known:
@@ -108,6 +111,9 @@ def _existing() -> None:
         if st.button("Open", icon=":material/folder_open:", key="existing_open", disabled=not path):
             try:
                 _enter(recent.opened(path))
+            except DatabaseError as error:
+                session.note_error(error)
+                st.rerun()
             except LabellerError as error:
                 st.error(escape_markdown(str(error)), icon=":material/error:")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from PIL import Image
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
-from labeller import config
 from labeller.project import Project, create_project, open_project
 from labeller.services import importing
 
@@ -67,9 +65,6 @@ def project(tmp_path: Path, template: Path) -> Project:
     """A project with two classes, twelve images and a budget, whose jobs nobody starts."""
     root = tmp_path / "pets"
     shutil.copytree(template, root)
-    settings = root / config.FILE
-    old = config.load_settings(root, {}).id
-    settings.write_text(settings.read_text().replace(old, uuid.uuid4().hex))
     return open_project(root)
 
 

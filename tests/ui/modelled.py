@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import uuid
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from labeller import config
 from labeller.project import Project, create_project, open_project
 from labeller.services import importing, labelling
 from labeller.services.labelling import Act
@@ -55,8 +53,6 @@ def predict(project: Project, rng: np.random.Generator) -> int:
 def copy_of(project: Project, root: Path) -> Project:
     """Copy a project, under an identity of its own."""
     shutil.copytree(project.root, root)
-    settings = root / config.FILE
-    settings.write_text(settings.read_text().replace(project.id, uuid.uuid4().hex))
     return open_project(root)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import pytest
 from playwright.sync_api import Browser, expect
 from streamlit.testing.v1 import AppTest
 
-from labeller import config
 from labeller.project import Project, create_project, open_project
 from labeller.services import audit_seal, classes, headline, importing
 from labeller.services.agreement import Agreement
@@ -47,9 +45,6 @@ def project(tmp_path: Path, original: Path) -> Project:
     """A copy with an identity of its own."""
     root = tmp_path / "pets"
     shutil.copytree(original, root)
-    settings = root / config.FILE
-    old = config.load_settings(root, {}).id
-    settings.write_text(settings.read_text().replace(old, uuid.uuid4().hex))
     return open_project(root)
 
 

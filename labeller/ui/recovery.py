@@ -1,0 +1,75 @@
+"""What the start page shows of a project whose database is gone or damaged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+
+from labeller.errors import LabellerError
+from labeller.services import recovery
+from labeller.ui import session, view
+from labeller.ui.text import escape_markdown
+
+_CONSENT = "begin anew"
+
+
+def show(folder: Path, error: str) -> None:
+    """Draw what is wrong, what can be put back, and the way to begin anew."""
+    with st.container(border=True, key="lb_recovery"):
+        st.subheader("This project's database cannot be used")
+        st.error(escape_markdown(error), icon=":material/database_off:")
+        try:
+            copies = recovery.find_copies(folder)
+        except (LabellerError, OSError) as problem:
+            st.error(escape_markdown(str(problem)), icon=":material/error:")
+            return
+        if copies:
+            st.markdown("These databases lie in its folder. What is replaced is kept beside it.")
+        else:
+            st.markdown(
+                "No other database lies in its folder. If you have one elsewhere, copy it there "
+                "and look again, or run `labeller recover` with `--from`."
+            )
+        for copy in copies:
+            _copy_row(folder, copy)
+        st.button("Look again", icon=":material/refresh:", key="recovery_again")
+        _begin_anew(folder)
+
+
+def _copy_row(folder: Path, copy: recovery.DatabaseCopy) -> None:
+    text, action = st.columns([5, 1], vertical_alignment="center", wrap=False)
+    when = view.ago(copy.changed_at, time.time())
+    name = escape_markdown(copy.path.name)
+    if copy.problem is not None:
+        text.markdown(f":gray[**{name}** · {when} · {escape_markdown(copy.problem)}]")
+        return
+    text.markdown(
+        f"**{name}** · {when}  \n"
+        f":small[{view.count(copy.labels, 'label')} of {view.count(copy.items, 'image')}]"
+    )
+    if action.button("Put back", key=f"put_back_{copy.path.name}", type="primary"):
+        _open(lambda: recovery.put_back(folder, copy.path).root)
+
+
+def _begin_anew(folder: Path) -> None:
+    with st.expander("Begin with an empty database"):
+        st.markdown(
+            "Labels, rounds and budget begin at nothing. Images and label files can be imported "
+            f"again. The old files stay beside it. To go on, type `{_CONSENT}`."
+        )
+        typed = st.text_input("Type it here", key="recovery_consent")
+        if st.button("Begin anew", key="begin_anew", disabled=typed.strip() != _CONSENT):
+            _open(lambda: recovery.begin_anew(folder).root)
+
+
+def _open(mend: Callable[[], Path]) -> None:
+    """Mend the project, and go into it."""
+    try:
+        session.open(mend())
+    except LabellerError as error:
+        st.error(escape_markdown(str(error)), icon=":material/error:")
+        return
+    st.rerun()
