@@ -19,6 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from store.errors import StoreError
 from store.plain import BUSY_SECONDS, to_json
+from store.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Database:
     """An engine with what goes with it.
 
     `writers` makes the threads of this process queue for SQLite's one write lock; without it
-    they poll for it, and an unlucky one polls for long. A thread that holds it may fork.
+    they poll for it, and an unlucky one polls for long. A thread whose turn it is may fork.
     """
 
     url: str
@@ -34,7 +35,7 @@ class Database:
     engine: Engine
     file: Path | None
     inode: tuple[int, int] | None
-    writers: threading.RLock = field(default_factory=threading.RLock)
+    writers: Turns = field(default_factory=Turns)
 
     @property
     def sqlite(self) -> bool:
@@ -103,7 +104,7 @@ def remember_file(opened: Database) -> Database:
 
 # What a fork found open. A child never closes it: SQLite would do it under the parent's hands.
 _inherited: list[Database] = []
-_held: list[threading.RLock] = []
+_held: list[Turns] = []
 
 
 def _before_fork() -> None:
@@ -112,7 +113,7 @@ def _before_fork() -> None:
     SQLite keeps its locks per process: a child would believe that it holds the parent's.
     """
     for known in list(_databases.values()):
-        if known.sqlite and known.writers.acquire(timeout=BUSY_SECONDS):
+        if known.sqlite and known.writers.hold(BUSY_SECONDS):
             _held.append(known.writers)
         known.engine.dispose()
 
@@ -201,6 +202,10 @@ def sqlite_engine(file: Path, busy_seconds: float = BUSY_SECONDS) -> Engine:
         if connection.info["reads"] != reads:
             connection.exec_driver_sql(f"PRAGMA query_only = {int(reads)}")
             connection.info["reads"] = reads
+        wait = connection.get_execution_options().get("wait_seconds", busy_seconds)
+        if connection.info.get("wait") != wait:  # what waiting for a turn took is over
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(wait * 1000)}")
+            connection.info["wait"] = wait
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -34,7 +35,7 @@ from store.labels import Labels
 from store.leaks import Leaks
 from store.models_ import Models, Predictions
 from store.paths import Paths
-from store.plain import BUSY_SECONDS, plain_errors
+from store.plain import plain_errors
 from store.queue import Queues
 from store.regroupings import Regroupings
 from store.rounds import Rounds
@@ -166,18 +167,18 @@ class Store:
         StoreError
             When this thread is inside a write already.
         StoreBusy
-            When no turn came within half a minute.
+            When no turn came within ten seconds, or many wait behind one that lasts.
         StoreFull
             When the disk is full.
         """
         opened = self._database
         with (
             _alone(opened),
-            _turn(opened),
+            _turn(opened) as options,
             plain_errors(opened.name),
             opened.engine.connect() as plain,
         ):
-            connection = plain.execution_options(writes=True)
+            connection = plain.execution_options(**options)
             with connection.begin():
                 yield Unit(connection, self._clock)
 
@@ -200,16 +201,10 @@ def _alone(opened: Database) -> Iterator[None]:
 
 
 @contextmanager
-def _turn(opened: Database) -> Iterator[None]:
-    """Queue for SQLite's write lock among the threads of this process."""
+def _turn(opened: Database) -> Iterator[dict[str, Any]]:
+    """Queue for SQLite's write lock among the threads of this process; gives options to begin."""
     if not opened.sqlite:
-        yield
+        yield {"writes": True}
         return
-    if not opened.writers.acquire(timeout=BUSY_SECONDS):
-        raise StoreBusy(
-            f"{opened.name}: another write took longer than {BUSY_SECONDS:.0f} s. Try again."
-        )
-    try:
-        yield
-    finally:
-        opened.writers.release()
+    with opened.writers.take(opened.name) as seconds:
+        yield {"writes": True, "wait_seconds": seconds}

@@ -35,6 +35,7 @@ from labeller.errors import (
 )
 from store.errors import Conflict, JobActive, NotFound, StoreError
 
+RETRY_SECONDS = 2
 SUMMARY = """Claim items, label them, take labels back, follow rounds and jobs.
 
 Every route but `/health` needs a project's token: `Authorization: Bearer <token>`. Events carry
@@ -99,7 +100,8 @@ def _store_error(_: Request, error: Exception) -> JSONResponse:
         status = 404
     else:
         status = 409 if isinstance(error, Conflict | JobActive) else 503
-    return JSONResponse({"detail": str(error)}, status_code=status)
+    headers = {"Retry-After": str(RETRY_SECONDS)} if status == 503 else {}
+    return JSONResponse({"detail": str(error)}, status_code=status, headers=headers)
 
 
 def _invalid(_: Request, error: Exception) -> JSONResponse:

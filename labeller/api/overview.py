@@ -89,6 +89,6 @@ def token(access: ReadAccess) -> dict[str, Any]:
 
 
 @router.get("/health", response_model=Health)
-def health() -> Health:
+async def health() -> Health:
     """Say that the server answers; needs no token and tells nothing about any project."""
     return Health()

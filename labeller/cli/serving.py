@@ -21,6 +21,8 @@ from labeller.processes import HOME, become_process, make_command
 if TYPE_CHECKING:
     from labeller.tokens import Scope, TokenNote
 
+JOB_WAIT_SECONDS = 60.0  # for a busy database: nobody waits for a job as for a page
+
 
 @click.command("run", epilog=example("labeller run birds"))
 @click.argument("project", required=False, type=click.Path(file_okay=False, path_type=Path))
@@ -124,12 +126,14 @@ def worker_command(
     from labeller import jobs
     from labeller.project import open_project
     from labeller.services import watching
+    from store.plain import wait_longer
 
     logging.getLogger("labeller").setLevel(logging.INFO)
-    opened = open_project(project)
     if job is not None:
-        jobs.run(opened, job)
+        wait_longer(JOB_WAIT_SECONDS)
+        jobs.run(open_project(project), job)
         return
+    opened = open_project(project)
     stop = threading.Event()
     chosen = [kind.strip() for kind in kinds.split(",") if kind.strip()] if kinds else None
     if not once:
