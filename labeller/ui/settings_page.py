@@ -16,7 +16,7 @@ from labeller.project import Project, change_settings
 from labeller.services import budget
 from labeller.services.backbone_names import KNOWN
 from labeller.services.budget import amount
-from labeller.ui import backbone_change, mixture_editor, session, view
+from labeller.ui import backbone_change, backup_panel, mixture_editor, session, view
 from labeller.ui.text import escape_markdown
 from store.errors import StoreError
 from store.records_budget import LedgerRecord
@@ -101,6 +101,7 @@ def show(project: Project) -> None:
                 mixture_editor.show(project)
     with right:
         _token(project)
+        backup_panel.show(project)
     st.caption(
         f"Kept in {escape_markdown(str(project.root / FILE))} · project {project.id[:8]} · "
         f"{escape_markdown(project.store.dialect)}"
