@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from io import BufferedWriter
 from pathlib import Path
+
+FLUSHES = 8  # at a time
 
 
 def write_whole(path: Path, data: str | bytes, mode: int = 0o666) -> None:
@@ -27,16 +33,41 @@ def write_whole(path: Path, data: str | bytes, mode: int = 0o666) -> None:
         When it cannot be written; the old content stays.
     """
     make_folder(path.parent)
-    content = data.encode("utf-8") if isinstance(data, str) else data
+    with _replacing(path, mode) as file:
+        file.write(data.encode("utf-8") if isinstance(data, str) else data)
+        file.flush()
+        os.fsync(file.fileno())
+    sync_file(path.parent)
+
+
+def write_unflushed(path: Path, data: bytes) -> None:
+    """Replace a file as `write_whole` does, but leave it to the caller to flush many at once.
+
+    Parameters
+    ----------
+    path : Path
+        The file, in a folder that is there. `sync_files` flushes it.
+    data : bytes
+
+    Raises
+    ------
+    OSError
+        When it cannot be written; the old content stays.
+    """
+    with _replacing(path, 0o666) as file:
+        file.write(data)
+
+
+@contextmanager
+def _replacing(path: Path, mode: int) -> Iterator[BufferedWriter]:
+    """Open a file that gets its name when all is written."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         temporary.unlink(missing_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        move_whole(temporary, path)
+            yield file
+        temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
@@ -66,6 +97,14 @@ def sync_file(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_files(paths: Iterable[Path]) -> None:
+    """Flush many files, each with its name, to the disk: their folders once."""
+    files = list(dict.fromkeys(paths))
+    with ThreadPoolExecutor(FLUSHES) as pool:  # the disk writes the journal once for several
+        list(pool.map(sync_file, files))
+        list(pool.map(sync_file, {path.parent for path in files}))
 
 
 def sync_tree(folder: Path) -> None:
