@@ -13,7 +13,7 @@ from pathlib import Path
 from labeller import config
 from labeller.config import Settings
 from labeller.errors import ProjectError
-from store.durable import write_whole
+from store.durable import make_folder, sync_file, write_whole
 from store.engine import file_url
 from store.store import Store, StoreError
 
@@ -110,7 +110,7 @@ def open_project(root: Path | str) -> Project:
         )
     settings = config.load_settings(folder)
     for name in FOLDERS:
-        (folder / name).mkdir(exist_ok=True)
+        make_folder(folder / name)
     try:
         store = Store.open(database_url(folder, settings))
     except StoreError as error:
@@ -161,7 +161,7 @@ def create_project(
     _check_name(folder)
     table = config.changed(Settings(), id=uuid.uuid4().hex, name=name, **settings)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         _write_secret(folder / "secret.key")
         write_whole(folder / config.FILE, config.to_toml(table))
     except OSError as error:
@@ -197,3 +197,5 @@ def _write_secret(path: Path) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(secrets.token_hex(32))
+    sync_file(path)
+    sync_file(path.parent)

@@ -31,6 +31,7 @@ from labeller.services.prediction_partial import (
     rows_of,
 )
 from labeller.services.tables import guarded
+from store.durable import move_whole, sync_file
 
 SUFFIXES = (".csv", ".jsonl")
 LOAD, STAGE = "load", "predictions"
@@ -228,9 +229,8 @@ def _finish(partial: Path, out: Path, classes: Sequence[str]) -> None:
                 file.writelines(rows_of(partial))
             else:
                 as_csv(rows_of(partial), file, classes)
-            file.flush()
-            os.fsync(file.fileno())
-        whole.replace(out)
+        sync_file(whole)
+        move_whole(whole, out)
     finally:
         with suppress(OSError):
             whole.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ import os
 import threading
 import zipfile
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -52,7 +53,8 @@ class Places:
         self._file.write(b"\n")  # a line that a kill has cut off ends here
 
     def close(self) -> None:
-        """Close the file."""
+        """Flush the file to the disk and close it."""
+        os.fsync(self._file.fileno())
         self._file.close()
 
     def note(self, candidate: Candidate) -> None:
@@ -74,8 +76,9 @@ def offsets(folder: Path) -> dict[str, int]:
     at = 0
     with (folder / PLACES).open("rb") as file:
         for line in file:
-            if line.endswith(b"]\n"):
-                found[json.loads(line)[0]] = at
+            with suppress(ValueError):
+                key, _, _, _ = json.loads(line)
+                found[key] = at
             at += len(line)
     return found
 
