@@ -68,6 +68,7 @@ def run_export_job(project: Project, job: JobRecord, progress: Progress) -> dict
     check_there(record)
     final = folder_of(project, record.id)
     work = final.with_name(f".{final.name}")
+    _put_back(final)
     wanted = set(job.params["formats"])
     there = _there(final, record)
     earlier = {name: folder for name, folder in there.items() if name not in wanted}
@@ -181,18 +182,28 @@ def _reason(file: Path, error: Exception) -> str:
     )
 
 
+def _earlier(final: Path) -> Path:
+    """Return where the files of an earlier export lie while new ones take their place."""
+    return final.with_name(f".{final.name}.earlier")
+
+
+def _put_back(final: Path) -> None:
+    """Give an earlier export its place again, when the job that replaced it did not end."""
+    if _earlier(final).exists() and not final.exists():
+        move_whole(_earlier(final), final)
+
+
 def _replace(work: Path, final: Path) -> None:
     """Give the new files their place; the earlier ones go when that is done."""
     sync_tree(work)
-    earlier = final.with_name(f".{final.name}.earlier")
+    earlier = _earlier(final)
     shutil.rmtree(earlier, ignore_errors=True)
     if final.exists():
         final.rename(earlier)
     try:
         move_whole(work, final)
     except OSError:
-        if earlier.exists():
-            earlier.rename(final)
+        _put_back(final)
         raise
     shutil.rmtree(earlier, ignore_errors=True)
 

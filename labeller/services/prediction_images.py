@@ -43,8 +43,8 @@ class Place:
 class Places:
     """Notes of where the predicted images lie, appended one by one.
 
-    Each is with the system before the row of its image is, so that no row lacks its note after a
-    kill. Files within the prediction's own folder are noted relative to it.
+    Each is on the disk before the row of its image is, so that no row lacks its note after a kill
+    or a power cut. Files within the prediction's own folder are noted relative to it.
     """
 
     def __init__(self, folder: Path, restart: bool = False) -> None:
@@ -53,9 +53,13 @@ class Places:
         self._file.write(b"\n")  # a line that a kill has cut off ends here
 
     def close(self) -> None:
-        """Flush the file to the disk and close it."""
-        os.fsync(self._file.fileno())
+        """Flush and close the file."""
+        self.flush()
         self._file.close()
+
+    def flush(self) -> None:
+        """Have on the disk what was noted."""
+        os.fsync(self._file.fileno())
 
     def note(self, candidate: Candidate) -> None:
         """Note where an image lies that was just predicted; one that is gone already is not."""
