@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shlex
 import uuid
@@ -13,7 +12,7 @@ from pathlib import Path
 from labeller import config
 from labeller.config import Settings
 from labeller.errors import ProjectError
-from store.durable import make_folder, sync_file, write_whole
+from store.durable import make_folder, write_whole
 from store.engine import file_url
 from store.store import Store, StoreError
 
@@ -162,7 +161,7 @@ def create_project(
     table = config.changed(Settings(), id=uuid.uuid4().hex, name=name, **settings)
     try:
         make_folder(folder)
-        _write_secret(folder / "secret.key")
+        write_whole(folder / "secret.key", secrets.token_hex(32), 0o600)
         write_whole(folder / config.FILE, config.to_toml(table))
     except OSError as error:
         raise ProjectError(f"{folder}: cannot be made ({error.strerror or error}).") from error
@@ -190,12 +189,3 @@ def change_settings(project: Project, **values: object) -> Project:
 def database_url(folder: Path, settings: Settings) -> str:
     """Return the SQLAlchemy URL of a project's database."""
     return settings.database or file_url(folder / "labeller.db")
-
-
-def _write_secret(path: Path) -> None:
-    """Make the signing key, readable by its owner alone."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(secrets.token_hex(32))
-    sync_file(path)
-    sync_file(path.parent)

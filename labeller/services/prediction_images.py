@@ -80,7 +80,7 @@ def offsets(folder: Path) -> dict[str, int]:
     at = 0
     with (folder / PLACES).open("rb") as file:
         for line in file:
-            with suppress(ValueError):
+            with suppress(ValueError, TypeError):
                 key, _, _, _ = json.loads(line)
                 found[key] = at
             at += len(line)

@@ -33,7 +33,7 @@ from labeller.services.prediction_plans import (
     read_plan,
     writing,
 )
-from store.durable import make_folder, sync_file, sync_tree, write_whole
+from store.durable import make_folder, move_whole, sync_file, sync_tree, write_whole
 from store.records import JobRecord
 
 KIND = "predict"
@@ -213,7 +213,7 @@ def delete(project: Project, number: int) -> int:
     folder = folder_of(project, number)
     hidden = folder.with_name(f".deleted-{uuid.uuid4().hex}")
     with writing(project):
-        folder.rename(hidden)  # at once: what a kill leaves of it is not listed any more
+        move_whole(folder, hidden)  # at once: what a kill leaves of it is not listed any more
     shutil.rmtree(hidden, ignore_errors=True)
     prediction_images.forget_archives()
     return kept.bytes
