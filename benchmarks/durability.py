@@ -36,7 +36,7 @@ Answers = list[float]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--labels", type=int, default=2000, help="of fifty people together")
+    parser.add_argument("--labels", type=int, default=1000, help="of fifty people together")
     parser.add_argument("--images", type=int, default=400)
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from io import BufferedWriter
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def write_unflushed(path: Path, data: bytes) -> None:
     Parameters
     ----------
     path : Path
-        The file, in a folder that is there. `sync_files` flushes it.
+        The file, in a folder that is there.
     data : bytes
 
     Raises
@@ -99,17 +99,46 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def sync_files(paths: Iterable[Path]) -> None:
-    """Flush many files, each with its name, to the disk: their folders once."""
-    files = list(dict.fromkeys(paths))
-    with ThreadPoolExecutor(FLUSHES) as pool:  # the disk writes the journal once for several
-        list(pool.map(sync_file, files))
-        list(pool.map(sync_file, {path.parent for path in files}))
-
-
 def sync_tree(folder: Path) -> None:
     """Flush a folder with everything in it to the disk."""
     for path, _, names in os.walk(folder, topdown=False):
         for name in names:
             sync_file(Path(path, name))
         sync_file(Path(path))
+
+
+class Flusher:
+    """Flushes many files while other work goes on; the disk does several at once cheaper."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(FLUSHES)
+        self._files: list[Future[None]] = []
+        self._folders: set[Path] = set()
+
+    def add(self, file: Path, folders: Iterable[Path] = ()) -> None:
+        """Begin to flush a file; `folders` are those whose names `wait` is to flush too."""
+        self._files.append(self._pool.submit(_sync_there, file))
+        self._folders.update(folders)
+
+    def wait(self) -> None:
+        """Return when all that was added is on the disk.
+
+        Raises
+        ------
+        OSError
+            When some of it cannot be flushed.
+        """
+        files, self._files = self._files, []
+        folders, self._folders = self._folders, set()
+        for flush in files:
+            flush.result()
+        list(self._pool.map(sync_file, folders))
+
+    def close(self) -> None:
+        """End its threads."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+def _sync_there(file: Path) -> None:
+    with suppress(FileNotFoundError):  # deleted meanwhile: nothing will speak of it
+        sync_file(file)

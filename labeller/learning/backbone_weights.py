@@ -14,7 +14,7 @@ from huggingface_hub.errors import EntryNotFoundError
 
 from labeller.errors import BackboneError, WeightsError
 from labeller.services.backbone_names import weights_folder
-from store.durable import sync_files
+from store.durable import sync_file
 
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
@@ -119,7 +119,7 @@ def _from_url(source: Source) -> Path:
         torch.hub.download_url_to_file(
             source.url, str(path), expected.group(1) if expected else None, progress=False
         )
-        sync_files([path])
+        _sync(path)
     return path
 
 
@@ -141,8 +141,14 @@ def _from_hub(source: Source) -> Path:
 def _fetched(hub: str, name: str) -> Path:
     """Return a file just downloaded, once it is on the disk: a name there counts as whole."""
     path = Path(huggingface_hub.hf_hub_download(hub, name))
-    sync_files([path, path.resolve()])
+    for one in {path, path.resolve()}:
+        _sync(one)
     return path
+
+
+def _sync(path: Path) -> None:
+    sync_file(path)
+    sync_file(path.parent)
 
 
 def _reach(url: str) -> None:

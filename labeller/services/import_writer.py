@@ -24,7 +24,7 @@ from labeller.services.import_sources import Candidate
 from labeller.services.import_twins import Newcomer, Twins
 from labeller.services.import_worker import CannotWriteError
 from labeller.services.strata import Strata
-from store.durable import make_folder, sync_file, sync_files, write_whole
+from store.durable import Flusher, make_folder, sync_file, write_whole
 from store.records import ImportProblem, NewEvent, NewItem, Split, Stamp
 from store.store import Unit
 
@@ -85,8 +85,8 @@ class Writer:
         self._found: list[_Found] = []
         self._refused: list[ImportProblem] = []
         self._pixels = 0
-        self._kept: set[Path] = set()  # copies of this batch that are on the disk
-        self._folders: set[Path] = set()  # they got names in these, which are not yet
+        self._flusher = Flusher()  # of copies and thumbnails: on the disk before their rows
+        self._folders: set[Path] = set()  # copies of this batch got names in these
         self._classes: Mapping[str, int] = {}
         self._splits: dict[str, Split] = {}  # of groups that have a name
         self._renamed: dict[str, str] = {}  # groups that the leak guard put into others
@@ -106,7 +106,12 @@ class Writer:
 
     def take(self, candidate: Candidate, facts: dict[str, Any], file: Path | None) -> None:
         """Note an image that can be read, or is known by its hash."""
-        self._found.append(_Found(candidate, facts, file))
+        found = _Found(candidate, facts, file)
+        self._found.append(found)
+        if file is not None and found.decoded:
+            self._flusher.add(file)
+        if thumbnail := facts.get("thumbnail"):
+            self._flusher.add(Path(thumbnail), Path(thumbnail).parents[:3])
         self.remarks.add(candidate.shown, facts.get("remarks", ()))
         self._pixels += facts.get("width", 0) * facts.get("height", 0)
 
@@ -147,7 +152,9 @@ class Writer:
         self._told = []
         if not (found or refused):
             return
-        self._keep(found)
+        with _writing():
+            self._flusher.wait()
+        self._folders = set()
         self._make_classes(found)
         newcomers = {one.sha256: Newcomer(one.looks) for one in found}
         with self._project.store.read() as unit:
@@ -174,14 +181,9 @@ class Writer:
             if one.file is not None:
                 one.file.unlink(missing_ok=True)
 
-    def _keep(self, found: Sequence[_Found]) -> None:
-        """Have what a batch's rows will speak of on the disk: copies, and thumbnails just made."""
-        copies = [one.file for one in found if one.file is not None and one.decoded]
-        made = [Path(one.facts["thumbnail"]) for one in found if one.facts.get("thumbnail")]
-        with _writing():
-            sync_files(path for path in (*copies, *made) if path.exists())
-        self._kept = set(copies)
-        self._folders = set()
+    def close(self) -> None:
+        """End what works in the background."""
+        self._flusher.close()
 
     def finish(self, cancelled: bool) -> None:
         """Settle what is left to settle, and close the import's row with the numbers."""
@@ -309,7 +311,7 @@ class Writer:
             return one.candidate.path, False
         images = self._project.root / IMAGES
         with _writing():
-            if one.file not in self._kept:
+            if not one.decoded:
                 sync_file(one.file)
             target = moved_in(one.file, images, one.candidate.target, one.sha256)
         self._folders.add((images / target).parent)

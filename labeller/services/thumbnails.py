@@ -15,7 +15,7 @@ from PIL import Image
 from labeller import imaging
 from labeller.errors import ImageError
 from labeller.services import originals
-from store.durable import make_folder, write_unflushed, write_whole
+from store.durable import write_unflushed, write_whole
 
 if TYPE_CHECKING:  # import workers use this module without project and store
     from labeller.project import Project
@@ -123,8 +123,8 @@ def keep_thumbnail(
     Returns
     -------
     Path or None
-        The file where one was written. Flushing it, and its folder, is left to the caller, who
-        does it for many at once.
+        The file where one was written. Flushing it, and the three folders above it, is left to
+        the caller, who does it for many at once.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def keep_thumbnail(
     path = kept_path(folder, pixels, sha256)
     if is_whole(path):
         return None
-    make_folder(path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_unflushed(path, _encoded(decoded.image, _QUALITY["thumb"]))
     return path
 
