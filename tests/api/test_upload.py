@@ -139,7 +139,7 @@ def test_a_full_disk_is_said(
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("labeller.services.uploading.os.fsync", full)
+    monkeypatch.setattr("store.durable.os.fsync", full)
     answer = send(client, ("x.png", png(1)))
     assert answer.status_code == 400
     assert "No space left on device" in answer.json()["detail"]

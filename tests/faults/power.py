@@ -7,6 +7,7 @@ moment: files have the bytes of their last flush, folders the names of theirs.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import functools
 import os
@@ -35,7 +36,9 @@ def library() -> Path:
     if compiler is None:
         assert not os.environ.get("CI"), "CI needs a C compiler for the power cuts"
         pytest.skip("no C compiler here")
-    out = Path(tempfile.mkdtemp(prefix="power-")) / "power.so"
+    folder = tempfile.mkdtemp(prefix="power-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    out = Path(folder) / "power.so"
     subprocess.run(
         [compiler, "-O1", "-shared", "-fPIC", "-o", str(out), str(SOURCE)], check=True, timeout=60
     )

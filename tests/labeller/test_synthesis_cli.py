@@ -118,7 +118,7 @@ def test_a_stopped_run_says_how_to_go_on(project: Project, monkeypatch: pytest.M
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(synthesis_making, "_flush", full)
+        patch.setattr(synthesis_making, "sync_file", full)
         code, _, err = here(project, "--count", "3", "--recipe", "hflip")
     assert code == 1
     assert "Run 1: 0 of 3 items are made and stay." in err

@@ -37,7 +37,7 @@ def set_trap(moment: str) -> None:
 #: what is called, and after which of its calls the process ends
 TRAPS: dict[str, tuple[Any, str, int]] = {
     "the plan is written, the run not entered": (synthesis_job, "write_plans", 1),
-    "some are rendered, none is stored": (synthesis_making, "_flush", 1),
+    "some are rendered, none is stored": (synthesis_making, "sync_file", 1),
     "inside the second transaction": (SyntheticItems, "add", 2),
     "after the last transaction": (synthesis_making, "sweep", 1),
 }
