@@ -24,7 +24,7 @@ from labeller.gate.middleware import Gate
 from labeller.gate.server import describe_way_in
 from labeller.services import recent, watching
 from labeller.ui.first_view import FirstView
-from labeller.ui.running import running_server
+from labeller.ui.running import base_path, running_server
 from store.errors import StoreError
 
 
@@ -53,7 +53,7 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
 PagesManager.uses_pages_directory = False
 app = st.App(
     "labeller/ui/main.py",
-    routes=[Mount("/api/v1", create_api())],
+    routes=[Mount(f"{base_path()}/api/v1", create_api())],
     middleware=[Middleware(Gate, running_server), Middleware(FirstView)],
     lifespan=lifespan,
 )
