@@ -1,7 +1,8 @@
 """Key press to next image painted: the labelling card against an `st.button(shortcut=)` fragment.
 
-Both serve the same 512-pixel JPEGs on this machine to the same headless Chromium, in turns, so that
-noise hits both. Run: ``python benchmarks/label_latency.py [--keys 200]``.
+The card is also measured on a server whose answers do not wait for the disk: it must make no
+difference. All serve the same 512-pixel JPEGs on this machine to the same headless Chromium, in
+turns, so that noise hits all. Run: ``python benchmarks/label_latency.py [--keys 200]``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from benchmarks._lazy_disk import lazy_environment
 from benchmarks.report import update_section
 from tests.browser import free_port, launch, start_app
 from tests.cards import introduce, queued_project
@@ -96,19 +98,25 @@ def main() -> None:
     keys = parser.parse_args().keys
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = launch(playwright)
-        with card_page(browser, Path(folder), keys) as card:
-            images = Path(folder) / "project" / "images"
-            with fragment_page(browser, Path(folder), images) as fragment:
-                results = measure({"card": card, "fragment": fragment}, keys)
+        work = Path(folder)
+        lazy = lazy_environment(work / "lazy disk")
+        with (
+            card_page(browser, work / "card", keys, {}) as card,
+            card_page(browser, work / "lazy card", keys, lazy) as lazy_card,
+            fragment_page(browser, work, work / "card" / "project" / "images") as fragment,
+        ):
+            results = measure({"card": card, "lazy": lazy_card, "fragment": fragment}, keys)
         browser.close()
     report(results, keys)
 
 
 @contextmanager
-def card_page(browser: Browser, folder: Path, keys: int) -> Iterator[Page]:
+def card_page(
+    browser: Browser, folder: Path, keys: int, environment: Mapping[str, str]
+) -> Iterator[Page]:
     """Open the labelling card on a project with images enough."""
     project = queued_project(folder / "project", items=keys + 20, side=SIDE)
-    app = start_app(None, folder / "state")
+    app = start_app(None, folder / "state", environment)
     try:
         introduce(app, project)
         page = opened(browser, f"{app.url}/?project={project.id}")
@@ -178,7 +186,11 @@ def measure(pages: dict[str, Page], keys: int) -> dict[str, list[dict[str, float
 
 def report(results: dict[str, list[dict[str, float]]], keys: int) -> None:
     """Print the table and keep it in docs/benchmarks.md."""
-    names = {"card": "labelling card", "fragment": "`st.button(shortcut=)` in a fragment"}
+    names = {
+        "card": "labelling card",
+        "lazy": "labelling card, a server whose answers do not wait for the disk",
+        "fragment": "`st.button(shortcut=)` in a fragment",
+    }
     rows, p95 = [], {}
     for name, title in names.items():
         painted = [one["painted"] for one in results[name]]

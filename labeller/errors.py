@@ -58,6 +58,10 @@ class LabelFileError(LabellerError):
     """A file of labels cannot be applied; nothing of it was."""
 
 
+class BackupError(LabellerError):
+    """A backup cannot be made, read or restored; nothing half of it is left."""
+
+
 class BudgetError(LabellerError):
     """The labelling budget does not allow it."""
 

@@ -160,7 +160,7 @@ def open_project(root: Path | str) -> Project:
     settings = config.load_settings(folder)
     _refuse_unusable(folder, settings)
     for name in FOLDERS:
-        (folder / name).mkdir(exist_ok=True)
+        make_folder(folder / name)
     try:
         store = Store.open(database_url(folder, settings))
         return _settle_place(Project(folder, settings, store))

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from io import BufferedWriter
 from pathlib import Path
+
+FLUSHES = 8  # at a time
 
 
 def write_whole(path: Path, data: str | bytes, mode: int = 0o666) -> None:
@@ -27,16 +33,41 @@ def write_whole(path: Path, data: str | bytes, mode: int = 0o666) -> None:
         When it cannot be written; the old content stays.
     """
     make_folder(path.parent)
-    content = data.encode("utf-8") if isinstance(data, str) else data
+    with _replacing(path, mode) as file:
+        file.write(data.encode("utf-8") if isinstance(data, str) else data)
+        file.flush()
+        os.fsync(file.fileno())
+    sync_file(path.parent)
+
+
+def write_unflushed(path: Path, data: bytes) -> None:
+    """Replace a file as `write_whole` does, but leave it to the caller to flush many at once.
+
+    Parameters
+    ----------
+    path : Path
+        The file, in a folder that is there.
+    data : bytes
+
+    Raises
+    ------
+    OSError
+        When it cannot be written; the old content stays.
+    """
+    with _replacing(path, 0o666) as file:
+        file.write(data)
+
+
+@contextmanager
+def _replacing(path: Path, mode: int) -> Iterator[BufferedWriter]:
+    """Open a file that gets its name when all is written."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         temporary.unlink(missing_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        move_whole(temporary, path)
+            yield file
+        temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
@@ -74,3 +105,40 @@ def sync_tree(folder: Path) -> None:
         for name in names:
             sync_file(Path(path, name))
         sync_file(Path(path))
+
+
+class Flusher:
+    """Flushes many files while other work goes on; the disk does several at once cheaper."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(FLUSHES)
+        self._files: list[Future[None]] = []
+        self._folders: set[Path] = set()
+
+    def add(self, file: Path, folders: Iterable[Path] = ()) -> None:
+        """Begin to flush a file; `folders` are those whose names `wait` is to flush too."""
+        self._files.append(self._pool.submit(_sync_there, file))
+        self._folders.update(folders)
+
+    def wait(self) -> None:
+        """Return when all that was added is on the disk.
+
+        Raises
+        ------
+        OSError
+            When some of it cannot be flushed.
+        """
+        files, self._files = self._files, []
+        folders, self._folders = self._folders, set()
+        for flush in files:
+            flush.result()
+        list(self._pool.map(sync_file, folders))
+
+    def close(self) -> None:
+        """End its threads."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+def _sync_there(file: Path) -> None:
+    with suppress(FileNotFoundError):  # deleted meanwhile: nothing will speak of it
+        sync_file(file)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from store import engine
+from store.durable import move_whole, sync_file
 from store.engine import Database, sqlite_engine
 from store.errors import SchemaTooNew, StoreDamaged, StoreError
 from store.plain import explained
@@ -200,7 +201,8 @@ def set_aside(file: Path, head: str) -> Path:
         with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(partial)) as target:
             source.backup(target)
             target.execute("PRAGMA journal_mode = DELETE")
-        partial.replace(copy)
+        sync_file(partial)
+        move_whole(partial, copy)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(
             f"{copy}: the copy before the upgrade cannot be written ({error}). "

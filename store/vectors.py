@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from store.bits import Bits
+from store.durable import sync_file, write_whole
 from store.errors import VectorError
 from store.files import explained, locked, write_at
 
@@ -106,9 +107,10 @@ class VectorFile:
         if len(text) > HEADER:
             raise VectorError(f"{self.path}: the tag is longer than {HEADER} bytes.")
         try:
-            self._bits.path.write_bytes(b"")
+            write_whole(self._bits.path, b"")
             write_at(descriptor, text.ljust(HEADER, b" "), 0)
             os.fsync(descriptor)
+            sync_file(self.path.parent)
         except OSError as error:
             raise explained(self.path, error) from error
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from labeller.cli.backup import backup_command, restore_command
 from labeller.cli.drift import drift_command
 from labeller.cli.evaluation import evaluate_command
 from labeller.cli.items import budget_command, items_command
@@ -103,6 +104,8 @@ for _command in (
     predict_command,
     drift_command,
     recover_command,
+    backup_command,
+    restore_command,
     run_command,
     login_command,
     demo_command,

@@ -71,8 +71,6 @@ class Server:
 
     def addresses_of(self, path: str) -> list[str]:
         """Return the addresses under which a person reaches a path of this server."""
-        if self.address is not None and "/" in self.address:
-            return [f"http://localhost{self.base}{path}"]  # a socket's file, behind a proxy
         names = ["localhost"]
         if not self.is_local:
             every = self.address is None or self.address in EVERY_ADDRESS

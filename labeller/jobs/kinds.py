@@ -17,6 +17,7 @@ KINDS: dict[str, str] = {
     "predict": "labeller.services.prediction_job:run_predict_job",
     "replay": "labeller.learning.replay:run_replay_job",
     "export_model": "labeller.learning.export_job:run_export_job",
+    "backup": "labeller.services.backups:run_backup_job",
     "snapshot": "labeller.services.snapshots:run_snapshot_job",
     "cleaning": "labeller.learning.cleaning_job:run_cleaning_job",
     "synthesis": "labeller.learning.synthesis_job:run_synthesis_job",

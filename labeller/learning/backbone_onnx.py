@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import warnings
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from labeller.project import Project
 from labeller.services.backbone_names import cache_folder
 from labeller.services.feature_recipes import Recipe
 from labeller.squares import Bytes
+from store.durable import move_whole, sync_file
 
 ENGINES = ("torch", "ONNX Runtime")
 INPUT, OUTPUT = "pixels", "features"
@@ -114,13 +114,22 @@ def fastest(
     try:
         if not file.is_file():
             export(trunk, backbone.widths, recipe.size, file)
-        candidate = OnnxTrunk(file, backbone.widths)
+        candidate = _opened(file, backbone.widths)
         with closing(decoded(project, ids, recipe.resize)) as parts:
             images = next(parts).pixels
         reason = compare(trunk, candidate, images)
     except Exception as error:  # exporters and runtimes raise what they like; torch can do it all
         reason = f"it failed with {type(error).__name__}"
     return (trunk, f"torch, not ONNX Runtime: {reason}") if reason else (candidate, ENGINES[1])
+
+
+def _opened(file: Path, widths: dict[str, int]) -> OnnxTrunk:
+    """Open a kept file; one that cannot be opened is deleted, to be made again."""
+    try:
+        return OnnxTrunk(file, widths)
+    except Exception:  # the runtime raises what it likes
+        file.unlink(missing_ok=True)
+        raise
 
 
 def path_of(backbone: Backbone, recipe: Recipe) -> Path:
@@ -159,7 +168,8 @@ def export(trunk: Trunk, widths: dict[str, int], size: int, file: Path) -> None:
             external_data=False,
             verbose=False,
         )
-        os.replace(made, file)  # noqa: PTH105 (one step, in one folder)
+        sync_file(made)
+        move_whole(made, file)
 
 
 def compare(trunk: Trunk, candidate: OnnxTrunk, images: Bytes) -> str:

@@ -14,6 +14,7 @@ from huggingface_hub.errors import EntryNotFoundError
 
 from labeller.errors import BackboneError, WeightsError
 from labeller.services.backbone_names import weights_folder
+from store.durable import sync_file
 
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
@@ -118,6 +119,7 @@ def _from_url(source: Source) -> Path:
         torch.hub.download_url_to_file(
             source.url, str(path), expected.group(1) if expected else None, progress=False
         )
+        _sync(path)
     return path
 
 
@@ -130,10 +132,23 @@ def _from_hub(source: Source) -> Path:
     _reach(huggingface_hub.constants.ENDPOINT)  # else the hub's own tries take half a minute
     for name in HUB_FILES[:-1]:
         try:
-            return Path(huggingface_hub.hf_hub_download(source.hub, name))
+            return _fetched(source.hub, name)
         except EntryNotFoundError:
             continue
-    return Path(huggingface_hub.hf_hub_download(source.hub, HUB_FILES[-1]))
+    return _fetched(source.hub, HUB_FILES[-1])
+
+
+def _fetched(hub: str, name: str) -> Path:
+    """Return a file just downloaded, once it is on the disk: a name there counts as whole."""
+    path = Path(huggingface_hub.hf_hub_download(hub, name))
+    for one in {path, path.resolve()}:
+        _sync(one)
+    return path
+
+
+def _sync(path: Path) -> None:
+    sync_file(path)
+    sync_file(path.parent)
 
 
 def _reach(url: str) -> None:

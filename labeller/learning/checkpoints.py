@@ -21,6 +21,7 @@ from torch import Tensor
 
 from labeller.errors import RoundError
 from labeller.learning.fitting import Best, Report, left_out
+from store.durable import make_folder, move_whole, sync_file
 
 FORMAT = 3  # raise it when training of the same inputs gives other weights
 EVERY = 20.0  # seconds between two checkpoints; an epoch may take less
@@ -151,17 +152,10 @@ def write(file: Path, state: Mapping[str, Any]) -> None:
     """
     part = file.with_suffix(PART)
     try:
-        file.parent.mkdir(exist_ok=True)
-        with part.open("wb") as out:
-            torch.save(dict(state), out)
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(file)
-        folder = os.open(file.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        make_folder(file.parent)
+        torch.save(dict(state), part)
+        sync_file(part)
+        move_whole(part, file)
     except (OSError, RuntimeError) as error:  # torch raises RuntimeError on a full disk
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise RoundError(

@@ -13,13 +13,14 @@ from labeller.errors import ExportError
 from labeller.learning import exported
 from labeller.learning.export_images import Chosen, choose_images
 from labeller.learning.exported import Probs, Whole
-from labeller.learning.saved import flush, load_model
+from labeller.learning.saved import load_model
 from labeller.progress import Progress
 from labeller.project import Project
 from labeller.services import feature_recipes, model_card, preprocessing
 from labeller.services.class_names import names_of
 from labeller.services.export_check import EXACT, ROUNDED, Check, compare, judge
 from labeller.services.model_shelf import CARD, CLASSES, FILES, check_there, folder_of
+from store.durable import make_folder, move_whole, sync_tree
 from store.records import JobRecord, ModelRecord
 
 LIMITS = {"onnx": EXACT, "int8": ROUNDED, "fastai": EXACT}
@@ -67,6 +68,7 @@ def run_export_job(project: Project, job: JobRecord, progress: Progress) -> dict
     check_there(record)
     final = folder_of(project, record.id)
     work = final.with_name(f".{final.name}")
+    _put_back(final)
     wanted = set(job.params["formats"])
     there = _there(final, record)
     earlier = {name: folder for name, folder in there.items() if name not in wanted}
@@ -75,7 +77,7 @@ def run_export_job(project: Project, job: JobRecord, progress: Progress) -> dict
     source = _source(project, record, progress)
     shutil.rmtree(work, ignore_errors=True)
     try:
-        work.mkdir(parents=True)
+        make_folder(work)
         checks, failed = _made(steps, work, source, progress)
         _describe(work, project, record, checks, source)
         _replace(work, final)
@@ -180,18 +182,28 @@ def _reason(file: Path, error: Exception) -> str:
     )
 
 
+def _earlier(final: Path) -> Path:
+    """Return where the files of an earlier export lie while new ones take their place."""
+    return final.with_name(f".{final.name}.earlier")
+
+
+def _put_back(final: Path) -> None:
+    """Give an earlier export its place again, when the job that replaced it did not end."""
+    if _earlier(final).exists() and not final.exists():
+        move_whole(_earlier(final), final)
+
+
 def _replace(work: Path, final: Path) -> None:
     """Give the new files their place; the earlier ones go when that is done."""
-    flush(work)
-    earlier = final.with_name(f".{final.name}.earlier")
+    sync_tree(work)
+    earlier = _earlier(final)
     shutil.rmtree(earlier, ignore_errors=True)
     if final.exists():
         final.rename(earlier)
     try:
-        work.rename(final)
+        move_whole(work, final)
     except OSError:
-        if earlier.exists():
-            earlier.rename(final)
+        _put_back(final)
         raise
     shutil.rmtree(earlier, ignore_errors=True)
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import struct
 import zipfile
+import zlib
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,6 +25,17 @@ from strategies.pool.k_center import k_center
 
 PREFIX = "nearest-"
 SUFFIX = ".npz"
+_DAMAGE = (
+    OSError,
+    ValueError,
+    TypeError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
+)
 
 
 class KeptDistances:
@@ -56,7 +69,7 @@ class KeptDistances:
         try:
             with np.load(self.path, allow_pickle=False) as arrays:
                 return _checked(Nearest(**{name: arrays[name] for name in arrays.files}))
-        except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile):
+        except _DAMAGE:
             return None
 
     def _write(self, found: Nearest) -> None:

@@ -6,7 +6,6 @@ A model is written into a hidden folder, flushed, and renamed: a folder without 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +29,7 @@ from labeller.learning.predictors import (
 )
 from labeller.project import Project
 from labeller.services.feature_recipes import Recipe
+from store.durable import move_whole, sync_tree
 from store.records import ModelRecord
 
 FORMAT = 1
@@ -94,9 +94,8 @@ def load_audit(project: Project, record: ModelRecord) -> tuple[Ints, Ints, Float
 def publish(folder: Path, final: Path) -> None:
     """Flush a folder's files to the disk, then give it its final name."""
     with _unwritable(final):
-        flush(folder)
-        folder.rename(final)
-        _flush(final.parent)
+        sync_tree(folder)
+        move_whole(folder, final)
 
 
 def load_model(project: Project, record: ModelRecord) -> TrainedModel:
@@ -180,18 +179,3 @@ def _unwritable(folder: Path) -> Iterator[None]:
             f"{folder}: the model cannot be written ({reason}). "
             f"Make room on the disk or mend its permissions, then start a round."
         ) from error
-
-
-def flush(folder: Path) -> None:
-    """Flush a folder and its files to the disk; raises `OSError` when that cannot be."""
-    for file in folder.iterdir():
-        _flush(file)
-    _flush(folder)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -21,6 +21,7 @@ from labeller.project import Project, create_project
 from labeller.services import rounds
 from labeller.services.class_names import class_ids
 from labeller.services.splits import split_of
+from store.durable import make_folder, sync_file
 from store.records import NewEvent, NewItem
 
 NAME = "Fashion-MNIST demo"
@@ -120,9 +121,11 @@ def _add(project: Project, pictures: Sequence[_Picture], start: int, labelled: s
     """Write some images and add them, with their labels, in one transaction."""
     items = [_item(project, picture, start + place) for place, picture in enumerate(pictures)]
     try:
-        (project.root / FOLDER).mkdir(parents=True, exist_ok=True)
+        make_folder(project.root / FOLDER)
         for item, picture in zip(items, pictures, strict=True):
             project.file(item.path).write_bytes(picture.data)
+            sync_file(project.file(item.path))
+        sync_file(project.root / FOLDER)
     except OSError as error:
         raise ProjectError(
             f"{project.root}: cannot be written ({error.strerror or error})."

@@ -17,6 +17,7 @@ from labeller.errors import ExportError
 from labeller.project import Project
 from labeller.services import originals
 from labeller.services.tables import GENERATED, PROPAGATION, guarded
+from store.durable import move_whole, sync_file
 from store.records import ExportRow
 from store.records_made import GeneratedRow
 from store.store import Unit
@@ -91,7 +92,8 @@ def export_labels(project: Project, to: Path, generated: bool = False) -> Export
     try:
         left_out: list[str] = []
         rows = _write(project, kind, temporary, generated, left_out)
-        temporary.replace(to)
+        sync_file(temporary)
+        move_whole(temporary, to)
     except OSError as error:
         raise ExportError(f"{to}: cannot be written ({error.strerror or error}).") from error
     finally:
@@ -142,8 +144,6 @@ def _write(project: Project, kind: str, path: Path, generated: bool, left_out: l
         for text, rows in _pieces(project, kind, generated, left_out):
             file.write(text)
             total += rows
-        file.flush()
-        os.fsync(file.fileno())
     return total
 
 

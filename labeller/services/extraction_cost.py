@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 
 from labeller.project import Project
 from labeller.services import feature_recipes
 from labeller.services.backbone_names import KNOWN, PACKAGED
 from store.bits import Bits
+from store.durable import write_whole
 
 FILE = "rates.json"
 LEAST = 64  # images; fewer do not tell how fast it goes
@@ -59,9 +59,7 @@ def keep(project: Project, backbone: str, rate: Rate) -> None:
     """
     path = project.vectors / FILE
     table = {name: asdict(one) for name, one in rates(project).items()} | {backbone: asdict(rate)}
-    scratch = path.with_suffix(f".{os.getpid()}")
-    scratch.write_text(json.dumps(table), encoding="utf-8")
-    scratch.replace(path)
+    write_whole(path, json.dumps(table))
 
 
 def rates(project: Project) -> dict[str, Rate]:

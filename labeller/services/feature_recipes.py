@@ -9,7 +9,6 @@ images again.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -21,6 +20,7 @@ from labeller.config import ResizeMethod
 from labeller.project import Project
 from labeller.services.backbone_names import FINEST, KNOWN, input_size, possible
 from labeller.squares import METHODS, Resize
+from store.durable import write_whole
 from store.records import ModelRecord
 
 Ints = NDArray[np.int64]
@@ -172,7 +172,4 @@ def _table(project: Project) -> dict[str, Recipe]:
 
 def _write(project: Project, table: Mapping[str, Recipe]) -> None:
     path = project.vectors / FILE
-    scratch = path.with_suffix(f".{os.getpid()}")
-    text = json.dumps({name: asdict(one) for name, one in table.items()})
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(path)
+    write_whole(path, json.dumps({name: asdict(one) for name, one in table.items()}))

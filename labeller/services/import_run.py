@@ -124,6 +124,7 @@ class Import:
                 raise self._full(error) from error
             raise
         finally:
+            self._writer.close()
             shutil.rmtree(self._incoming, ignore_errors=True)
         return self._end(import_id, cancelled)
 

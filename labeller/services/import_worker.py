@@ -104,7 +104,9 @@ def _decoded(file: BufferedReader, sha256: str, config: dict[str, Any]) -> dict[
     decoded = imaging.decode(file, config["max_pixels"], config["side"])
     size = os.fstat(file.fileno()).st_size
     try:
-        thumbnails.keep_thumbnail(Path(config["thumbnails"]), config["side"], sha256, decoded, size)
+        kept = thumbnails.keep_thumbnail(
+            Path(config["thumbnails"]), config["side"], sha256, decoded, size
+        )
     except OSError as error:
         raise CannotWriteError(error.strerror or str(error)) from error
     from labeller.perceptual_hash import perceptual_hash  # numpy: not to hash a file that is known
@@ -116,6 +118,7 @@ def _decoded(file: BufferedReader, sha256: str, config: dict[str, Any]) -> dict[
         "height": decoded.height,
         "format": decoded.format,
         "bytes": size,
+        "thumbnail": None if kept is None else str(kept),
         "looks": None if looks is None else looks.hex(),
         "remarks": [(remark.kind, remark.number) for remark in list_remarks(file)],
     }

@@ -6,8 +6,8 @@ import errno
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -24,6 +24,7 @@ from labeller.services.import_sources import Candidate
 from labeller.services.import_twins import Newcomer, Twins
 from labeller.services.import_worker import CannotWriteError
 from labeller.services.strata import Strata
+from store.durable import Flusher, make_folder, sync_file, write_whole
 from store.records import ImportProblem, NewEvent, NewItem, Split, Stamp
 from store.store import Unit
 
@@ -56,6 +57,11 @@ class _Found:
         return str(self.facts["sha256"])
 
     @property
+    def decoded(self) -> bool:
+        """Whether it was looked at; else its bytes are those of an image that is in already."""
+        return "width" in self.facts
+
+    @property
     def looks(self) -> bytes | None:
         looks = self.facts.get("looks")
         return None if looks is None else bytes.fromhex(looks)
@@ -79,6 +85,8 @@ class Writer:
         self._found: list[_Found] = []
         self._refused: list[ImportProblem] = []
         self._pixels = 0
+        self._flusher = Flusher()  # of copies and thumbnails: on the disk before their rows
+        self._folders: set[Path] = set()  # copies of this batch got names in these
         self._classes: Mapping[str, int] = {}
         self._splits: dict[str, Split] = {}  # of groups that have a name
         self._renamed: dict[str, str] = {}  # groups that the leak guard put into others
@@ -98,7 +106,12 @@ class Writer:
 
     def take(self, candidate: Candidate, facts: dict[str, Any], file: Path | None) -> None:
         """Note an image that can be read, or is known by its hash."""
-        self._found.append(_Found(candidate, facts, file))
+        found = _Found(candidate, facts, file)
+        self._found.append(found)
+        if file is not None and found.decoded:
+            self._flusher.add(file)
+        if thumbnail := facts.get("thumbnail"):
+            self._flusher.add(Path(thumbnail), Path(thumbnail).parents[:3])
         self.remarks.add(candidate.shown, facts.get("remarks", ()))
         self._pixels += facts.get("width", 0) * facts.get("height", 0)
 
@@ -139,12 +152,18 @@ class Writer:
         self._told = []
         if not (found or refused):
             return
+        with _writing():
+            self._flusher.wait()
+        self._folders = set()
         self._make_classes(found)
         newcomers = {one.sha256: Newcomer(one.looks) for one in found}
         with self._project.store.read() as unit:
             self.twins.compare(unit, list(newcomers.values()))
         with self._project.store.write() as unit:
             ids, fresh = self._add(unit, found, newcomers)
+            with _writing():  # the names of the copies, before the rows that give them
+                for folder in self._folders:
+                    sync_file(folder)
             labelled, conflicts, unknown = self._label(unit, ids, found)
             told = [
                 ImportProblem(c.path, f"it is labelled {c.label} already, not {c.wanted}", "")
@@ -161,6 +180,10 @@ class Writer:
         for one in found:
             if one.file is not None:
                 one.file.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """End what works in the background."""
+        self._flusher.close()
 
     def finish(self, cancelled: bool) -> None:
         """Settle what is left to settle, and close the import's row with the numbers."""
@@ -287,10 +310,11 @@ class Writer:
         if one.file is None or not one.file.exists():
             return one.candidate.path, False
         images = self._project.root / IMAGES
-        try:
+        with _writing():
+            if not one.decoded:
+                sync_file(one.file)
             target = moved_in(one.file, images, one.candidate.target, one.sha256)
-        except OSError as error:
-            raise CannotWriteError(error.strerror or str(error)) from error
+        self._folders.add((images / target).parent)
         return str(PurePosixPath(IMAGES) / target), True
 
     def _label(
@@ -373,7 +397,7 @@ def moved_in(file: Path, images: Path, target: PurePosixPath, sha256: str) -> Pu
     Returns
     -------
     PurePosixPath
-        Where it is, below `images`.
+        Where it is, below `images`. Flushing that folder is left to the caller.
 
     Raises
     ------
@@ -389,11 +413,12 @@ def moved_in(file: Path, images: Path, target: PurePosixPath, sha256: str) -> Pu
     for name in names:
         path = images / name
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             _link(file, path)
         except (FileExistsError, NotADirectoryError):
             if not (path.is_file() and _hash(path) == sha256):
                 continue
+            sync_file(path)  # whoever put it there may have been killed before it did
         file.unlink()
         return name
     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(images / names[-1]))
@@ -408,7 +433,16 @@ def _link(file: Path, path: Path) -> None:
             raise
         if path.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from error
-        path.write_bytes(file.read_bytes())
+        write_whole(path, file.read_bytes())
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Say that the project cannot be written, where it cannot."""
+    try:
+        yield
+    except OSError as error:
+        raise CannotWriteError(error.strerror or str(error)) from error
 
 
 def _hash(path: Path) -> str:

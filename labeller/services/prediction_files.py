@@ -8,7 +8,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -31,6 +31,7 @@ from labeller.services.prediction_partial import (
     rows_of,
 )
 from labeller.services.tables import guarded
+from store.durable import move_whole, sync_file
 
 SUFFIXES = (".csv", ".jsonl")
 LOAD, STAGE = "load", "predictions"
@@ -62,6 +63,7 @@ def predict_to_file(
     restart: bool = False,
     progress: Progress | None = None,
     seen: Callable[[Candidate], None] | None = None,
+    keep: Callable[[], None] = lambda: None,
 ) -> PredictionReport:
     """Predict every image of some sources, each in a row under its key.
 
@@ -84,6 +86,8 @@ def predict_to_file(
         Told after every row; its ``check`` may stop, which keeps what is predicted.
     seen : callable, optional
         Told of each image that was predicted, before its row is written.
+    keep : callable
+        Has on the disk what `seen` was told; called before the rows of those images go there.
 
     Returns
     -------
@@ -115,7 +119,8 @@ def predict_to_file(
             paths = [source.path for source in opened.opened]
             begun = Begun.of(project.id, paths, out, predictor.model.id, predictor.classes)
             kept = begin(partial, begun, out, restart)
-            predicted, failed = _write(partial, predictor, opened, kept, told, seen)
+            with closing(_Rows(partial, keep)) as rows:
+                predicted, failed = _write(rows, predictor, opened, kept, told, seen)
             _finish(partial, out, predictor.classes)
     except OSError as error:
         raise PredictionError(
@@ -133,8 +138,38 @@ def predict_to_file(
     )
 
 
+class _Rows:
+    """Appends rows to the partial file, those of a few seconds at a time, onto the disk."""
+
+    def __init__(self, partial: Path, keep: Callable[[], None]) -> None:
+        self._file = partial.open("a", encoding="utf-8")
+        self._keep = keep
+        self._waiting: list[str] = []
+        self._written = time.monotonic()
+
+    def add(self, line: str) -> None:
+        """Take a row; write those that wait when it is time."""
+        self._waiting.append(line)
+        if time.monotonic() - self._written > KEPT_SECONDS:
+            self.write()
+
+    def write(self) -> None:
+        """Write the rows that wait."""
+        self._keep()
+        self._file.writelines(self._waiting)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._waiting.clear()
+        self._written = time.monotonic()
+
+    def close(self) -> None:
+        """Write what waits, and close the file."""
+        with self._file:
+            self.write()
+
+
 def _write(
-    partial: Path,
+    rows: _Rows,
     predictor: Predictor,
     sources: Sources,
     kept: Kept,
@@ -152,28 +187,21 @@ def _write(
     predicted = kept.rows - failed
     origins: dict[str, str] = {}
     progress.update(LOAD, 0, None)
-    with partial.open("a", encoding="utf-8") as file:
-        flushed = time.monotonic()
-        for candidate, row in predictor.stream(_missing(sources, kept, origins), progress.check):
-            if seen is not None and candidate is not None and row.reason is None:
-                seen(candidate)
-            origin = ""
-            if candidate is not None:
-                origin = origins.pop(row.key)
-                _forget(candidate)
-            file.write(line_of(origin, as_json(row, predictor)))
-            failed += row.reason is not None
-            predicted += row.reason is None
-            if time.monotonic() - flushed > KEPT_SECONDS:
-                file.flush()
-                flushed = time.monotonic()
-            count = predicted + failed
-            told = f"{failed:,} failed" if failed else ""
-            whole = max(total, count)
-            progress.update(STAGE, count, whole, told, predicted=predicted, failed=failed)
-            progress.check()
-        file.flush()
-        os.fsync(file.fileno())
+    for candidate, row in predictor.stream(_missing(sources, kept, origins), progress.check):
+        if seen is not None and candidate is not None and row.reason is None:
+            seen(candidate)
+        origin = ""
+        if candidate is not None:
+            origin = origins.pop(row.key)
+            _forget(candidate)
+        rows.add(line_of(origin, as_json(row, predictor)))
+        failed += row.reason is not None
+        predicted += row.reason is None
+        count = predicted + failed
+        told = f"{failed:,} failed" if failed else ""
+        whole = max(total, count)
+        progress.update(STAGE, count, whole, told, predicted=predicted, failed=failed)
+        progress.check()
     return predicted, failed
 
 
@@ -228,9 +256,8 @@ def _finish(partial: Path, out: Path, classes: Sequence[str]) -> None:
                 file.writelines(rows_of(partial))
             else:
                 as_csv(rows_of(partial), file, classes)
-            file.flush()
-            os.fsync(file.fileno())
-        whole.replace(out)
+        sync_file(whole)
+        move_whole(whole, out)
     finally:
         with suppress(OSError):
             whole.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ import os
 import threading
 import zipfile
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -42,8 +43,8 @@ class Place:
 class Places:
     """Notes of where the predicted images lie, appended one by one.
 
-    Each is with the system before the row of its image is, so that no row lacks its note after a
-    kill. Files within the prediction's own folder are noted relative to it.
+    Each is on the disk before the row of its image is, so that no row lacks its note after a kill
+    or a power cut. Files within the prediction's own folder are noted relative to it.
     """
 
     def __init__(self, folder: Path, restart: bool = False) -> None:
@@ -52,8 +53,13 @@ class Places:
         self._file.write(b"\n")  # a line that a kill has cut off ends here
 
     def close(self) -> None:
-        """Close the file."""
+        """Flush and close the file."""
+        self.flush()
         self._file.close()
+
+    def flush(self) -> None:
+        """Have on the disk what was noted."""
+        os.fsync(self._file.fileno())
 
     def note(self, candidate: Candidate) -> None:
         """Note where an image lies that was just predicted; one that is gone already is not."""
@@ -74,8 +80,9 @@ def offsets(folder: Path) -> dict[str, int]:
     at = 0
     with (folder / PLACES).open("rb") as file:
         for line in file:
-            if line.endswith(b"]\n"):
-                found[json.loads(line)[0]] = at
+            with suppress(ValueError, TypeError):
+                key, _, _, _ = json.loads(line)
+                found[key] = at
             at += len(line)
     return found
 

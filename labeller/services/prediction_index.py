@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from labeller.errors import PredictionError
 from labeller.services import prediction_images
 from labeller.services.prediction_images import Place
-from labeller.services.thumbnails import write_whole
+from store.durable import write_whole
 
 RESULT = "predictions.jsonl"
 ROWS = "rows.npy"
@@ -110,10 +111,10 @@ def sum_up(
     # NaN comes last: errors are at the end.
     rows = rows[np.argsort(rows["confidence"], kind="stable")]
     summary = _summary(rows, tuple(columns), threshold)
-    temporary = folder / f".{ROWS}"
-    np.save(temporary, rows)
-    temporary.replace(folder / ROWS)
-    write_whole(folder / SUMMARY, json.dumps(asdict(summary)).encode("utf-8"))
+    with BytesIO() as data:
+        np.save(data, rows)
+        write_whole(folder / ROWS, data.getvalue())
+    write_whole(folder / SUMMARY, json.dumps(asdict(summary)))
     return summary
 
 
@@ -156,12 +157,12 @@ def read_summary(folder: Path) -> Summary | None:
     """Return the counts of a prediction; None while it is not finished."""
     try:
         values = json.loads((folder / SUMMARY).read_bytes())
+        lists = {name: tuple(values[name]) for name in ("classes", "counts", "confidences")}
+        return Summary(**(values | lists))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise _unreadable(folder / SUMMARY, error) from error
-    lists = {name: tuple(values[name]) for name in ("classes", "counts", "confidences")}
-    return Summary(**(values | lists))
 
 
 def read_rows(folder: Path) -> Rows:

@@ -44,6 +44,7 @@ def run_predict_job(project: Project, job: JobRecord, progress: Progress) -> dic
                     restart,
                     progress,
                     places.note,
+                    places.flush,
                 )
         summary = prediction_index.sum_up(folder, _threshold(project, plan.model), progress.check)
     return {

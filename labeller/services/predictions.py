@@ -33,7 +33,7 @@ from labeller.services.prediction_plans import (
     read_plan,
     writing,
 )
-from labeller.services.thumbnails import write_whole
+from store.durable import make_folder, move_whole, sync_file, sync_tree, write_whole
 from store.records import JobRecord
 
 KIND = "predict"
@@ -86,13 +86,15 @@ def start(
     try:
         with writing(project):
             model = chosen_model(project, model_id).id
-            (folder / UPLOADS).mkdir(parents=True)
+            make_folder(folder / UPLOADS)
             _tidy(project)
             plan = _planned(folder, find(folder / UPLOADS), model)
             with Sources.open(project, paths_of(folder, plan)).incoming:
                 pass  # what cannot be read as a whole is said now
             write_whole(folder / PLAN, json.dumps(asdict(plan)).encode("ascii"))
+            sync_tree(folder)
             folder = _numbered(project, folder)
+            sync_file(folder.parent)
         return jobs.submit(project, KIND, {"prediction": int(folder.name), "id": plan.id})
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -211,7 +213,7 @@ def delete(project: Project, number: int) -> int:
     folder = folder_of(project, number)
     hidden = folder.with_name(f".deleted-{uuid.uuid4().hex}")
     with writing(project):
-        folder.rename(hidden)  # at once: what a kill leaves of it is not listed any more
+        move_whole(folder, hidden)  # at once: what a kill leaves of it is not listed any more
     shutil.rmtree(hidden, ignore_errors=True)
     prediction_images.forget_archives()
     return kept.bytes

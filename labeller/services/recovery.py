@@ -9,6 +9,7 @@ import json
 import os
 import sqlite3
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pathlib import Path
 from labeller import config
 from labeller.errors import ProjectError
 from labeller.project import DATABASE_FILE, Project, open_project, own_database
+from labeller.services.backups import ListedBackup, list_backups, unpack_database
 from store.durable import move_whole, sync_file
 from store.engine import file_url
 from store.soundness import connect_readonly, find_damage
@@ -48,19 +50,29 @@ def find_copies(folder: Path) -> list[DatabaseCopy]:
     root = folder.expanduser().absolute()
     identity = config.load_settings(root, {}).id
     copies = [_look(path, identity) for path in _candidates(root)]
+    copies += [_look_at_backup(backup) for backup in list_backups(root)]
     return sorted(copies, key=lambda copy: (copy.problem is not None, -copy.changed_at))
+
+
+def _look_at_backup(backup: ListedBackup) -> DatabaseCopy:
+    counts = backup.counts
+    return DatabaseCopy(
+        backup.file,
+        backup.created,
+        counts.get("items", 0),
+        counts.get("labels", 0),
+        problem=backup.problem,
+    )
 
 
 def _candidates(root: Path) -> Iterator[Path]:
     """Yield the files whose first bytes say that they are SQLite databases."""
-    places = [root, *(path for path in (root / "backups",) if path.is_dir())]
-    for place in places:
-        for path in sorted(place.iterdir()):
-            if path.name.endswith(_SIDES[1:]) or not path.is_file():
-                continue
-            with path.open("rb") as file:
-                if file.read(16) == b"SQLite format 3\0":
-                    yield path
+    for path in sorted(root.iterdir()):
+        if path.name.endswith(_SIDES[1:]) or not path.is_file():
+            continue
+        with path.open("rb") as file:
+            if file.read(16) == b"SQLite format 3\0":
+                yield path
 
 
 def _look(path: Path, identity: str) -> DatabaseCopy:
@@ -101,21 +113,39 @@ def put_back(folder: Path, copy: Path) -> Project:
     """
     root = folder.expanduser().absolute()
     target = _own_file(root)
-    looked = _look(copy, config.load_settings(root, {}).id)
-    if looked.problem is not None:
-        raise ProjectError(f"{copy}: {looked.problem}. Choose another copy.")
     scratch = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         scratch.unlink(missing_ok=True)
-        with closing(connect_readonly(copy)) as source, closing(sqlite3.connect(scratch)) as into:
-            source.backup(into)
+        _copy_whole(copy, scratch)
+        looked = _look(scratch, config.load_settings(root, {}).id)
+        if looked.problem is not None:
+            raise ProjectError(f"{copy}: {looked.problem}. Choose another copy.")
         sync_file(scratch)
         put_aside(root)
         move_whole(scratch, target)
-    except (OSError, sqlite3.Error) as error:
-        scratch.unlink(missing_ok=True)
+    except OSError as error:
         raise ProjectError(f"{target}: cannot be written ({error}).") from error
+    finally:
+        scratch.unlink(missing_ok=True)
     return open_project(root)
+
+
+def _copy_whole(copy: Path, target: Path) -> None:
+    """Write a database, or that of a backup, to a file of its own.
+
+    Raises
+    ------
+    ProjectError
+        When it cannot be read.
+    """
+    if zipfile.is_zipfile(copy):
+        unpack_database(copy, target)
+        return
+    try:
+        with closing(connect_readonly(copy)) as source, closing(sqlite3.connect(target)) as into:
+            source.backup(into)
+    except sqlite3.Error as error:
+        raise ProjectError(f"{copy}: is damaged ({error}). Choose another copy.") from error
 
 
 def begin_anew(folder: Path) -> Project:

@@ -72,7 +72,6 @@ def prepare(out: Path, wanted: Mapping[str, Any]) -> None:
         return
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ReplayError(f"{out}: is not an empty folder. Choose a new one for the replay.")
-    out.mkdir(parents=True, exist_ok=True)
     write_whole(file, json.dumps(dict(wanted)))
 
 
@@ -146,7 +145,6 @@ def read_runs(out: Path, data: str) -> dict[tuple[str, int], Run]:
 
 def write_run(out: Path, run: Run, data: str) -> None:
     """Keep a finished run, so that a replay that is stopped goes on after it."""
-    (out / RUNS).mkdir(exist_ok=True)
     file = out / RUNS / f"{run.strategy}-{run.seed:03}.json"
     write_whole(file, json.dumps({**asdict(run), "data": data}))
 

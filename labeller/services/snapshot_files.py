@@ -40,6 +40,8 @@ OWN = frozenset(
         "lease_seconds",
         "key_interval_ms",
         "token_hours",
+        "token_days",
+        "login",
         "thumbnail_pixels",
         "card_pixels",
         "max_image_pixels",

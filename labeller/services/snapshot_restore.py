@@ -31,6 +31,7 @@ from labeller.services.snapshot_files import (
     versions,
 )
 from labeller.services.snapshots import empty_folder
+from store.durable import move_whole, sync_tree
 from store.errors import StoreError
 from store.records import EventKind, ItemState, NewEvent, NewItem
 from store.store import Unit
@@ -90,7 +91,8 @@ def restore_snapshot(folder: Path, to: Path, progress: Progress | None = None) -
         project = _made(temporary, manifest)
         _Restoring(project, source, manifest, progress or Silent()).run()
         project.store.close()
-        temporary.rename(target)
+        sync_tree(temporary)
+        move_whole(temporary, target)
     except OSError as error:
         raise SnapshotError(f"{target}: cannot be written ({error.strerror or error}).") from error
     except StoreError as error:

@@ -31,6 +31,7 @@ from labeller.services.snapshot_files import (
     versions,
     written,
 )
+from store.durable import make_folder, move_whole, sync_tree
 from store.records import ItemRecord, JobRecord, ModelRecord
 from store.store import Unit
 from store.vectors import VectorFile
@@ -89,12 +90,13 @@ def export_snapshot(
         raise SnapshotError(f"{images!r} is unknown. Choose of: {', '.join(get_args(Images))}.")
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        temporary.mkdir(parents=True)
+        make_folder(temporary)
         manifest = _write(project, temporary, images, progress)
         if images == "copy":
             _copy_images(temporary, manifest, progress)
         _keep(temporary / MANIFEST, [manifest.to_json()])
-        temporary.rename(target)
+        sync_tree(temporary)
+        move_whole(temporary, target)
     except OSError as error:
         raise SnapshotError(
             f"{target}: cannot be written ({error.strerror or error}). Make room there, or name "
@@ -263,14 +265,12 @@ def _told(lines: Iterator[Line], unit: Unit, progress: Progress) -> Iterator[byt
 
 
 def _keep(path: Path, pieces: Iterator[bytes] | Sequence[bytes]) -> str:
-    """Write a file down to the disk and return its SHA-256."""
+    """Write a file and return its SHA-256."""
     digest = hashlib.sha256()
     with path.open("wb") as file:
         for piece in pieces:
             digest.update(piece)
             file.write(piece)
-        file.flush()
-        os.fsync(file.fileno())
     return digest.hexdigest()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from labeller.errors import SynthesisError
 from labeller.project import Project
-from labeller.services.thumbnails import write_whole
+from store.durable import write_whole
 from store.repository import thousandths
 from strategies.synthesis import Plan
 

@@ -8,7 +8,6 @@ nothing, and are made again.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from labeller.progress import Progress
 from labeller.project import Project
 from labeller.services.synthesis_files import FOLDER, PLANS, Planned, affordable, folder
 from labeller.services.synthesis_rendering import Answer, Wanted, rendered
+from store.durable import make_folder, sync_file
 from store.records import JobRecord
 from store.records_made import NewSyntheticItem, SynthesisRunRecord
 from store.store import Unit
@@ -84,7 +84,7 @@ def make(
         When the job or the run is no longer this process's own.
     """
     work = _Making(project, job, run, planned, progress)
-    work.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(work.folder)
     try:
         work.all()
     except JobCancelled:
@@ -173,7 +173,7 @@ class _Making:
         if not self.ready:
             return
         if self.planned.pictures:
-            _flush(self.folder)  # the names; the files themselves are on the disk
+            sync_file(self.folder)  # the names; the files themselves are on the disk
         price = self.project.settings.synthetic_price
         with self.project.store.write() as unit:
             self._own(unit)
@@ -239,14 +239,6 @@ def sweep(place: Path, kept: set[str]) -> None:
     for file in place.iterdir():
         if file.name not in kept | {PLANS}:
             file.unlink(missing_ok=True)
-
-
-def _flush(place: Path) -> None:
-    descriptor = os.open(place, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def result(run: SynthesisRunRecord, made: Made) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from PIL import Image
 from labeller import imaging
 from labeller.errors import ImageError
 from labeller.services import originals
+from store.durable import write_unflushed, write_whole
 
 if TYPE_CHECKING:  # import workers use this module without project and store
     from labeller.project import Project
@@ -24,6 +25,7 @@ Size = Literal["thumb", "card", "full"]
 Find = Callable[["Project", "ItemRecord"], Path]
 JPEG = "image/jpeg"
 _QUALITY = {"thumb": 85, "card": 90, "full": 95}
+_BEGIN, _END, _LOST = b"\xff\xd8\xff", b"\xff\xd9", bytes(512)
 # Threads that want the same image wait for the one that makes it; others are not held up.
 _LOCKS = tuple(threading.Lock() for _ in range(64))
 
@@ -55,7 +57,7 @@ def thumbnail(
     """
     pixels = longest(project, size)
     kept = kept_path(project.thumbnails, pixels, item.sha256)
-    if kept.exists():
+    if is_whole(kept):
         return kept, JPEG
     find = find or originals.verify_original
     original = find(project, item)
@@ -82,9 +84,21 @@ def made(kept: Path, size: Size, decode: Callable[[], Image.Image]) -> Path:
         When it cannot be decoded, or written.
     """
     with _LOCKS[zlib.crc32(os.fsencode(kept)) % len(_LOCKS)]:
-        if not kept.exists():
+        if not is_whole(kept):
             _keep(decode(), kept, _QUALITY[size])
     return kept
+
+
+def is_whole(kept: Path) -> bool:
+    """Whether there is a JPEG at `kept` of which a power cut or a bad copy took nothing.
+
+    What they leave is empty, ends too soon, or has a sector of zeros, which no JPEG has.
+    """
+    try:
+        data = kept.read_bytes()
+    except OSError:
+        return False
+    return data.startswith(_BEGIN) and data.endswith(_END) and _LOST not in data
 
 
 def kept_path(folder: Path, pixels: int | None, sha256: str) -> Path:
@@ -103,8 +117,14 @@ def fits(width: int, height: int, size: int, pixels: int | None) -> bool:
 
 def keep_thumbnail(
     folder: Path, pixels: int, sha256: str, decoded: imaging.Decoded, size: int
-) -> None:
+) -> Path | None:
     """Write the thumbnail of a file of `size` bytes just decoded, unless none is needed.
+
+    Returns
+    -------
+    Path or None
+        The file where one was written. Flushing it, and the three folders above it, is left to
+        the caller, who does it for many at once.
 
     Raises
     ------
@@ -112,22 +132,13 @@ def keep_thumbnail(
         When the folder cannot be written, or the disk is full.
     """
     if decoded.plain and fits(decoded.width, decoded.height, size, pixels):
-        return
+        return None
     path = kept_path(folder, pixels, sha256)
-    if not path.exists():
-        write_whole(path, _encoded(decoded.image, _QUALITY["thumb"]))
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees all of it or nothing."""
+    if is_whole(path):
+        return None
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_unflushed(path, _encoded(decoded.image, _QUALITY["thumb"]))
+    return path
 
 
 def longest(project: Project, size: Size) -> int | None:

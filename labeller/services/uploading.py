@@ -6,7 +6,6 @@ Nothing of what was sent is opened here: decoding happens in the processes of th
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import uuid
 from collections.abc import Iterable
@@ -19,6 +18,7 @@ from labeller.errors import ImportSourceError, JobError
 from labeller.file_kinds import HEAD, identify
 from labeller.project import Project
 from labeller.services.import_sources import is_candidate, safe_target
+from store.durable import make_folder, move_whole, sync_tree
 from store.records import JobRecord
 
 FOLDER = "arrivals"
@@ -37,7 +37,7 @@ class Received:
 
 
 def receive(project: Project, files: Iterable[tuple[str, BinaryIO]]) -> list[Received]:
-    """Keep files that were sent, all of them or none, for the next import.
+    """Keep files that were sent, all of them or none, for the next import; on the disk by then.
 
     Parameters
     ----------
@@ -58,11 +58,12 @@ def receive(project: Project, files: Iterable[tuple[str, BinaryIO]]) -> list[Rec
     folder = project.root / FOLDER
     hidden = folder / f".{uuid.uuid4().hex}"
     try:
-        hidden.mkdir(parents=True)
+        make_folder(hidden)
         kept = [_keep(hidden, place, name, file) for place, (name, file) in enumerate(files)]
         if not kept:
             raise ImportSourceError("No image was sent. Send some in the form field `images`.")
-        hidden.rename(folder / hidden.name.lstrip("."))
+        sync_tree(hidden)
+        move_whole(hidden, folder / hidden.name.lstrip("."))
     except OSError as error:
         raise ImportSourceError(
             f"{folder}: the images cannot be kept ({error.strerror or error}). "
@@ -95,8 +96,6 @@ def _keep(folder: Path, place: int, name: str, file: BinaryIO) -> tuple[str, str
         while piece := file.read(_CHUNK):
             digest.update(piece)
             target.write(piece)
-        target.flush()
-        os.fsync(target.fileno())
     return safe, digest.hexdigest()
 
 

@@ -17,7 +17,7 @@ from labeller.project import Project, change_settings
 from labeller.services import budget
 from labeller.services.backbone_names import KNOWN
 from labeller.services.budget import amount
-from labeller.ui import backbone_change, mixture_editor, session, view
+from labeller.ui import backbone_change, backup_panel, mixture_editor, session, view
 from labeller.ui.running import base_path, is_signed_in
 from labeller.ui.text import escape_markdown
 from store.errors import StoreError
@@ -103,6 +103,7 @@ def show(project: Project) -> None:
                 mixture_editor.show(project)
     with right:
         _token(project)
+        backup_panel.show(project)
         if is_signed_in():
             _sign_out()
     st.caption(

@@ -12,6 +12,7 @@ KIND_TITLES = {
     "cleaning": "Searching doubtful labels",
     "export_model": "Exporting the model",
     "snapshot": "Exporting the snapshot",
+    "backup": "Backing up",
     "predict": "Predicting",
     "predict_pool": "Predicting the pool",
 }
@@ -37,6 +38,8 @@ STAGE_TITLES = {
     "synthetic": "Reading synthetic items",
     "ablate": "Training once without synthetic items",
     "export": "Writing files",
+    "files": "Copying files",
+    "checking": "Reading it back",
     "compare": "Comparing near-duplicates",
     "items": "Writing the items",
     "images": "Copying images",

@@ -11,6 +11,7 @@ from typing import IO, Protocol
 
 from labeller.project import Project
 from labeller.services.import_sources import TABLES
+from store.durable import make_folder, sync_tree
 
 FOLDER = "uploads"
 _LONGEST = 120
@@ -49,18 +50,22 @@ def safe_name(name: str) -> str:
 def keep(project: Project, files: Iterable[Upload]) -> list[Path]:
     """Write uploaded files into a new folder below the project and return their paths."""
     folder = project.root / FOLDER / uuid.uuid4().hex
-    folder.mkdir(parents=True)
+    make_folder(folder)
     return write(folder, files)
 
 
 def write(folder: Path, files: Iterable[Upload]) -> list[Path]:
-    """Write uploaded files into a folder, under safe names, and return their paths."""
+    """Write uploaded files into a folder, under safe names, and return their paths.
+
+    They are on the disk then: the person may close the browser and delete their own.
+    """
     kept: list[Path] = []
     for file in files:
         path = _free(folder, safe_name(file.name))
         with path.open("xb") as target:
             _copy(file.getbuffer(), target)
         kept.append(path)
+    sync_tree(folder)
     return kept
 
 

@@ -337,6 +337,10 @@ def finished_line(job: JobRecord) -> str:
         unjudged = int(result.get("unjudged", 0))
         rest = f", {count(unjudged, 'label')} could not be judged" if unjudged else ""
         return f"Search done: {count(len(result['suspects']), 'doubtful label')}{rest}."
+    if job.kind == "backup" and result:
+        kept, problems = count(int(result["labels"]), "label"), len(result["problems"])
+        changed = f", {count(problems, 'image')} gone or changed" if problems else ""
+        return f"Backup made and read back: {kept}, {size(int(result['bytes']))}{changed}."
     return f"{job.kind.capitalize()} is done."
 
 

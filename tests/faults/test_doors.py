@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -119,7 +119,8 @@ def serve(folder: Path, *arguments: str, command: str = "streamlit", **more: str
         _wait(door, process)
         yield door
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it ended at once
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
@@ -480,6 +481,9 @@ def test_labeller_run_allows_named_hosts_and_tokens_need_no_cookie(
         assert door.status("/api/v1/status", **token, **named) == 200
         assert door.status("/api/v1/status", **token, Host="evil.example") == 403
         assert door.status("/sign-in", **named) == 200
+        tls = {**named, "X-Forwarded-Proto": "https"}
+        _, answer, _ = door.ask(f"/sign-in?code={door.printed_code()}", tls)
+        assert "Secure" in (answer.getheader("Set-Cookie") or "")
         # The proxy took TLS off and passed the name on.
         origin = {**token, **named, "Origin": "https://labels.example.org"}
         assert door.ask("/api/v1/queue/claim", origin, "POST", "{}")[0] == 403  # by its scope
@@ -495,6 +499,19 @@ def test_a_project_that_asks_for_a_sign_in_gets_it_on_loopback(
         assert door.status("/") == 401
         assert door.websocket() == 403
         assert door.status(f"/sign-in?code={door.printed_code()}") == 303
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("LABELLER_LOGIN", "Never"), ("LABELLER_LOGIN", "no"), ("LABELLER_ALLOWED_HOSTS", "a:80")],
+)
+def test_a_server_does_not_start_with_what_it_cannot_understand(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    with pytest.raises(RuntimeError, match=name) as said, serve(tmp_path, **{name: value}):
+        pass
+    assert value in str(said.value)
+    assert "Traceback" not in str(said.value)
 
 
 def test_never_is_said_loudly(tmp_path: Path) -> None:

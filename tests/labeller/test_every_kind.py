@@ -22,6 +22,7 @@ from labeller.jobs import control
 from labeller.jobs.kinds import KINDS
 from labeller.project import Project, create_project
 from labeller.services import (
+    backups,
     cleaning,
     model_shelf,
     pool_predictions,
@@ -160,6 +161,7 @@ def ended(project: Project, home: Path) -> Ended:
         replays.start(project, replays.checked(["margin"], 20, 10, 1)),
         model_shelf.start_export(project, model, tuple(model_shelf.FILES)),
         snapshots.start_export(project, home / "snapshot", "copy"),
+        backups.start_backup(project, models=True, vectors=True),
         cleaning.start(project),
         synthesis.start(project, SynthesisPlan(count=6)),
     ]
@@ -246,6 +248,15 @@ def test_export_model(home: Path, ended: Ended, predicted: Predicted) -> None:
         said = np.array(json.loads(ran.stdout.splitlines()[-1]))
         wanted = np.array([probs for _, probs in predicted.values()])
         assert np.abs(said - wanted).max() < most, name
+
+
+def test_backup(project: Project, home: Path, ended: Ended) -> None:
+    made = result_of(ended, "backup")
+    assert made["problems"] == []
+    restored = backups.restore_backup(Path(str(made["file"])), home / "restored")
+    with restored.store.read() as unit:
+        assert unit.items.count().labelled == made["labels"]
+    assert restored.id != project.id  # the project is still where it was
 
 
 def test_snapshot(home: Path, ended: Ended) -> None:

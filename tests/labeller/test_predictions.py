@@ -453,3 +453,21 @@ def test_damaged_files_are_said_and_hide_nothing_else(project: Project, photos: 
     assert [one.number for one in predictions.listing(project)] == [second]
     with pytest.raises(PredictionError, match="cannot be read"):
         numbers(project, second, Wanted())
+
+
+def test_notes_that_a_power_cut_left_in_pieces_count_as_none(tmp_path: Path) -> None:
+    good = [json.dumps([f"{n}.png", f"{n}.png", None, n]).encode() + b"\n" for n in range(2)]
+    damaged = [b"\n", b"7\n", bytes(40) + b'", null, 3]\n', b"\xff\xfe]\n", b'["cut.png", "c']
+    (tmp_path / prediction_images.PLACES).write_bytes(
+        good[0] + b"".join(damaged[:4]) + good[1] + damaged[4]
+    )
+    found = prediction_images.offsets(tmp_path)
+    assert sorted(found) == ["0.png", "1.png"]
+    assert prediction_images.place(tmp_path, found["1.png"]).bytes == 1
+
+
+@pytest.mark.parametrize("damage", ["", "{}", "[]", '{"classes": 1}', "\0\0\0"])
+def test_damaged_counts_are_named(tmp_path: Path, damage: str) -> None:
+    (tmp_path / prediction_index.SUMMARY).write_text(damage)
+    with pytest.raises(PredictionError, match=r"summary\.json: cannot be read \(it is damaged\)"):
+        prediction_index.read_summary(tmp_path)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from PIL import Image
 from labeller import imaging
 from labeller.errors import ImageError
 from labeller.project import Project, create_project
-from labeller.services import thumbnails
 from labeller.services.importing import import_sources
 from labeller.services.thumbnails import Size, thumbnail
 from store.records import ItemRecord
@@ -149,22 +149,34 @@ def test_a_disk_that_cannot_be_written(
 ) -> None:
     item = imported(project, tmp_path / "a.jpg", photo(1, 400))
 
-    def full(self: Path, data: bytes) -> int:
+    def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr("store.durable.os.fsync", full)
     with pytest.raises(ImageError, match="No space left") as caught:
         thumbnail(project, item, "card")
     assert "space" in caught.value.mend
 
 
-def test_files_appear_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "x" / "a.jpg"
-
-    def broken(self: Path, target: Path) -> Path:
-        raise OSError(5, "Input/output error")
-
-    monkeypatch.setattr(Path, "replace", broken)
-    with pytest.raises(OSError, match="Input"):
-        thumbnails.write_whole(path, b"data")
-    assert list(path.parent.iterdir()) == []
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda _: b"", id="empty"),
+        pytest.param(lambda data: data[: len(data) // 2], id="cut"),
+        pytest.param(lambda data: data[:-1], id="a byte short"),
+        pytest.param(lambda data: bytes(len(data)), id="zeros"),
+        pytest.param(lambda data: data[:600] + bytes(512) + data[1112:], id="a sector of zeros"),
+        pytest.param(lambda data: b"garbage" * (len(data) // 7), id="garbage"),
+    ],
+)
+@pytest.mark.parametrize("size", ["thumb", "card"])
+def test_a_damaged_image_is_made_again(
+    project: Project, tmp_path: Path, size: Size, damage: Callable[[bytes], bytes]
+) -> None:
+    item = imported(project, tmp_path / "a.jpg", photo(1, 400))
+    path, _ = thumbnail(project, item, size)
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
+    again, _ = thumbnail(project, item, size)
+    assert again == path
+    assert again.read_bytes() == whole

@@ -68,3 +68,44 @@ def test_two_threads_make_the_same_folders(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert (tmp_path / "a" / "b" / "c").is_dir()
+
+
+def test_many_files_are_flushed_while_others_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[str] = []
+    fsync = os.fsync
+
+    def flush(descriptor: int) -> None:
+        flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    flusher = durable.Flusher()
+    (tmp_path / "folder").mkdir()
+    for name in "abc":
+        durable.write_unflushed(tmp_path / "folder" / name, b"data")
+        flusher.add(tmp_path / "folder" / name, [tmp_path / "folder", tmp_path])
+    flusher.add(tmp_path / "gone")
+    flusher.wait()
+    assert sorted(flushed[:3]) == ["a", "b", "c"]
+    assert sorted(flushed[3:]) == sorted(["folder", tmp_path.name])
+    flusher.wait()
+    assert len(flushed) == 5
+    flusher.close()
+
+
+def test_a_flush_that_fails_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flusher = durable.Flusher()
+    (tmp_path / "a").write_bytes(b"data")
+
+    def refuse(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refuse)
+        flusher.add(tmp_path / "a", [tmp_path])
+        with pytest.raises(OSError, match="No space left"):
+            flusher.wait()
+    flusher.wait()
+    flusher.close()

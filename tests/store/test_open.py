@@ -69,7 +69,7 @@ def test_pragmas(tmp_path: Path) -> None:
         "journal_mode": "wal",
         "busy_timeout": 10_000,
         "foreign_keys": 1,
-        "synchronous": 1,
+        "synchronous": 2,
     }
 
 

@@ -91,6 +91,20 @@ def test_features_are_those_of_torch_and_the_file_is_made_once(
     assert (rate.size, rate.rate > 0) == (64, True)
 
 
+@pytest.mark.parametrize("damage", [b"", b"no graph", None])
+def test_a_damaged_file_is_made_again_the_next_time(project: Project, damage: bytes | None) -> None:
+    features = open_features(project, IDS)
+    backbone, recipe = slow(features.backbone), features.recipe
+    assert fastest(project, backbone, recipe, IDS, CPU)[1] == "ONNX Runtime"
+    file = path_of(features.backbone, recipe)
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
+    trunk, engine = fastest(project, backbone, recipe, IDS, CPU)
+    assert (type(trunk), engine[:30]) == (Slow, "torch, not ONNX Runtime: it fa")
+    assert not file.exists()
+    assert fastest(project, backbone, recipe, IDS, CPU)[1] == "ONNX Runtime"
+
+
 def test_few_images_are_left_to_torch(project: Project) -> None:
     features = open_features(project, IDS)
     trunk, engine = fastest(project, slow(features.backbone), features.recipe, IDS[:-1], CPU)

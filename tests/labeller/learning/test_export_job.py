@@ -286,18 +286,31 @@ def test_a_full_disk_leaves_the_earlier_export(
     export(project, 1, "onnx")
     folder = model_shelf.folder_of(project, 1)
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
-    rename = Path.rename
+    replace = Path.replace
 
     def full(path: Path, target: Path) -> Path:
         if path.name == f".{folder.name}":
             raise OSError(28, "No space left on device")
-        return rename(path, target)
+        return replace(path, target)
 
-    monkeypatch.setattr(Path, "rename", full)
+    monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(ExportError, match=r"model-1: cannot be written \(No space left"):
         export(project, 1, "int8")
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
     assert [file.name for file in folder.parent.iterdir() if file.name.startswith(".")] == []
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_export_that_was_being_replaced_when_the_job_ended_is_put_back(
+    project: Project,
+) -> None:
+    export(project, 1, "fastai")
+    folder = model_shelf.folder_of(project, 1)
+    before = {file.name for file in folder.iterdir()}
+    folder.rename(folder.with_name(f".{folder.name}.earlier"))
+    export(project, 1, "onnx")
+    assert {file.name for file in folder.iterdir()} == before | {"model.onnx"}
+    assert [one.name for one in folder.parent.iterdir() if one.name.startswith(".")] == []
 
 
 def test_going_back_and_deleting(project: Project, tmp_path: Path) -> None:

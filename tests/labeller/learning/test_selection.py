@@ -319,6 +319,26 @@ def test_a_damaged_file_of_distances_is_measured_anew(
     assert pick(kept, found, known) == plain
 
 
+def test_distances_that_a_power_cut_left_in_pieces_are_measured_anew(
+    trained: tuple[Project, Known],
+) -> None:
+    project, known = trained
+    found = candidates(project, known)
+    plain = pick(wish("k_center"), found, known)
+    kept = wish("k_center", folder=project.vectors)
+    pick(kept, found, known)
+    (file,) = project.vectors.glob("nearest-*.npz")
+    whole, rng = file.read_bytes(), np.random.default_rng(0)
+    for place in sorted(rng.integers(0, len(whole), 12).tolist()):
+        for damage in (
+            whole[:place],
+            whole[:place] + bytes(64) + whole[place + 64 :],
+            whole[:place] + rng.bytes(64) + whole[place + 64 :],
+        ):
+            file.write_bytes(damage)
+            assert pick(kept, found, known) == plain, place
+
+
 @pytest.mark.parametrize(
     ("name", "has_model", "used"),
     [
