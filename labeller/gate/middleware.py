@@ -187,7 +187,7 @@ def _same_site(scope: Scope, headers: Headers, host: Host, server: Server) -> bo
     """Whether a request is this site's own, or a person's step from elsewhere to a page."""
     scheme = scope.get("scheme", "http")
     acts = scope["type"] == "websocket" or scope["method"] not in _READS
-    if acts and "origin" in headers:
+    if "origin" in headers:  # of what only reads too: its answer may be readable by any site
         origin = parse_origin(headers["origin"])
         return origin is not None and server.hosts.allows_origin(origin, host, scheme)
     site = headers.get("sec-fetch-site", "none")
@@ -211,10 +211,7 @@ def _is_forwarded(header: str) -> bool:
 
 def _read_cookie(headers: Headers) -> str:
     """Return the browser's sign-in, empty when it has none; other cookies may be malformed."""
-    text = headers.get("cookie", "")
-    if sign_in.COOKIE not in text:
-        return ""
-    return cookie_parser(text).get(sign_in.cookie_name(), "")
+    return sign_in.find_cookie(cookie_parser(headers.get("cookie", "")))
 
 
 def _is_signed_in(headers: Headers) -> bool:

@@ -11,6 +11,7 @@ import hashlib
 import os
 import secrets
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -68,6 +69,13 @@ def check_cookie(value: str) -> bool:
     """Whether a cookie lets its browser in."""
     number = _number(value)
     return number is not None and not (state_folder() / _ENDED / _digest(number)).exists()
+
+
+def find_cookie(cookies: Mapping[str, str]) -> str:
+    """Return the sign-in among a browser's cookies; empty when it has none."""
+    if not any(name.startswith(COOKIE) for name in cookies):
+        return ""  # no key is made for it
+    return cookies.get(cookie_name(), "")
 
 
 def end_cookie(value: str) -> None:

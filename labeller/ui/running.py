@@ -32,8 +32,11 @@ def base_path() -> str:
 
 def is_signed_in() -> bool:
     """Whether the browser that draws this page brought a sign-in."""
-    cookie: object = st.context.cookies.get(sign_in.cookie_name())
-    return isinstance(cookie, str) and sign_in.check_cookie(cookie)
+    try:
+        cookie = sign_in.find_cookie(st.context.cookies.to_dict())
+        return bool(cookie) and sign_in.check_cookie(cookie)
+    except OSError:
+        return False  # the middleware says why
 
 
 def check_sign_in(project: Project) -> None:

@@ -201,6 +201,8 @@ def test_another_sites_page_can_do_nothing(local: Door, origin: str) -> None:
     for path in ("/api/v1/token", "/_stcore/upload_file/a/b", "/sign-in"):
         status, _, _ = local.ask(path, {"Origin": origin}, "POST", "")
         assert status == 403, path
+    for path in PAGES:
+        assert local.ask(path, {"Origin": origin})[0] == 403, path
     assert local.websocket(Origin=origin) == 403
 
 
