@@ -79,7 +79,7 @@ class Gate:
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in; a websocket that a cookie opened stays as long as the cookie."""
         headers = Headers(scope=scope)
-        if scope["type"] == "websocket" and await run_in_threadpool(_is_signed_in, headers):
+        if scope["type"] == "websocket" and await run_in_threadpool(_stays_signed_in, headers):
             connection = _Connection(headers, receive, send)
             await self._app(scope, connection.receive, connection.send)
         else:
@@ -152,7 +152,7 @@ class _Connection:
         message = await self._receive()
         if message["type"] != "websocket.receive":
             return message
-        if await run_in_threadpool(_is_signed_in, self._headers):
+        if await run_in_threadpool(_stays_signed_in, self._headers):
             return message
         await self.send({"type": "websocket.close", "code": 1008, "reason": "signed out"})
         self._over = True
@@ -217,6 +217,14 @@ def _read_cookie(headers: Headers) -> str:
 def _is_signed_in(headers: Headers) -> bool:
     cookie = _read_cookie(headers)
     return bool(cookie) and sign_in.check_cookie(cookie)
+
+
+def _stays_signed_in(headers: Headers) -> bool:
+    """Whether a browser is signed in; not when that cannot be told."""
+    try:
+        return _is_signed_in(headers)
+    except OSError:
+        return False
 
 
 def _brings_a_token(path: str, headers: Headers) -> bool:

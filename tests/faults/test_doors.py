@@ -408,12 +408,22 @@ def test_a_state_folder_that_cannot_be_used_is_said(tmp_path: Path) -> None:
         status, _, text = door.ask("/", {"Cookie": "labeller_login_0=x"})
         assert status == 503
         assert "LABELLER_STATE" in text
+        assert door.websocket(Cookie="labeller_login_0=x") == 403
         assert "Traceback" not in door.log.read_text()
 
 
 @pytest.mark.parametrize("name", ["X-Forwarded-Proto", "X-Forwarded-Host", "Via", "True-Client-IP"])
 def test_whatever_a_proxy_adds_makes_a_request_foreign(local: Door, name: str) -> None:
     assert local.ask("/", {name: "https"})[0] == 401
+
+
+def test_at_home_no_state_folder_is_needed(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("no folder")
+    with serve(tmp_path) as door:
+        for cookie in ("a=b", "labeller_login_0=x"):  # another server's of this machine
+            assert door.status("/", Cookie=cookie) == 200
+            assert door.websocket(Cookie=cookie) == 101
+        assert "Traceback" not in door.log.read_text()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
