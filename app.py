@@ -21,10 +21,10 @@ from labeller import jobs
 from labeller.api.app import create_api
 from labeller.errors import LabellerError
 from labeller.gate.middleware import Gate
-from labeller.gate.server import describe_way_in
+from labeller.gate.server import describe_server, describe_way_in
 from labeller.services import recent, watching
 from labeller.ui.first_view import FirstView
-from labeller.ui.running import running_server
+from labeller.ui.running import base_path, running_server
 from store.errors import StoreError
 
 
@@ -41,19 +41,21 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
             watching.ensure(project)
         except (LabellerError, StoreError) as error:
             sys.stderr.write(f"{error}\n")
-    try:
-        sys.stderr.write(describe_way_in(running_server()))
-    except LabellerError as error:
-        sys.stderr.write(f"{error}\n")
-        raise
+    sys.stderr.write(describe_way_in(running_server()))
     yield
+
+
+try:
+    describe_server(None, 0)  # later there would be a traceback around what it says
+except LabellerError as error:
+    sys.exit(str(error))
 
 
 # Else a first visit to, say, /images would run pages/images.py alone, without main.py around it.
 PagesManager.uses_pages_directory = False
 app = st.App(
     "labeller/ui/main.py",
-    routes=[Mount("/api/v1", create_api())],
+    routes=[Mount(f"{base_path()}/api/v1", create_api())],
     middleware=[Middleware(Gate, running_server), Middleware(FirstView)],
     lifespan=lifespan,
 )

@@ -113,7 +113,10 @@ class AllowedHosts:
         """Whether a page of `origin` may act on the server that it calls `host`."""
         port = host.port or _STANDARD_PORTS.get(scheme)
         if origin.name != host.name:
-            return "*" not in self.names and self.lists(origin)
+            # A proxy that calls this server by another name. Pages on other ports of a named host
+            # may be another person's.
+            listed = "*" not in self.names and self.lists(origin)
+            return listed and origin.port in (80, 443, port)
         # A proxy that takes TLS off leaves the host's name, and no port of its own.
         return origin.port == port or (host.port is None and origin.port in (80, 443))
 

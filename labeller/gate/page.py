@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 _TEXT = """Open the link that the server printed when it started. It works once.
 For another one, run <code>labeller login</code> on the machine of the server."""
 _REFUSED = "This code is not good: it was used already, is too old, or was mistyped."
@@ -11,7 +13,6 @@ _PAGE = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
 <meta name="color-scheme" content="light dark">
 <title>Sign in</title>
 <style>
@@ -54,21 +55,21 @@ input:focus-visible, button:focus-visible {{ outline: 3px solid var(--button);
 """
 
 
-def sign_in_page(refused: bool = False, ended: bool = False, action: str = "/sign-in") -> str:
+def sign_in_page(base: str = "", refused: bool = False, ended: bool = False) -> str:
     """Return the page.
 
     Parameters
     ----------
+    base : str
+        Path that all pages of the server lie under.
     refused : bool
         Whether a code was just refused.
     ended : bool
         Whether the person has just signed out.
-    action : str
-        Where its form goes.
     """
     notice = ""
     if refused:
         notice = f'<p class="bad" role="alert">{_REFUSED}</p>\n'
     elif ended:
         notice = f'<p role="status">{_ENDED}</p>\n'
-    return _PAGE.format(notice=notice, text=_TEXT, action=action)
+    return _PAGE.format(notice=notice, text=_TEXT, action=escape(f"{base}/sign-in"))

@@ -45,6 +45,8 @@ class Server:
         What it answers to.
     secure : bool
         Whether it speaks TLS by itself.
+    base : str
+        Path that all its pages lie under, with a slash before it and none behind; empty for none.
     """
 
     address: str | None
@@ -52,6 +54,7 @@ class Server:
     login: LoginMode
     hosts: AllowedHosts
     secure: bool = False
+    base: str = ""
 
     @property
     def is_local(self) -> bool:
@@ -74,13 +77,14 @@ class Server:
             names = ["localhost", gethostname()] if every else [str(self.address)]
         scheme = "https" if self.secure else "http"
         shown = [f"[{name}]" if ":" in name else name for name in names]
-        return [f"{scheme}://{name}:{self.port}{path}" for name in shown]
+        return [f"{scheme}://{name}:{self.port}{self.base}{path}" for name in shown]
 
 
 def describe_server(
     address: str | None,
     port: int,
     secure: bool = False,
+    base: str = "",
     environment: Mapping[str, str] = os.environ,
 ) -> Server:
     """Return the server that listens on an address, with what the environment says about it.
@@ -97,7 +101,9 @@ def describe_server(
     named = [name.strip() for name in environment.get(HOSTS, "").split(",") if name.strip()]
     for name in named:
         _check_name(name)
-    return Server(address, port, cast("LoginMode", login), allowed_hosts(address, named), secure)
+    return Server(
+        address, port, cast("LoginMode", login), allowed_hosts(address, named), secure, base
+    )
 
 
 def _check_name(name: str) -> None:

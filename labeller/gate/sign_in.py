@@ -11,6 +11,7 @@ import hashlib
 import os
 import secrets
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -20,7 +21,9 @@ from store.durable import write_whole
 
 CODE_SECONDS = 24 * 3600.0
 COOKIE_SECONDS = 30 * 24 * 3600
+COOKIE = "labeller_login_"
 _CODES = "sign-in"
+_ENDED = "signed-out"
 _KEY = "sign-in.key"
 _SALT = "labeller-sign-in-v1"
 _KEY_BYTES = 32
@@ -41,7 +44,7 @@ def make_code(seconds: float = CODE_SECONDS) -> str:
     """
     code = secrets.token_urlsafe(32)
     folder = _private_folder(_CODES)
-    _forget_old_codes(folder)
+    _forget_old(folder)
     write_whole(folder / _digest(code), f"{time.time() + seconds:.0f}", 0o600)
     return code
 
@@ -64,16 +67,45 @@ def make_cookie() -> str:
 
 def check_cookie(value: str) -> bool:
     """Whether a cookie lets its browser in."""
+    number = _number(value)
+    return number is not None and not (state_folder() / _ENDED / _digest(number)).exists()
+
+
+def find_cookie(cookies: Mapping[str, str]) -> str:
+    """Return the sign-in among a browser's cookies; empty when it has none."""
+    if not any(name.startswith(COOKIE) for name in cookies):
+        return ""  # no key is made for it
+    return cookies.get(cookie_name(), "")
+
+
+def end_cookie(value: str) -> None:
+    """Sign one browser out: its cookie is not good any more, whoever kept a copy.
+
+    Raises
+    ------
+    OSError
+        When the state folder cannot be written.
+    """
+    number = _number(value)
+    if number is None:
+        return
+    folder = _private_folder(_ENDED)
+    _forget_old(folder)
+    write_whole(folder / _digest(number), f"{time.time() + COOKIE_SECONDS:.0f}", 0o600)
+
+
+def _number(value: str) -> str | None:
+    """Return what a cookie that is signed and not too old holds: its number."""
     try:
-        _serializer().loads(value, max_age=COOKIE_SECONDS)
+        number = _serializer().loads(value, max_age=COOKIE_SECONDS)
     except BadData:
-        return False
-    return True
+        return None
+    return number if isinstance(number, str) else None
 
 
 def cookie_name() -> str:
     """Return the cookie's name; servers of several users on one host each have their own."""
-    return f"labeller_login_{hashlib.sha256(_key()).hexdigest()[:8]}"
+    return f"{COOKIE}{hashlib.sha256(_key()).hexdigest()[:8]}"
 
 
 def end_all() -> None:
@@ -119,7 +151,7 @@ def _private_folder(name: str) -> Path:
     return folder
 
 
-def _forget_old_codes(folder: Path) -> None:
+def _forget_old(folder: Path) -> None:
     for file in folder.glob("*"):
         try:
             over = float(file.read_text(encoding="ascii")) < time.time()

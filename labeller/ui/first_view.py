@@ -105,7 +105,7 @@ def _asks_for_a_page(scope: Scope) -> bool:
         scope["type"] == "http"
         and scope["method"] == "GET"
         and "text/html" in Headers(scope=scope).get("accept", "")
-        and not scope["path"].startswith(("/api/", "/static/", "/media/"))
+        and not any(part in scope["path"] for part in ("/api/", "/static/", "/media/"))
     )
 
 

@@ -20,7 +20,23 @@ def running_server() -> Server:
         config.get_option("server.address"),
         int(config.get_option("server.port")),
         bool(config.get_option("server.sslCertFile")),
+        base_path(),
     )
+
+
+def base_path() -> str:
+    """Return the path that all pages lie under, with a slash before it; empty for none."""
+    path = str(config.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{path}" if path else ""
+
+
+def is_signed_in() -> bool:
+    """Whether the browser that draws this page brought a sign-in."""
+    try:
+        cookie = sign_in.find_cookie(st.context.cookies.to_dict())
+        return bool(cookie) and sign_in.check_cookie(cookie)
+    except OSError:
+        return False  # the middleware says why
 
 
 def check_sign_in(project: Project) -> None:
@@ -31,10 +47,7 @@ def check_sign_in(project: Project) -> None:
     LabellerError
         With what to do.
     """
-    if project.settings.login != "always":
-        return
-    cookie: object = st.context.cookies.get(sign_in.cookie_name())
-    if not (isinstance(cookie, str) and sign_in.check_cookie(cookie)):
+    if project.settings.login == "always" and not is_signed_in():
         raise LabellerError(
             f"{project.name}: asks for a sign-in. Run `labeller login`, open the link that it "
             f"prints, and open the project again."

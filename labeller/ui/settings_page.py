@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import fields
+from html import escape
 from typing import Any, get_args
 
 import streamlit as st
@@ -17,6 +18,7 @@ from labeller.services import budget
 from labeller.services.backbone_names import KNOWN
 from labeller.services.budget import amount
 from labeller.ui import backbone_change, backup_panel, mixture_editor, session, view
+from labeller.ui.running import base_path, is_signed_in
 from labeller.ui.text import escape_markdown
 from store.errors import StoreError
 from store.records_budget import LedgerRecord
@@ -102,6 +104,8 @@ def show(project: Project) -> None:
     with right:
         _token(project)
         backup_panel.show(project)
+        if is_signed_in():
+            _sign_out()
     st.caption(
         f"Kept in {escape_markdown(str(project.root / FILE))} · project {project.id[:8]} · "
         f"{escape_markdown(project.store.dialect)}"
@@ -253,11 +257,21 @@ def _write(project: Project, changes: dict[str, Any]) -> None:
     st.rerun()
 
 
+def _sign_out() -> None:
+    """Offer to end this browser's sign-in."""
+    with st.container(border=True):
+        st.subheader("Signed in")
+        st.caption("This browser stays signed in for 30 days. Sign out where others use it too.")
+        st.html(f'<a class="lb-sign-out" href="{escape(base_path())}/sign-out">Sign out</a>')
+
+
 def _token(project: Project) -> None:
     """Make a token for scripts."""
     with st.container(border=True):
         st.subheader("API")
-        st.markdown("Scripts can claim, label and start rounds: see [the API](/api/v1/docs).")
+        st.markdown(
+            f"Scripts can claim, label and start rounds: see [the API]({base_path()}/api/v1/docs)."
+        )
         scope = st.selectbox(
             "What a token may do",
             sorted(tokens.SCOPES),

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from labeller import tokens
 from labeller.api.app import create_api
-from labeller.project import Project, change_settings
+from labeller.project import Project, change_settings, replace_secret
 from tests.cards import queued_project
 
 Headers = dict[str, str]
@@ -39,6 +39,50 @@ def test_every_route_wants_a_good_token(project: Project, method: str, path: str
             assert answer.status_code == 401, (value, answer.text)
             assert answer.headers["www-authenticate"] == "Bearer"
             assert list(answer.json()) == ["detail"]
+
+
+READS = {
+    *(("get", path) for method, path in routes() if method == "get"),
+    ("post", "/token"),  # of the same scope
+    ("post", "/predict"),  # computes, keeps nothing
+}
+LABELS = {
+    *READS,
+    *(("post", f"/queue/{name}") for name in ("claim", "renew", "release")),
+    *(("post", path) for path in ("/labels", "/undo", "/redo")),
+    *(("post", f"/review{name}") for name in ("/decisions", "/undo")),
+    ("post", "/synthetic/verdicts"),
+}
+
+
+@pytest.mark.parametrize(("scope", "allowed"), [("read", READS), ("label", LABELS)])
+def test_no_route_goes_beyond_a_tokens_scope(
+    project: Project, scope: tokens.Scope, allowed: set[tuple[str, str]]
+) -> None:
+    token = tokens.make(project, "anna", scope=scope)
+    headers = {"Authorization": f"Bearer {token}"}
+    with TestClient(create_api(), headers=headers) as client:
+        refused = {
+            (method, path)
+            for method, path in routes()
+            if client.request(method, path, json={}).status_code == 403
+        }
+    assert refused == set(routes()) - allowed
+
+
+def test_no_route_takes_a_token_that_ended(project: Project) -> None:
+    signed_before = tokens.make(project, "anna")
+    replace_secret(project.root)
+    good = tokens.make(project, "anna", "page")
+    revoked = tokens.make(project, "anna")
+    tokens.revoke(project, tokens.list_tokens(project)[0].id)
+    with TestClient(create_api()) as client:
+        for method, path in routes():
+            for token in (revoked, signed_before):
+                headers = {"Authorization": f"Bearer {token}"}
+                assert client.request(method, path, headers=headers).status_code == 401, path
+        headers = {"Authorization": f"Bearer {good}"}
+        assert client.get("/status", headers=headers).status_code == 200
 
 
 def test_health_and_docs_need_none_and_tell_nothing(project: Project) -> None:

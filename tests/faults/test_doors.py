@@ -8,21 +8,28 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
 import psutil
 import pytest
-from websockets.exceptions import InvalidStatus
+from playwright.sync_api import expect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from labeller import tokens
+from labeller.gate import sign_in as codes
+from labeller.gate.hosts import Host, allowed_hosts, parse_origin
 from labeller.project import Project, create_project
+from tests import browser as browsers
 from tests.browser import free_port
+from tests.cards import queued_project
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (
@@ -112,7 +119,8 @@ def serve(folder: Path, *arguments: str, command: str = "streamlit", **more: str
         _wait(door, process)
         yield door
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it ended at once
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
@@ -193,6 +201,8 @@ def test_another_sites_page_can_do_nothing(local: Door, origin: str) -> None:
     for path in ("/api/v1/token", "/_stcore/upload_file/a/b", "/sign-in"):
         status, _, _ = local.ask(path, {"Origin": origin}, "POST", "")
         assert status == 403, path
+    for path in PAGES:
+        assert local.ask(path, {"Origin": origin})[0] == 403, path
     assert local.websocket(Origin=origin) == 403
 
 
@@ -276,6 +286,200 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return create_project(tmp_path / "birds", ["a", "b"])
 
 
+def sign_in(door: Door, link: str = "/sign-in") -> str:
+    """Use the printed link and return the cookie that it gives."""
+    status, answer, _ = door.ask(f"{link}?code={door.printed_code()}")
+    assert status == 303
+    return (answer.getheader("Set-Cookie") or "").partition(";")[0]
+
+
+def test_a_cookie_ends_with_all_that_hangs_on_it(tmp_path: Path, project: Project) -> None:
+    page = {"Authorization": f"Bearer {tokens.make(project, 'ann', 'page')}"}
+    script = {"Authorization": f"Bearer {tokens.make(project, 'ann')}"}
+    shown = {"LABELLER_PROJECT": str(project.root), "LABELLER_LOGIN": "always"}
+    with serve(tmp_path, **shown) as door:
+        assert door.status("/api/v1/status", **page) == 401  # without its browser
+        assert door.status("/api/v1/status", **script) == 200
+        pair = sign_in(door)
+        odd = f'a={{"x": 1}}; b c; {pair}; =; "'  # what other servers of this host may set
+        for cookie in (pair, odd):
+            assert door.status("/api/v1/status", **page, Cookie=cookie) == 200
+        with connect(
+            f"ws://127.0.0.1:{door.port}/_stcore/stream",
+            additional_headers={"Cookie": pair},
+            subprotocols=["streamlit"],  # type: ignore[list-item]
+        ) as tab:
+            assert door.status("/sign-out", Cookie=pair, Sec_Fetch_Site="cross-site") == 403
+            assert door.status("/", Cookie=pair) == 200
+            assert door.status("/sign-out", Cookie=pair) == 200
+            tab.send(b"")
+            with pytest.raises(ConnectionClosed) as closed:
+                list(tab)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.reason == "signed out"
+        assert door.status("/", Cookie=pair) == 401  # a copy of it too
+        assert door.status("/api/v1/status", **page, Cookie=pair) == 401
+        assert door.websocket(Cookie=pair) == 403
+
+
+def test_under_a_base_path_all_lies_below_it(tmp_path: Path, project: Project) -> None:
+    token = {"Authorization": f"Bearer {tokens.make(project, 'ann')}"}
+    more = {"LABELLER_PROJECT": str(project.root), "LABELLER_LOGIN": "always"}
+    with serve(tmp_path, "--server.baseUrlPath=/lab/", **more) as door:
+        assert f":{door.port}/lab/sign-in?code=" in door.log.read_text()
+        assert 'action="/lab/sign-in"' in door.ask("/lab/", {"Accept": "text/html"})[2]
+        assert door.status("/lab/api/v1/health") == door.status("/lab/_stcore/health") == 401
+        assert door.status("/lab/api/v1/status", **token) == 200
+        link = f"/lab/sign-in?code={door.printed_code()}"
+        _, answer, _ = door.ask(link)
+        assert answer.getheader("Location") == "/lab/"
+        cookie = answer.getheader("Set-Cookie") or ""
+        assert "Path=/lab/" in cookie
+        pair = cookie.partition(";")[0]
+        for path in ("/lab/", "/lab/api/v1/health", "/lab/_stcore/health"):
+            assert door.status(path, Cookie=pair) == 200, path
+
+
+@pytest.mark.parametrize("base", ["", "/lab"])
+def test_the_form_leads_into_pages_that_work_until_signed_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: str
+) -> None:
+    monkeypatch.setenv("LABELLER_STATE", str(tmp_path / "state"))
+    project = queued_project(tmp_path / "animals", items=4, budget=10, side=64)
+    arguments = ["--server.address=0.0.0.0", f"--server.baseUrlPath={base}"]
+    with (
+        browsers.shared() as chromium,
+        serve(tmp_path, *arguments, LABELLER_PROJECT=str(project.root)) as door,
+        closing(chromium.new_context()) as context,
+    ):
+        url = f"http://{own_address()}:{door.port}{base}"
+        page, other = context.new_page(), context.new_page()
+        page.goto(f"{url}/label")
+        page.get_by_label("Code at the end of the link").fill("wrong")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("alert")).to_contain_text("not good")
+        page.get_by_label("Code at the end of the link").fill(door.printed_code())
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_text("0000.jpg")).to_be_visible()
+        page.keyboard.press("1")
+        expect(page.get_by_text("1 of 4")).to_be_visible()
+        expect(page.get_by_text("1 of 10 spent")).to_be_visible()
+        other.goto(f"{url}/settings")
+        other.get_by_role("link", name="Sign out").click()
+        expect(other.get_by_role("status")).to_contain_text("signed out")
+        page.keyboard.press("2")
+        expect(page.get_by_text("Sign in at")).to_be_visible()
+        page.goto(f"{url}/label")
+        expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_a_link_is_not_used_up_by_a_guess_nor_read_by_others(wide: Door) -> None:
+    code = subprocess.run(
+        [sys.executable, "-P", "-m", "labeller", "login"],
+        env={**os.environ, "LABELLER_STATE": str(wide.state)},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.partition("code=")[2]
+    link = f"/sign-in?code={code.strip()}"
+    assert wide.ask(link, {"Sec-Purpose": "prefetch;prerender"})[0] == 503
+    wrong = [wide.ask("/sign-in?code=x") for _ in range(32)]
+    assert [wrong[0][0], wrong[-1][0]] == [403, 429]
+    for _, answer, _ in wrong:
+        assert answer.getheader("Cache-Control") == "no-store"
+        assert "default-src 'none'" in (answer.getheader("Content-Security-Policy") or "")
+    assert wide.ask(link)[0] == 303  # a good one works all the while
+
+
+def test_of_many_who_use_a_code_at_once_one_gets_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LABELLER_STATE", str(tmp_path))
+    for _ in range(20):
+        code = codes.make_code()
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(codes.use_code, [code] * 8)) == 1
+
+
+def test_a_state_folder_that_cannot_be_used_is_said(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("no folder")
+    with serve(tmp_path, LABELLER_LOGIN="always") as door:
+        assert "cannot be written" in door.log.read_text()
+        status, _, text = door.ask("/", {"Cookie": "labeller_login_0=x"})
+        assert status == 503
+        assert "LABELLER_STATE" in text
+        assert door.websocket(Cookie="labeller_login_0=x") == 403
+        assert "Traceback" not in door.log.read_text()
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-Proto", "X-Forwarded-Host", "Via", "True-Client-IP"])
+def test_whatever_a_proxy_adds_makes_a_request_foreign(local: Door, name: str) -> None:
+    assert local.ask("/", {name: "https"})[0] == 401
+
+
+def test_at_home_no_state_folder_is_needed(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("no folder")
+    with serve(tmp_path) as door:
+        for cookie in ("a=b", "labeller_login_0=x"):  # another server's of this machine
+            assert door.status("/", Cookie=cookie) == 200
+            assert door.websocket(Cookie=cookie) == 101
+        assert "Traceback" not in door.log.read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_another_user_of_the_machine_gets_nothing() -> None:
+    script = """
+import os, sys, urllib.request, urllib.error
+from pathlib import Path
+try:  # before, as it loads modules that lie where the other may not read
+    urllib.request.urlopen(sys.argv[1])
+except urllib.error.HTTPError:
+    os.setgroups([]); os.setgid(65534); os.setuid(65534)
+for path in ("/", "/api/v1/health", "/api/v1/status", "/_stcore/host-config"):
+    try:
+        print(urllib.request.urlopen(sys.argv[1] + path).status)
+    except urllib.error.HTTPError as error:
+        print(error.code)
+for file in map(Path, sys.argv[2:]):
+    try:
+        print(list(file.iterdir()) if file.is_dir() else file.read_bytes())
+    except PermissionError:
+        print("kept")
+"""
+    with (
+        tempfile.TemporaryDirectory() as folder,  # those of pytest are closed to others as a whole
+        serve(Path(folder), LABELLER_LOGIN="always") as door,
+    ):
+        Path(folder).chmod(0o755)
+        project = create_project(Path(folder) / "birds", ["a"])
+        project.root.chmod(0o755)
+        sign_in(door)
+        kept = [door.state / "sign-in", door.state / "sign-in.key", project.root / "secret.key"]
+        url = f"http://127.0.0.1:{door.port}"
+        said = subprocess.run(
+            [sys.executable, "-c", script, url, *map(str, kept)],
+            cwd="/",
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.split()
+    assert said == ["401"] * 4 + ["kept"] * 3
+
+
+def test_pages_of_other_ports_of_a_named_host_can_do_nothing() -> None:
+    hosts = allowed_hosts("localhost", ["labels.example.org"])
+    here = Host("localhost", 8501)
+
+    def allows(origin: str) -> bool:
+        found = parse_origin(origin)
+        return found is not None and hosts.allows_origin(found, here, "http")
+
+    assert allows("https://labels.example.org")
+    assert allows("http://labels.example.org:8501")
+    assert not allows("http://labels.example.org:9999")
+    assert not allows("https://labels.example.org.evil.example")
+
+
 def test_labeller_run_allows_named_hosts_and_tokens_need_no_cookie(
     tmp_path: Path, project: Project
 ) -> None:
@@ -289,6 +493,9 @@ def test_labeller_run_allows_named_hosts_and_tokens_need_no_cookie(
         assert door.status("/api/v1/status", **token, **named) == 200
         assert door.status("/api/v1/status", **token, Host="evil.example") == 403
         assert door.status("/sign-in", **named) == 200
+        tls = {**named, "X-Forwarded-Proto": "https"}
+        _, answer, _ = door.ask(f"/sign-in?code={door.printed_code()}", tls)
+        assert "Secure" in (answer.getheader("Set-Cookie") or "")
         # The proxy took TLS off and passed the name on.
         origin = {**token, **named, "Origin": "https://labels.example.org"}
         assert door.ask("/api/v1/queue/claim", origin, "POST", "{}")[0] == 403  # by its scope
@@ -304,6 +511,19 @@ def test_a_project_that_asks_for_a_sign_in_gets_it_on_loopback(
         assert door.status("/") == 401
         assert door.websocket() == 403
         assert door.status(f"/sign-in?code={door.printed_code()}") == 303
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("LABELLER_LOGIN", "Never"), ("LABELLER_LOGIN", "no"), ("LABELLER_ALLOWED_HOSTS", "a:80")],
+)
+def test_a_server_does_not_start_with_what_it_cannot_understand(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    with pytest.raises(RuntimeError, match=name) as said, serve(tmp_path, **{name: value}):
+        pass
+    assert value in str(said.value)
+    assert "Traceback" not in str(said.value)
 
 
 def test_never_is_said_loudly(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from labeller.project import Project
 from labeller.ui import live
 from labeller.ui.card.bundle import bundle
 from labeller.ui.keys import table
+from labeller.ui.running import base_path
 from labeller.ui.text import plain_text
 
 NAME = "labelling_card"
@@ -82,7 +83,7 @@ def _data(project: Project, annotator: str) -> dict[str, Any]:
         "annotator": annotator,
         "token": _token(project, annotator),
         "tokenSeconds": settings.token_hours * 3600,
-        "api": API,
+        "api": f"{base_path()}{API}",
         "classes": [
             {"id": c.id, "name": c.name, "key": c.key, "colour": c.colour} for c in classes
         ],
