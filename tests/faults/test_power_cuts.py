@@ -18,8 +18,9 @@ import httpx
 import pytest
 
 from labeller import jobs, tokens
+from labeller.config import FILE
 from labeller.jobs import control
-from labeller.project import Project, create_project, open_project
+from labeller.project import KEY_FILE, Project, create_project, open_project
 from labeller.services import rounds
 from labeller.services.importing import import_sources
 from tests.browser import ROOT, RunningApp, start_app
@@ -159,9 +160,10 @@ def test_a_new_project_survives(tmp_path: Path) -> None:
     run_recorded(recorder, "init", root, "--classes", "cat,dog", "--budget", "10")
     recorder.mark("made")
     Disk(recorder, recorder.notes(), len(recorder.notes())).write(tmp_path / "cut")
-    again, project = open_project(tmp_path / "cut" / "deep" / "project"), open_project(root)
-    assert again.secret() == project.secret()
-    assert again.settings == project.settings
+    cut = tmp_path / "cut" / "deep" / "project"
+    assert (cut / KEY_FILE).read_bytes() == (root / KEY_FILE).read_bytes()
+    assert (cut / FILE).read_bytes() == (root / FILE).read_bytes()
+    again = open_project(cut)  # beside the original it becomes a project of its own
     with again.store.read() as unit:
         assert [one.name for one in unit.classes.all()] == ["cat", "dog"]
         assert unit.budget.get().total == 10
