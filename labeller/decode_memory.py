@@ -20,9 +20,10 @@ _PEAKS = {
     "RGBA": (9, 14),
 }
 _OTHER_MODES = (9, 14)
-_NUMBERS = 16  # 16 bits or more of grey, stretched by their range
+_NUMBERS = 10  # 16 bits or more of grey, stretched by their range
 _CLEAR_COLOUR = 15  # a palette or a colour that stands for transparency
-_DEEP = 33
+_DEEP = 22
+_STRETCHED, _BLOCK = 40, 4_000_000  # bytes a number, in blocks: see labeller.stretching
 _CONVERTED = 4  # a colour profile, or a turn
 _WEBP = 12  # its decoder keeps three canvases
 _TIFF = 4  # a strip may be the whole image
@@ -50,22 +51,28 @@ def _peak(image: ImageFile.ImageFile, shrinks: bool) -> int:
     """Return the bytes of a pixel."""
     if is_deep_colour(image):
         return _DEEP
+    if _is_grey_number(image):
+        return _NUMBERS
     shrunk, whole = _PEAKS.get(image.mode, _OTHER_MODES)
     bytes_ = shrunk if shrinks else whole
-    if image.mode.startswith("I") or image.mode == "F":
-        bytes_ = _NUMBERS
-    elif image.mode in ("1", "L", "P", "RGB") and "transparency" in image.info:
+    if image.mode in ("1", "L", "P", "RGB") and "transparency" in image.info:
         bytes_ = _CLEAR_COLOUR
     if not shrinks and ("icc_profile" in image.info or "exif" in image.info):
         bytes_ += _CONVERTED
     return bytes_ + {"WEBP": _WEBP, "TIFF": _TIFF}.get(image.format or "", 0)
 
 
+def _is_grey_number(image: ImageFile.ImageFile) -> bool:
+    return image.mode.startswith("I") or image.mode == "F"
+
+
 def _beside(image: ImageFile.ImageFile, size: tuple[int, int]) -> int:
-    """Return what its decoder keeps that is not counted by the pixels it gives."""
+    """Return what is needed that is not counted by the pixels it gives."""
+    stretched = 3 if is_deep_colour(image) else int(_is_grey_number(image))
+    blocks = _STRETCHED * min(_BLOCK, stretched * image.width * image.height)
     if image.format in ("JPEG", "MPO"):
         return _COEFFICIENTS * size[0] * size[1] * len(image.getbands())
     if image.format == "TIFF":
         width, height = (int(getattr(image, "tag_v2").get(tag, 0)) for tag in _TILE_SIDES)  # noqa: B009
-        return 4 * width * height
-    return 0
+        return blocks + 4 * width * height
+    return blocks

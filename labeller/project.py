@@ -238,8 +238,9 @@ def _write_settings(folder: Path, **values: object) -> Settings:
     """Write settings to ``project.toml`` and return those in force."""
     stored = config.load_settings(folder, {})
     path = folder / config.FILE
-    kept = stat.S_IMODE(path.stat().st_mode)  # whoever shares a folder keeps to share it
-    write_whole(path, config.to_toml(config.changed(stored, **values)), kept)
+    mode = stat.S_IMODE(path.stat().st_mode)
+    write_whole(path, config.to_toml(config.changed(stored, **values)), mode)
+    path.chmod(mode)  # whatever the umask: a folder that a group shares stays shared
     return config.load_settings(folder)
 
 
