@@ -19,10 +19,12 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from labeller import jobs
 from labeller.api.app import create_api
+from labeller.api.patience import Patience
 from labeller.errors import LabellerError
 from labeller.gate.middleware import Gate
 from labeller.gate.server import describe_server, describe_way_in
-from labeller.services import recent, watching
+from labeller.open_files import raise_open_files
+from labeller.services import decoding, recent, watching
 from labeller.ui.first_view import FirstView
 from labeller.ui.running import base_path, running_server
 from store.errors import StoreError
@@ -34,6 +36,8 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
 
     Its errors show before the first page.
     """
+    raise_open_files()
+    decoding.warm_decoders()
     if folder := os.environ.get("LABELLER_PROJECT"):
         try:
             project = recent.opened(folder)
@@ -56,6 +60,6 @@ PagesManager.uses_pages_directory = False
 app = st.App(
     "labeller/ui/main.py",
     routes=[Mount(f"{base_path()}/api/v1", create_api())],
-    middleware=[Middleware(Gate, running_server), Middleware(FirstView)],
+    middleware=[Middleware(Patience), Middleware(Gate, running_server), Middleware(FirstView)],
     lifespan=lifespan,
 )

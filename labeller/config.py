@@ -184,6 +184,13 @@ class Settings:
     max_image_pixels: int = _setting(
         300_000_000, "Images with more pixels than this are left out of an import.", low=1_000
     )
+    decode_memory_mb: int = _setting(
+        0,
+        "Memory in MB that all images being decoded at one time may take; what needs more alone is "
+        "left out. 0 for a quarter of the machine's, from 1 to 8 GiB.",
+        low=0,
+        high=1_000_000,
+    )
     workers: int = _setting(
         0, "Processes for decoding images; 0 for one per core.", low=0, high=256
     )

@@ -50,6 +50,24 @@ class ImageError(LabellerError):
         self.mend = mend
 
 
+class ImageBusy(ImageError):
+    """An image cannot be read just now; later it can."""
+
+
+class TooManyOpenFiles(ImageError):
+    """No more files may be open in this process; nothing is wrong with the one it asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "too many files are open in this process",
+            "Raise the limit before you start it: ulimit -n 65536",
+        )
+
+
+class NoRoomError(LabellerError):
+    """What was sent cannot be kept: the disk is full, or too much waits already."""
+
+
 class ClassError(LabellerError):
     """A class is unknown, taken, or cannot be changed as asked."""
 

@@ -8,7 +8,7 @@ import stat
 
 from PIL import UnidentifiedImageError
 
-from labeller.errors import ImageError
+from labeller.errors import ImageError, TooManyOpenFiles
 from labeller.file_kinds import CONVERT, KNOWN, identify
 
 KINDS = KNOWN
@@ -42,6 +42,8 @@ def unopenable(error: OSError) -> ImageError:
     """Explain why a file cannot be opened."""
     if isinstance(error, FileNotFoundError):
         return ImageError("there is no such file any more", "Put it back, then try again.")
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return TooManyOpenFiles()
     if isinstance(error, PermissionError):
         return ImageError("it may not be read", "Give yourself permission: chmod u+r FILE.")
     if error.errno == errno.ELOOP:

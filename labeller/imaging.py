@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from io import BufferedReader, BytesIO
 from pathlib import Path
@@ -25,6 +25,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from labeller.decode_memory import estimate_bytes
 from labeller.decode_room import ROOM
 from labeller.deep_colour import is_deep_colour, load_deep_colour
 from labeller.errors import ImageError
@@ -94,8 +95,7 @@ def open_rgb(
         Longest side of the result, in pixels; JPEGs are then decoded at a fraction of the cost.
     cover : int, optional
         Instead of `max_side`: the shorter side reaches so many pixels, if the image has them, and
-        less than twice as many. For who resizes once more, in threads perhaps: together they
-        decode no more than `max_pixels` at once.
+        less than twice as many. For who resizes once more.
 
     Returns
     -------
@@ -107,7 +107,8 @@ def open_rgb(
     Raises
     ------
     ImageError
-        With the reason and the mend, when the file cannot be read as an image.
+        With the reason and the mend, when the file cannot be read as an image, or takes more memory
+        than decoding may (`labeller.decode_room`).
     """
     with opened(path) as file:
         return decode(file, max_pixels, max_side, cover).image
@@ -150,7 +151,7 @@ def decode(
     """
     head = file.read(HEAD)
     file.seek(0)
-    try:
+    with _explained(head):
         image = _identified(file, head, max_pixels)
         width, height = image.size
         wanted = cover or max_side
@@ -159,11 +160,8 @@ def decode(
             # time of starting from twice the size, and 0.4 grey levels of 255 further off. (Both
             # sides stay at least as long as they are asked to be.)
             image.draft(None, (wanted, wanted))
-        room = (
-            nullcontext() if cover is None else ROOM.taken(image.width * image.height, max_pixels)
-        )
         deep = is_deep_colour(image)
-        with room:
+        with _room(image, (width, height), shrinks=wanted is not None):
             pixels = load_deep_colour(image, file, FORMATS) if deep else image
             pixels.load()
             turn, name = orientation(image), _format(image)
@@ -174,37 +172,52 @@ def decode(
             else:
                 rgb = to_rgb(pixels, turn, max_side)
             del image, pixels  # before the next one has the room
-    except ImageError:
-        raise
-    except MemoryError as error:
-        raise ImageError(
-            "it does not fit into memory", "Shrink it, or import on a larger machine."
-        ) from error
-    except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
-        raise broken(error, head) from error
     if turn >= 5:
         width, height = height, width
     return Decoded(rgb, width, height, name, plain)
 
 
-def is_plain(path: Path | str) -> bool:
+def is_plain(path: Path | str, max_pixels: int) -> bool:
     """Whether a browser shows the file's own bytes as :func:`open_rgb` reads them.
 
-    Reads little more than the file's header.
+    Of most formats it reads little more than the header; a PNG may say behind its pixels how it is
+    turned.
 
     Raises
     ------
     ImageError
-        When the file cannot be opened as an image.
+        When the file cannot be opened as an image, or is larger than may be decoded.
     """
     with opened(path) as file:
         head = file.read(HEAD)
         file.seek(0)
-        try:
-            with Image.open(file, formats=FORMATS) as image:
-                return not is_deep_colour(image) and _is_plain(image, orientation(image))
-        except Exception as error:  # as in decode()
-            raise broken(error, head) from error
+        with _explained(head), _identified(file, head, max_pixels) as image:
+            if is_deep_colour(image):
+                return False
+            with _room(image, image.size, shrinks=True):
+                return _is_plain(image, orientation(image))
+
+
+@contextmanager
+def _explained(head: bytes) -> Iterator[None]:
+    """Say in plain words what a decoder raises."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except MemoryError as error:
+        raise ImageError(
+            "it does not fit into the memory that decoding may take",
+            "Shrink it, or raise decode_memory_mb in project.toml if the machine has more.",
+        ) from error
+    except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
+        raise broken(error, head) from error
+
+
+def _room(
+    image: ImageFile.ImageFile, size: tuple[int, int], shrinks: bool
+) -> AbstractContextManager[None]:
+    return ROOM.taken(estimate_bytes(image, size, shrinks), f"its {size[0]:,} × {size[1]:,} pixels")
 
 
 def orientation(image: Image.Image) -> int:

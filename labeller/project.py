@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import shlex
+import stat
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from store.store import Store, StoreDamaged, StoreError
 
 KEY_FILE = "secret.key"
 DATABASE_FILE = "labeller.db"
+PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 SHORTEST_SECRET = 32
 _log = logging.getLogger("labeller")
 FOLDERS = ("thumbnails", "vectors", "models", "synthetic", "images", "logs")
@@ -86,6 +88,11 @@ class Project:
     def secret(self) -> str:
         """Return the key that signs this project's tokens; errors as `read_secret`."""
         return read_secret(self.root)
+
+
+def is_readable_by_others(project: Project) -> bool:
+    """Whether other accounts of this machine can get into a project's folder."""
+    return bool(project.root.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
 
 
 def read_secret(folder: Path) -> str:
@@ -160,7 +167,7 @@ def open_project(root: Path | str) -> Project:
     settings = config.load_settings(folder)
     _refuse_unusable(folder, settings)
     for name in FOLDERS:
-        make_folder(folder / name)
+        make_folder(folder / name, PRIVATE_FOLDER)
     try:
         store = Store.open(database_url(folder, settings))
         return _settle_place(Project(folder, settings, store))
@@ -230,7 +237,10 @@ def _settle_place(project: Project) -> Project:
 def _write_settings(folder: Path, **values: object) -> Settings:
     """Write settings to ``project.toml`` and return those in force."""
     stored = config.load_settings(folder, {})
-    write_whole(folder / config.FILE, config.to_toml(config.changed(stored, **values)))
+    path = folder / config.FILE
+    mode = stat.S_IMODE(path.stat().st_mode)
+    write_whole(path, config.to_toml(config.changed(stored, **values)), mode)
+    path.chmod(mode)  # whatever the umask: a folder that a group shares stays shared
     return config.load_settings(folder)
 
 
@@ -280,11 +290,14 @@ def create_project(
     table = config.changed(Settings(), id=uuid.uuid4().hex, name=name, **settings)
     made = Settings(**table)
     try:
-        make_folder(folder)
+        make_folder(folder, PRIVATE_FOLDER)
+        folder.chmod(PRIVATE_FOLDER)
         replace_secret(folder)
+        if (file := own_database(folder, made)) is not None:
+            file.touch(PRIVATE_FILE)  # its log gets the same permissions
         Store.open(database_url(folder, made))
         # Last: a folder with settings has a database.
-        write_whole(folder / config.FILE, config.to_toml(table))
+        write_whole(folder / config.FILE, config.to_toml(table), PRIVATE_FILE)
     except OSError as error:
         raise ProjectError(f"{folder}: cannot be made ({error.strerror or error}).") from error
     except StoreError as error:

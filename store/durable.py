@@ -79,14 +79,17 @@ def move_whole(source: Path, target: Path) -> None:
     sync_file(target.parent)
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, each with its name on the disk."""
-    missing = []
+def make_folder(folder: Path, mode: int = 0o777) -> None:
+    """Make a folder and those above it, each with its name on the disk.
+
+    `mode` holds for the folder itself, before the umask; one that is there keeps its own.
+    """
+    missing, last = [], folder
     while not folder.is_dir():
         missing.append(folder)
         folder = folder.parent
     for made in reversed(missing):
-        made.mkdir(exist_ok=True)
+        made.mkdir(mode if made == last else 0o777, exist_ok=True)
         sync_file(made.parent)
 
 

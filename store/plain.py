@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -87,12 +89,26 @@ def explained(name: str, error: DBAPIError) -> StoreError:
     lines = str(error.orig).strip().splitlines()
     reason = lines[0].rstrip(".") if lines else "no reason given"
     low = reason.lower()
+    if "unable to open" in low and _has_no_file_left():
+        return StoreBusy(
+            f"{name}: too many files are open in this process. Raise the limit before you start "
+            f"it: ulimit -n 65536"
+        )
     for leaf, signs, mend in _MENDS:
         if any(sign in low for sign in signs):
             return leaf(f"{name}: {reason}. {mend}")
     if isinstance(error, IntegrityError):
         return Conflict(f"{name}: {reason}. Look again at the rows as they are now.")
     return StoreError(f"{name}: {reason}.")
+
+
+def _has_no_file_left() -> bool:
+    """Whether this process may open no more files, for which SQLite has no word of its own."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno in (errno.EMFILE, errno.ENFILE)
+    return False
 
 
 _MENDS: tuple[tuple[type[StoreError], tuple[str, ...], str], ...] = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI, Request
@@ -24,14 +25,18 @@ from labeller.api import (
 )
 from labeller.api.limits import Limits
 from labeller.api.models import Problem
+from labeller.api.patience import Patience
 from labeller.errors import (
     BudgetError,
+    ImageBusy,
     JobError,
     LabellerError,
+    NoRoomError,
     PredictionError,
     RoundError,
     ScopeError,
     TokenError,
+    TooManyOpenFiles,
 )
 from store.errors import Conflict, JobActive, NotFound, StoreError
 
@@ -58,15 +63,17 @@ def create_api() -> FastAPI:
         description=SUMMARY,
         docs_url=None,
         redoc_url=None,
-        responses={code: {"model": Problem} for code in (400, 401, 403, 413, 422, 503)},
+        responses={code: {"model": Problem} for code in (400, 401, 403, 408, 413, 422, 503)},
     )
     predicting, judging = (predict, predictions), (synthetic, review)
     for module in (queue, labels, items, upload, *predicting, rounds, jobs, *judging, overview):
         api.include_router(module.router)
     api.add_middleware(Limits)
+    api.add_middleware(Patience)
     api.add_exception_handler(LabellerError, _labeller_error)
     api.add_exception_handler(StoreError, _store_error)
     api.add_exception_handler(RequestValidationError, _invalid)
+    api.add_exception_handler(OSError, _exhausted)
 
     @api.get("/docs", include_in_schema=False)
     def documentation() -> HTMLResponse:
@@ -91,7 +98,32 @@ def _labeller_error(_: Request, error: Exception) -> JSONResponse:
         status = 403
     elif isinstance(error, BudgetError | JobError | PredictionError | RoundError):
         status = 409
+    elif isinstance(error, ImageBusy | TooManyOpenFiles):
+        return _later(f"{error}. {error.mend}")
+    elif isinstance(error, NoRoomError):
+        status = 507
     return JSONResponse({"detail": str(error)}, status_code=status, headers=headers)
+
+
+def _exhausted(_: Request, error: Exception) -> JSONResponse:
+    """Say what the machine has no more of; other errors of the system are faults of this program.
+
+    Raises
+    ------
+    OSError
+        The error, when it is another one.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.EMFILE, errno.ENFILE):
+        return _later(f"{TooManyOpenFiles()}. {TooManyOpenFiles().mend}")
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        text = "The server's disk is full. Free some space there, then try again."
+        return JSONResponse({"detail": text}, 507)
+    raise error
+
+
+def _later(text: str) -> JSONResponse:
+    return JSONResponse({"detail": text}, 503, {"Retry-After": str(RETRY_SECONDS)})
 
 
 def _store_error(_: Request, error: Exception) -> JSONResponse:

@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse
 from labeller.api.access import ReadAccess
 from labeller.api.images import GONE, IfNoneMatch, Size, Version, caching
 from labeller.api.models import LARGEST_ID, Item, ItemList, Problem
-from labeller.errors import ImageError
+from labeller.errors import ImageBusy, ImageError, TooManyOpenFiles
 from labeller.project import Project
 from labeller.services import labelling, thumbnails
 from labeller.services.item_list import MOST, ItemFilter, Order, list_items
@@ -99,6 +99,8 @@ def _file(
     try:
         path, media_type = thumbnails.thumbnail(project, record, size)
         found = path.stat()
+    except (ImageBusy, TooManyOpenFiles):
+        raise  # nothing is wrong with the image
     except ImageError as error:
         text = f"{record.path}: {error.reason.rstrip('.')}. {error.mend}".strip()
         raise HTTPException(410, text) from error

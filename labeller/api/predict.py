@@ -52,15 +52,19 @@ class _Queue:
         self.turn = asyncio.Lock()
         self._requests = 0
 
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Keep a place in the queue; raises `HTTPException` with status 503 when there is none."""
+    def check(self) -> None:
+        """Raise `HTTPException` with status 503 when there is no place."""
         if self._requests >= MOST_REQUESTS:
             raise HTTPException(
                 503,
                 f"{self._requests} requests for predictions wait already. Try again in a moment.",
                 headers={"Retry-After": str(RETRY_SECONDS)},
             )
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Keep a place in the queue; errors as `check`."""
+        self.check()
         self._requests += 1
         try:
             yield
@@ -79,6 +83,7 @@ _queues: dict[Path, _Queue] = {}
         411: {"model": Problem},
         409: {"model": Problem, "description": "There is no model yet."},
         503: {"model": Problem, "description": "Too many requests wait; see `Retry-After`."},
+        507: {"model": Problem, "description": "The server's disk is full."},
     },
     openapi_extra=forms.body(**{KEYS: _KEYS_SCHEMA}),
 )
@@ -91,14 +96,15 @@ async def predict(request: Request, access: ReadAccess) -> JsonLines:
     too many wait, the answer is 503 and `Retry-After` says in how many seconds to ask again.
     """
     queue = _queues.setdefault(access.project.root, _Queue())
-    async with queue.place():
-        folder = Path(tempfile.mkdtemp(prefix="labeller-predict-"))
-        try:
-            files = await _received(request, folder)
-            async with queue.turn:
-                return await run_in_threadpool(_answer, access.project, files)
-        finally:
-            await run_in_threadpool(shutil.rmtree, folder, ignore_errors=True)
+    queue.check()
+    folder = Path(tempfile.mkdtemp(prefix="labeller-predict-"))
+    try:
+        # Only who has sent everything takes a place: one who stalls keeps nobody out.
+        files = await _received(request, folder)
+        async with queue.place(), queue.turn:
+            return await run_in_threadpool(_answer, access.project, files)
+    finally:
+        await run_in_threadpool(shutil.rmtree, folder, ignore_errors=True)
 
 
 async def _received(request: Request, folder: Path) -> list[tuple[str, str]]:

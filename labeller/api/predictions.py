@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse
 from labeller.api.access import ReadAccess
 from labeller.api.images import GONE, IfNoneMatch, Version, caching
 from labeller.api.models import LARGEST_ID
-from labeller.errors import ImageError, PredictionError
+from labeller.errors import ImageBusy, ImageError, PredictionError, TooManyOpenFiles
 from labeller.services import prediction_plans, predictions, thumbnails
 
 router = APIRouter(prefix="/predictions", tags=["predictions"])
@@ -33,6 +33,8 @@ def image(
         if known:
             return Response(status_code=304, headers=headers)
         path = predictions.picture(project, number, row, size)
+    except (ImageBusy, TooManyOpenFiles):
+        raise  # nothing is wrong with the image
     except ImageError as error:
         raise HTTPException(410, f"{error.reason}. {error.mend}".strip()) from error
     except PredictionError as error:

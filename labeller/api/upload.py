@@ -38,7 +38,10 @@ class Uploaded(BaseModel):
     "/items",
     status_code=202,
     response_model=Uploaded,
-    responses={411: {"model": Problem}},
+    responses={
+        411: {"model": Problem},
+        507: {"model": Problem, "description": "The disk is full, or too much waits already."},
+    },
     openapi_extra=forms.body(),
 )
 async def upload(request: Request, access: FullAccess) -> dict[str, Any]:

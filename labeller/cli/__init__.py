@@ -5,6 +5,7 @@ Nothing heavy is imported before a command needs it, so that ``labeller --help``
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 from typing import Any
@@ -37,7 +38,8 @@ from labeller.cli.snapshot import snapshot_command
 from labeller.cli.strategies import strategies_command
 from labeller.cli.stream import stream_command
 from labeller.cli.synthesis import synthesise_command
-from labeller.errors import ImageError, LabellerError
+from labeller.errors import ImageError, LabellerError, TooManyOpenFiles
+from labeller.open_files import raise_open_files
 
 
 class _Commands(click.Group):
@@ -66,6 +68,8 @@ def _expected(error: Exception) -> str | None:
         return f"{error} {error.mend}".strip()
     if isinstance(error, LabellerError):
         return str(error)
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return f"{TooManyOpenFiles()}. {TooManyOpenFiles().mend}"
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
         return f"{error.filename}: {error.strerror}" if error.filename else str(error)
     from store.errors import StoreError
@@ -82,6 +86,7 @@ def cli() -> None:
     Each command takes the project's folder first. With --json it prints exactly one JSON object on
     stdout; progress and errors go to stderr. The exit code is 0, or not 0 with the reason said.
     """
+    raise_open_files()
 
 
 for _command in (

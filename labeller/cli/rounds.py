@@ -247,6 +247,8 @@ def _status_text(data: dict[str, Any]) -> str:
     ]
     if data["synthetic"]["items"]:
         lines.append(f"made     {data['synthetic']['items']:,} synthetic items")
+    if data["readable_by_others"]:
+        lines.append("access   other accounts can enter the folder: chmod 700 it, unless they may")
     return "\n".join([*lines, *(_job_line(job) for job in data["jobs"])])
 
 

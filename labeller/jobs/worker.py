@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
+from labeller.decode_room import ROOM
 from labeller.errors import JobCancelled, JobError, JobLost, LabellerError
 from labeller.jobs import control, processes
 from labeller.jobs.control import EndState
@@ -52,6 +53,7 @@ def run(
     if job is None:
         return None
     log.info("job %d (%s) starts", job.id, job.kind)
+    ROOM.limit(project.settings.decode_memory_mb)
     progress = JobProgress(project, job, plan, on_stuck=lambda: _give_up(project, job, progress))
     with _signals(progress):  # until the end is written: a signal that comes late spoils nothing
         state, result, error = _outcome(project, job, progress)

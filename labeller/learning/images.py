@@ -177,6 +177,7 @@ def _in_processes(
             "shape": shape,
             "method": resize.method,
             "max_pixels": project.settings.max_image_pixels,
+            "memory_mb": project.settings.decode_memory_mb,
         }
         with Pool(COMMAND, workers, config) as pool:
             yield from _InOrder(pool, tasks, slots).run()

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp
 
+from labeller.decode_room import ROOM
 from labeller.errors import ImageError, LabellerError
 from labeller.learning.calibration import probabilities
 from labeller.learning.predictors import TrainedModel
@@ -48,6 +49,7 @@ def main() -> None:
     config = json.loads(sys.stdin.readline())
     try:
         project = open_project(Path(config["project"]))
+        ROOM.limit(project.settings.decode_memory_mb)
         with project.store.read() as unit:
             model = load_model(project, unit.models.get(int(config["model"])))
     except LabellerError as error:

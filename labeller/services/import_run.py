@@ -137,6 +137,7 @@ class Import:
         settings = self._project.settings
         config = {
             "max_pixels": settings.max_image_pixels,
+            "memory_mb": settings.decode_memory_mb,
             "thumbnails": str(self._project.thumbnails),
             "side": settings.thumbnail_pixels,
         }
@@ -227,6 +228,11 @@ class Import:
         candidate = turn.candidate
         if "stop" in answer:
             raise CannotWriteError(answer["stop"])
+        if "exhausted" in answer:
+            raise ImportSourceError(
+                f"{candidate.shown}: {answer['exhausted']} The {self._writer.added:,} images added "
+                f"so far stay; import again for the others."
+            )
         if "reason" in answer:
             if candidate.owned:
                 Path(candidate.path).unlink(missing_ok=True)

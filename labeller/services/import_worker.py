@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from labeller import imaging
-from labeller.errors import ImageError
+from labeller.decode_room import ROOM, confine_process
+from labeller.errors import ImageError, TooManyOpenFiles
 from labeller.image_remarks import list_remarks
 from labeller.services import thumbnails
 
@@ -35,7 +36,10 @@ def main() -> None:
     if os.nice(0) < NICE:
         os.nice(NICE)  # labelling in the browser goes first
     warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # others would only reserve memory
     config = json.loads(sys.stdin.readline())
+    ROOM.limit(config.get("memory_mb", 0))
+    confine_process(ROOM.budget)
     _say({"ready": True})
     for line in sys.stdin:
         _say(answer(json.loads(line), config))
@@ -57,13 +61,16 @@ def answer(request: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
         ``sha256``, ``stamp`` (size and times of the file as it was) and, unless sifted, ``width``,
         ``height``, ``format``, ``bytes``, ``looks`` (the perceptual hash as hexadecimal digits, or
         None) and ``remarks`` (kind and number of each); or ``reason`` and ``mend`` when the file is
-        left out; or ``stop`` when nothing can be written any more.
+        left out; or ``stop`` when nothing can be written any more, or ``exhausted``
+        when no file can be opened any more.
     """
     keep = request["keep"]
     try:
         return _examined(request, config)
     except CannotWriteError as error:
         found: dict[str, Any] = {"stop": str(error)}
+    except TooManyOpenFiles as error:
+        found = {"exhausted": f"{error.reason}. {error.mend}"}
     except ImageError as error:
         found = {"reason": error.reason, "mend": error.mend}
     except OSError as error:

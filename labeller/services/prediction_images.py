@@ -16,12 +16,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from PIL import Image
-
-from labeller import imaging
 from labeller.errors import ImageError
 from labeller.project import Project
 from labeller.services import thumbnails
+from labeller.services.decoding import close_decoders
 from labeller.services.import_sources import Candidate
 
 PLACES = "places.jsonl"
@@ -117,15 +115,16 @@ def picture(
     """
     pixels = thumbnails.longest(project, size)
     kept = folder / THUMBNAILS / str(pixels) / f"{name}.jpg"
-    most = project.settings.max_image_pixels
-    return thumbnails.made(kept, size, lambda: _decoded(where, most, pixels))
-
-
-def _decoded(where: Place, most: int, pixels: int | None) -> Image.Image:
-    if where.entry is not None:
-        return imaging.decode_rgb(_unpacked(where, where.entry), most, pixels)
-    _check(_stat(where.path).st_size, where)
-    return imaging.open_rgb(where.path, most, pixels)
+    if thumbnails.is_whole(kept):
+        return kept
+    about = _stat(where.path)
+    if where.entry is None:
+        _check(about.st_size, where)
+    else:
+        _check(_entry_size(where, about), where)
+    wanted = thumbnails.wanted_picture(project, where.path, size, entry=where.entry)
+    thumbnails.make_once(kept, wanted, lambda: None)
+    return kept
 
 
 def _stat(path: Path) -> os.stat_result:
@@ -141,14 +140,12 @@ def _check(size: int, where: Place) -> None:
         raise ImageError("the file has changed since it was predicted", "Predict it again.")
 
 
-def _unpacked(where: Place, entry: str) -> bytes:
-    """Return the bytes of an image in an archive."""
-    about = _stat(where.path)
+def _entry_size(where: Place, about: os.stat_result) -> int:
+    """Return how large an image in an archive is, by the archive."""
     try:
         with _guard:
             archive = _opened(where.path, about.st_size, about.st_mtime_ns)
-        _check(archive.getinfo(entry).file_size, where)
-        return archive.read(entry)
+        return archive.getinfo(where.entry or "").file_size
     except (*_BROKEN, OSError) as error:
         raise ImageError(f"it cannot be unpacked any more ({error})", AGAIN) from error
 
@@ -164,3 +161,4 @@ def forget_archives() -> None:
     """Close the archives that are open, so that a deleted one gives its room back."""
     with _guard:
         _opened.cache_clear()
+    close_decoders()

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from labeller.decode_room import ROOM, confine_process
 from labeller.squares import Resize, read_into
 
 
@@ -24,6 +25,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the command's to handle
     warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
     config = json.loads(sys.stdin.readline())
+    ROOM.limit(config.get("memory_mb", 0))
+    confine_process(ROOM.budget)
     slots = np.memmap(config["file"], np.uint8, "r+", shape=tuple(config["shape"]))
     resize = Resize(slots.shape[2], config["method"])
     print(json.dumps({"ready": True}), flush=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from labeller import jobs
-from labeller.project import Project
+from labeller.project import Project, is_readable_by_others
 from labeller.services import rounds
 from labeller.services.headline import Headline, headlines, summary
 from store.records import JobRecord, ModelRecord, RoundRecord
@@ -47,6 +47,7 @@ def status(project: Project) -> dict[str, Any]:
         "name": project.name,
         "path": str(project.root),
         "id": project.id,
+        "readable_by_others": is_readable_by_others(project),
         "items": counts.items,
         "labelled": counts.labelled,
         "unlabelled": counts.unlabelled,

@@ -156,6 +156,7 @@ def config_of(project: Project, side: int, resize: Resize | None = None) -> dict
     """Return what rendering processes are told first; see :func:`rendered`."""
     return {
         "max_pixels": project.settings.max_image_pixels,
+        "memory_mb": project.settings.decode_memory_mb,
         "side": side,
         "resize": resize and asdict(resize),
     }

@@ -21,6 +21,7 @@ from typing import Any
 from PIL import Image
 
 from labeller import imaging
+from labeller.decode_room import ROOM, confine_process
 from labeller.errors import ImageError
 from labeller.squares import Resize, to_square
 from strategies.synthesis import AugmenterMissing, Plan, SynthesisError, Unchanged, render
@@ -44,6 +45,8 @@ def main() -> None:
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print is no answer
     config = json.loads(sys.stdin.readline())
+    ROOM.limit(config.get("memory_mb", 0))
+    confine_process(ROOM.budget)
     _say(out, {"ready": True})
     for line in sys.stdin:
         _say(out, answer(json.loads(line), config))

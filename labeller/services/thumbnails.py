@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Literal
 from PIL import Image
 
 from labeller import imaging
-from labeller.errors import ImageError
 from labeller.services import originals
-from store.durable import write_unflushed, write_whole
+from store.durable import write_unflushed
 
 if TYPE_CHECKING:  # import workers use this module without project and store
     from labeller.project import Project
+    from labeller.services.decoding import Wanted
     from store.records import ItemRecord
 
 Size = Literal["thumb", "card", "full"]
@@ -28,6 +28,8 @@ _QUALITY = {"thumb": 85, "card": 90, "full": 95}
 _BEGIN, _END, _LOST = b"\xff\xd8\xff", b"\xff\xd9", bytes(512)
 # Threads that want the same image wait for the one that makes it; others are not held up.
 _LOCKS = tuple(threading.Lock() for _ in range(64))
+_PLAIN: set[str] = set()  # hashes of files that a browser shows as they are
+_MOST_PLAIN = 100_000
 
 
 def thumbnail(
@@ -63,30 +65,58 @@ def thumbnail(
     original = find(project, item)
     media_type = imaging.MEDIA_TYPES.get(item.format)
     small = fits(item.width, item.height, item.bytes, pixels)
-    if media_type is not None and small and imaging.is_plain(original):
-        return original, media_type
-    most = project.settings.max_image_pixels
+    as_is = media_type is not None and small
+    if as_is and item.sha256 in _PLAIN:
+        return original, media_type or ""
+    wanted = wanted_picture(project, original, size, as_is=as_is)
+    # It must not have changed while it was read.
+    if make_once(kept, wanted, lambda: find(project, item)):
+        return kept, JPEG
+    _note_plain(item.sha256)
+    return original, media_type or ""
 
-    def decode() -> Image.Image:
-        image = imaging.open_rgb(original, most, pixels)
-        find(project, item)  # it must not have changed while it was read
-        return image
 
-    return made(kept, size, decode), JPEG
+def wanted_picture(
+    project: Project, path: Path, size: Size, *, entry: str | None = None, as_is: bool = False
+) -> Wanted:
+    """Return what is asked of a process that decodes, by a project's settings."""
+    from labeller.services.decoding import Wanted
+
+    settings = project.settings
+    return Wanted(
+        path,
+        settings.max_image_pixels,
+        settings.decode_memory_mb,
+        longest(project, size),
+        _QUALITY[size],
+        entry,
+        as_is,
+    )
 
 
-def made(kept: Path, size: Size, decode: Callable[[], Image.Image]) -> Path:
-    """Return the kept JPEG of an image; on first use it is decoded and written, by one thread.
+def make_once(kept: Path, wanted: Wanted, check: Callable[[], object]) -> bool:
+    """Have the JPEG of an image at `kept`, made by one thread on first use.
+
+    Returns
+    -------
+    bool
+        False when there is none, because a browser shows the file as it is.
 
     Raises
     ------
     ImageError
         When it cannot be decoded, or written.
     """
+    from labeller.services.decoding import make_jpeg  # an import's workers decode themselves
+
     with _LOCKS[zlib.crc32(os.fsencode(kept)) % len(_LOCKS)]:
-        if not is_whole(kept):
-            _keep(decode(), kept, _QUALITY[size])
-    return kept
+        return is_whole(kept) or make_jpeg(wanted, kept, check)
+
+
+def _note_plain(sha256: str) -> None:
+    if len(_PLAIN) >= _MOST_PLAIN:
+        _PLAIN.clear()
+    _PLAIN.add(sha256)
 
 
 def is_whole(kept: Path) -> bool:
@@ -147,16 +177,6 @@ def longest(project: Project, size: Size) -> int | None:
         return None
     settings = project.settings
     return settings.thumbnail_pixels if size == "thumb" else settings.card_pixels
-
-
-def _keep(image: Image.Image, path: Path, quality: int) -> None:
-    """Write a made image; a full disk is said, not raised as a system error."""
-    try:
-        write_whole(path, _encoded(image, quality))
-    except OSError as error:
-        raise ImageError(
-            f"{path.parent}: cannot be written ({error.strerror or error})", "Free some space."
-        ) from error
 
 
 def _encoded(image: Image.Image, quality: int) -> bytes:

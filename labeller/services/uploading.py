@@ -6,15 +6,17 @@ Nothing of what was sent is opened here: decoding happens in the processes of th
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PureWindowsPath
 from typing import BinaryIO
 
 from labeller import jobs
-from labeller.errors import ImportSourceError, JobError
+from labeller.errors import ImportSourceError, JobError, NoRoomError
 from labeller.file_kinds import HEAD, identify
 from labeller.project import Project
 from labeller.services.import_sources import is_candidate, safe_target
@@ -24,6 +26,8 @@ from store.records import JobRecord
 FOLDER = "arrivals"
 MOST_FILES = 200
 _CHUNK = 1 << 20
+MOST_WAITING_BYTES = 20_000_000_000
+SPARE_BYTES = 300_000_000  # of the project's disk
 _BATCHES = 50  # folders in one import
 
 
@@ -54,8 +58,12 @@ def receive(project: Project, files: Iterable[tuple[str, BinaryIO]]) -> list[Rec
     ------
     ImportSourceError
         When there is none, there are too many, a name is no image's, or they cannot be kept.
+    NoRoomError
+        When the disk is nearly full, or so much waits for its import already.
     """
     folder = project.root / FOLDER
+    files = list(files)
+    _check_room(project, sum(_size(file) for _, file in files))
     hidden = folder / f".{uuid.uuid4().hex}"
     try:
         make_folder(hidden)
@@ -74,6 +82,34 @@ def receive(project: Project, files: Iterable[tuple[str, BinaryIO]]) -> list[Rec
     with project.store.read() as unit:
         known = unit.items.known([digest for _, digest in kept])
     return [Received(name, digest, known.get(digest)) for name, digest in kept]
+
+
+def _check_room(project: Project, coming: int) -> None:
+    """Refuse what would fill the disk, or pile up where imports do not keep pace."""
+    free = shutil.disk_usage(project.root).free
+    if free < coming + SPARE_BYTES:
+        raise NoRoomError(
+            f"{project.root}: only {free / 1e6:,.0f} MB are free on its disk. Free some space, "
+            f"then send the images again."
+        )
+    waits = sum(_batch_bytes(batch) for batch in _waiting(project))
+    if waits + coming > MOST_WAITING_BYTES:
+        raise NoRoomError(
+            f"{project.root / FOLDER}: {waits / 1e9:,.1f} GB of images wait for their import "
+            f"already. Send more when some are imported; see the job on the Images page."
+        )
+
+
+def _size(file: BinaryIO) -> int:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return size
+
+
+@lru_cache(maxsize=100_000)
+def _batch_bytes(batch: Path) -> int:
+    """Return the size of a folder that arrived; nothing comes to it any more."""
+    return sum(file.stat().st_size for file in batch.glob("*/*"))
 
 
 def _keep(folder: Path, place: int, name: str, file: BinaryIO) -> tuple[str, str]:

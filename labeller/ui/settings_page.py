@@ -13,7 +13,7 @@ import streamlit as st
 from labeller import tokens
 from labeller.config import FILE, ResizeMethod, Settings
 from labeller.errors import LabellerError
-from labeller.project import Project, change_settings
+from labeller.project import Project, change_settings, is_readable_by_others
 from labeller.services import budget
 from labeller.services.backbone_names import KNOWN
 from labeller.services.budget import amount
@@ -48,7 +48,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Splits": ("audit_share", "valid_share", "split_method", "leak_distance"),
     "Labelling": ("second_opinions", "key_interval_ms", "lease_seconds"),
     "Images": ("watch_folder", "card_pixels", "thumbnail_pixels", "max_image_pixels"),
-    "Machine": ("workers", "start_workers"),
+    "Machine": ("workers", "decode_memory_mb", "start_workers"),
     "Access": ("login", "token_hours", "token_days"),
 }
 FIXED = ("id", "database")
@@ -110,6 +110,11 @@ def show(project: Project) -> None:
         f"Kept in {escape_markdown(str(project.root / FILE))} · project {project.id[:8]} · "
         f"{escape_markdown(project.store.dialect)}"
     )
+    if is_readable_by_others(project):
+        st.caption(
+            "Other accounts of this machine can enter the project's folder. Unless they should: "
+            "`chmod 700` it."
+        )
 
 
 def _budget(project: Project) -> None:

@@ -134,7 +134,7 @@ def test_a_deep_value_that_stands_for_transparency(colour_type: int) -> None:
 
 def test_no_browser_is_left_to_show_deep_colours(tmp_path: Any) -> None:
     file = write(tmp_path / "deep.png", png(colours(4095), 2))
-    assert not is_plain(file)
+    assert not is_plain(file, LIMIT)
     assert not decode(io.BytesIO(file.read_bytes()), LIMIT).plain
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from labeller import imaging
 from labeller.errors import ImageError
 from labeller.project import Project, create_project
+from labeller.services import decoding
 from labeller.services.importing import import_sources
 from labeller.services.thumbnails import Size, thumbnail
 from store.records import ItemRecord
@@ -116,14 +117,14 @@ def test_many_threads_make_it_once(
 ) -> None:
     item = imported(project, tmp_path / "a.jpg", photo(1, 900))
     calls: list[Any] = []
-    open_rgb = imaging.open_rgb
+    make_jpeg = decoding.make_jpeg
 
-    def slow(*args: Any) -> Image.Image:
+    def slow(*args: Any) -> bool:
         calls.append(args)
         time.sleep(0.05)
-        return open_rgb(*args)
+        return make_jpeg(*args)
 
-    monkeypatch.setattr(imaging, "open_rgb", slow)
+    monkeypatch.setattr(decoding, "make_jpeg", slow)
     start = threading.Barrier(8)
     sizes: list[tuple[int, int]] = []
 
