@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -13,6 +14,10 @@ from labeller.errors import ConfigError
 from labeller.text_files import TextError, read_text
 
 FILE = "project.toml"
+PRICES = ("label_price", "synthetic_price")
+SMALLEST_PRICE = 0.001  # amounts are kept in whole thousandths
+LARGEST_PRICE = 1e9
+_LARGEST = 2**63  # of the numbers that a database keeps
 
 ResizeMethod = Literal["squish", "crop", "pad"]
 
@@ -39,8 +44,15 @@ class Settings:
         "", "SQLAlchemy URL of the database; empty for the SQLite file labeller.db in the project."
     )
     seed: int = _setting(0, "Seed of everything random.", low=0)
-    label_price: float = _setting(1.0, "What one label costs of the budget.", low=0)
-    synthetic_price: float = _setting(1.0, "What one synthetic item costs of the budget.", low=0)
+    label_price: float = _setting(
+        1.0, "What one label costs of the budget: 0, or 0.001 and more.", low=0, high=LARGEST_PRICE
+    )
+    synthetic_price: float = _setting(
+        1.0,
+        "What one synthetic item costs of the budget: 0, or 0.001 and more.",
+        low=0,
+        high=LARGEST_PRICE,
+    )
     audit_share: float = _setting(
         0.1,
         "Share of the items, and of every queue, that belongs to the audit set.",
@@ -302,7 +314,7 @@ def _checked(where: str, name: str, value: Any) -> Any:
     """Return `value` if it may be used for the setting `name`."""
     default = getattr(Settings(), name)
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        value = float(value) if abs(value) < _LARGEST else math.inf
     if type(value) is not type(default):
         raise ConfigError(
             f"{where}: {name} must be {type(default).__name__}, not {type(value).__name__}."
@@ -311,6 +323,15 @@ def _checked(where: str, name: str, value: Any) -> Any:
     if meta["choices"] and value not in meta["choices"]:
         raise ConfigError(f"{where}: {name} = {value!r} is none of {', '.join(meta['choices'])}.")
     low, high = meta["low"], meta["high"]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{where}: {name} = {value} is no number that can be used.")
+    if name in PRICES and 0 < value < SMALLEST_PRICE:
+        raise ConfigError(
+            f"{where}: {name} = {value} is less than the smallest price, {SMALLEST_PRICE}. "
+            f"0 is for nothing."
+        )
+    if type(value) is int and abs(value) >= _LARGEST:
+        raise ConfigError(f"{where}: {name} has more digits than can be kept.")
     if (low is not None and not value >= low) or (high is not None and not value <= high):
         raise ConfigError(f"{where}: {name} = {value} is out of range ({low} to {high}).")
     return value

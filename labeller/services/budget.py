@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 
+from labeller.config import SMALLEST_PRICE
 from labeller.errors import BudgetError
 from labeller.project import Project
 from store.records_budget import BudgetRecord, LedgerRecord
+
+LARGEST = 1e12
 
 
 def meter(project: Project) -> BudgetRecord:
@@ -41,8 +44,12 @@ def set_total(project: Project, total: float | None) -> BudgetRecord:
     BudgetError
         When `total` is no amount, or less than what is already spent.
     """
-    if total is not None and not (math.isfinite(total) and total >= 0):
-        raise BudgetError(f"{total} is no budget. Give a number from 0 up, or none for no limit.")
+    if total is not None and not (math.isfinite(total) and 0 <= total <= LARGEST):
+        raise BudgetError(
+            f"{total:g} is no budget. Give a number from 0 to {LARGEST:,.0f}, or none for no limit."
+        )
+    if total is not None and 0 < total < SMALLEST_PRICE:
+        raise BudgetError(f"{total:g} is less than the smallest amount, {SMALLEST_PRICE}.")
     with project.store.write() as unit:
         now = unit.budget.get()
         if total is not None and total < now.spent:

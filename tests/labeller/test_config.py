@@ -50,7 +50,7 @@ def test_values_of_the_file_are_taken_and_the_environment_wins(tmp_path: Path) -
         ("batch = 1.5", "must be int, not float"),
         ("batch = true", "must be int, not bool"),
         ("start_workers = 1", "must be bool, not int"),
-        ("audit_share = nan", "out of range"),
+        ("audit_share = nan", "no number that can be used"),
         ("audit_share = 1.5", "out of range"),
         ('seed = "1"', "must be int, not str"),
     ],
