@@ -29,6 +29,7 @@ from labeller.learning.predictors import (
 )
 from labeller.project import Project
 from labeller.services.feature_recipes import Recipe
+from store.checksums import find_damaged, write_sums
 from store.durable import move_whole, sync_tree
 from store.records import ModelRecord
 
@@ -92,8 +93,9 @@ def load_audit(project: Project, record: ModelRecord) -> tuple[Ints, Ints, Float
 
 
 def publish(folder: Path, final: Path) -> None:
-    """Flush a folder's files to the disk, then give it its final name."""
+    """Flush a folder's files with their hashes to the disk, then give it its final name."""
     with _unwritable(final):
+        write_sums(folder)
         sync_tree(folder)
         move_whole(folder, final)
 
@@ -119,6 +121,7 @@ def load_model(project: Project, record: ModelRecord) -> TrainedModel:
         When the backbone is not there that gives a head its features, or its code is missing.
     """
     folder = project.file(record.path)
+    _refuse_damaged(folder)
     with _damage(folder):
         text = (folder / DESCRIPTION).read_text(encoding="utf-8")
         description = json.loads(text)
@@ -129,6 +132,16 @@ def load_model(project: Project, record: ModelRecord) -> TrainedModel:
         predictor = build(project, recipe, settings, weights)
         return TrainedModel(
             predictor, tuple(description["class_ids"]), float(description["temperature"])
+        )
+
+
+def _refuse_damaged(folder: Path) -> None:
+    """Refuse a model of which a file changed since it was trained: it would predict wrongly."""
+    damaged = find_damaged(folder)
+    if damaged:
+        raise RoundError(
+            f"{folder}: the model cannot be loaded ({', '.join(damaged)} was damaged or changed "
+            f"since it was trained). Put another model in use, or start a round to train one."
         )
 
 
