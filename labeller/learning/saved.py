@@ -141,7 +141,7 @@ def _refuse_damaged(folder: Path) -> None:
     if damaged:
         raise RoundError(
             f"{folder}: the model cannot be loaded ({', '.join(damaged)} was damaged or changed "
-            f"since it was trained). Put another model in use, or start a round to train one."
+            f"since it was trained). Put another model in use. Start a round to train another."
         )
 
 

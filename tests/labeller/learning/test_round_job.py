@@ -138,7 +138,13 @@ def test_damaged_model_is_told_in_words(tmp_path: Path) -> None:
     result = run(project)
     with project.store.read() as unit:
         record = unit.models.get(result["model"])
-    (project.file(record.path) / "weights.pt").write_bytes(b"half")
+    file = project.file(record.path) / "weights.pt"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(RoundError, match=r"cannot be loaded \(weights\.pt was damaged"):
+        load_model(project, record)
+    file.write_bytes(b"half")
     with pytest.raises(RoundError, match=r"cannot be loaded .*Start a round"):
         load_model(project, record)
     shutil.rmtree(project.file(record.path))
