@@ -154,7 +154,7 @@ ANYTHING: st.SearchStrategy[Any] = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(),
-    st.floats(allow_nan=False),
+    st.floats(allow_nan=False, allow_infinity=False),
     st.text(),
     st.lists(st.integers(), max_size=2),
     st.dictionaries(st.text(), st.none(), max_size=1),

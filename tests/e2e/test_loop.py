@@ -156,7 +156,7 @@ def test_from_a_folder_to_the_second_model(
     """Create, label 30, undo two, retrain while labelling goes on, label the next queue, again."""
     create_project(page, app, shapes)
     root = tmp_path / "projects" / "shapes"
-    until(lambda: (root / "labeller.db").is_file(), "the project's database")
+    until(lambda: (root / "project.toml").is_file(), "the project's settings, which come last")
     project = open_project(root)
     until(lambda: import_finished(project), "the import")
     go(page, "Label")
