@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 from streamlit.testing.v1 import AppTest
 
 from labeller.project import Project, create_project, open_project
@@ -338,6 +338,19 @@ def app(project: Project, tmp_path: Path) -> Iterator[RunningApp]:
     running.stop()
 
 
+def still(part: Locator, page: Page) -> FloatRect:
+    """Return where a part stands once the page around it no longer grows."""
+    before = None
+    for _ in range(40):
+        part.scroll_into_view_if_needed()
+        now = part.bounding_box()
+        if now is not None and now == before:
+            return now
+        before = now
+        page.wait_for_timeout(250)
+    raise AssertionError("the page does not come to rest")
+
+
 def test_a_click_on_a_cell_shows_its_images(
     app: RunningApp, chromium: Browser, project: Project
 ) -> None:
@@ -351,9 +364,7 @@ def test_a_click_on_a_cell_shows_its_images(
     expect(cells).to_have_count(4)
     page.wait_for_function("document.documentElement.classList.contains('lb-drawn')")
     # rows are true, columns predicted: the second cell is cat taken for dog
-    cells.nth(1).scroll_into_view_if_needed()
-    box = cells.nth(1).bounding_box()
-    assert box
+    box = still(cells.nth(1), page)
     # well off the middle of the cell: all of it can be clicked
     page.mouse.move(box["x"] + box["width"] / 2 + 25, box["y"] + box["height"] / 2 + 6)
     page.mouse.click(box["x"] + box["width"] / 2 + 25, box["y"] + box["height"] / 2 + 6)

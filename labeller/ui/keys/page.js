@@ -12,6 +12,9 @@ class PageKeys {
     const early = { capture: true, signal: this.ending.signal };
     addEventListener("keydown", (event) => this.pressed(event), early);
     addEventListener("pointerdown", () => { this.byPointer = true; }, early);
+    // A button may be drawn after this component, or anew while the component stays.
+    this.drawn = new MutationObserver(() => this.nameKeys());
+    this.drawn.observe(document.body, { childList: true, subtree: true });
     this.part("open").addEventListener("click", () => this.showHelp());
     this.part("close").addEventListener("click", () => this.part("help").close());
     this.part("help").addEventListener("keydown", (event) => {
@@ -23,7 +26,11 @@ class PageKeys {
   draw(component) {
     this.component = component;
     this.data = component.data;
-    for (const [command, name] of Object.entries(this.data.buttons)) {
+    this.nameKeys();
+  }
+
+  nameKeys() {
+    for (const [command, name] of Object.entries(this.data?.buttons ?? {})) {
       const keys = KEY_TABLE.commands[command].map((key) => (key === " " ? "Space" : key.replace("Ctrl", "Control")));
       this.button(name)?.setAttribute("aria-keyshortcuts", keys.join(" "));
     }
@@ -78,6 +85,7 @@ class PageKeys {
   }
 
   close() {
+    this.drawn.disconnect();
     this.ending.abort();
   }
 }
