@@ -218,6 +218,23 @@ class Settings:
         "Folder whose new images are imported by themselves while the app or a worker runs; "
         "empty for none.",
     )
+    models_kept: int = _setting(
+        0,
+        "Models whose files are kept: the newest, besides the one in use and those that streams go "
+        "by; 0 for all. Figures of the others stay.",
+        low=0,
+        high=1_000_000,
+    )
+    exports_days: float = _setting(
+        0.0,
+        "Days after which what was exported into the folder `exports` of the project is deleted; 0 "
+        "keeps it.",
+        low=0,
+        high=100_000,
+    )
+    logs_days: float = _setting(
+        90.0, "Days after which the logs of jobs are deleted; 0 keeps them.", low=0, high=100_000
+    )
     start_workers: bool = _setting(
         True, "Start job processes on this machine; false when `labeller worker` runs elsewhere."
     )

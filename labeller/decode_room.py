@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from labeller.errors import ImageBusy, ImageError
+from store.scratch import make_temporary
 
 MIB = 1 << 20
 SLOT = 128 * MIB  # what any one image may take unasked
@@ -148,7 +149,7 @@ def _lock_folder() -> Path:
 @cache
 def _own_folder() -> Path:
     """Return a folder for the locks of this process alone, where the account's has no room."""
-    folder = tempfile.TemporaryDirectory(prefix="labeller-decoding-")
+    folder = make_temporary("decoding")
     _kept.append(folder)
     return Path(folder.name)
 

@@ -17,6 +17,7 @@ from labeller.errors import DatabaseError, ProjectError
 from store import soundness
 from store.durable import make_folder, write_whole
 from store.engine import file_url
+from store.scratch import remove_abandoned
 from store.store import Store, StoreDamaged, StoreError
 
 KEY_FILE = "secret.key"
@@ -311,6 +312,7 @@ def create_project(
 
 def _is_half_made(folder: Path) -> bool:
     """Whether a folder holds what is left of a project that was killed as it was made."""
+    remove_abandoned(folder)
     left = [path.name.removeprefix(".") for path in folder.iterdir()]
     ours = all(name.startswith((KEY_FILE, DATABASE_FILE, config.FILE)) for name in left)
     file = folder / DATABASE_FILE

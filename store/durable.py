@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from io import BufferedWriter
 from pathlib import Path
+
+from store.scratch import name_scratch
 
 FLUSHES = 8  # at a time
 
@@ -61,9 +62,8 @@ def write_unflushed(path: Path, data: bytes) -> None:
 @contextmanager
 def _replacing(path: Path, mode: int) -> Iterator[BufferedWriter]:
     """Open a file that gets its name when all is written."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    temporary = name_scratch(path)
     try:
-        temporary.unlink(missing_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:
             yield file

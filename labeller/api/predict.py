@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from labeller.api.models import Problem
 from labeller.project import Project
 from labeller.services.prediction_service import resident
 from labeller.services.uploading import MOST_FILES
+from store.scratch import make_temporary
 
 router = APIRouter(tags=["predictions"])
 KEYS = "keys"
@@ -97,14 +97,14 @@ async def predict(request: Request, access: ReadAccess) -> JsonLines:
     """
     queue = _queues.setdefault(access.project.root, _Queue())
     queue.check()
-    folder = Path(tempfile.mkdtemp(prefix="labeller-predict-"))
+    temporary = make_temporary("predict")
     try:
         # Only who has sent everything takes a place: one who stalls keeps nobody out.
-        files = await _received(request, folder)
+        files = await _received(request, Path(temporary.name))
         async with queue.place(), queue.turn:
             return await run_in_threadpool(_answer, access.project, files)
     finally:
-        await run_in_threadpool(shutil.rmtree, folder, ignore_errors=True)
+        await run_in_threadpool(temporary.cleanup)
 
 
 async def _received(request: Request, folder: Path) -> list[tuple[str, str]]:

@@ -125,13 +125,17 @@ def worker_command(
     """
     from labeller import jobs
     from labeller.project import open_project
-    from labeller.services import watching
+    from labeller.services import leftovers, retention, watching
     from store.plain import wait_longer
 
     logging.getLogger("labeller").setLevel(logging.INFO)
     if job is not None:
         wait_longer(JOB_WAIT_SECONDS)
-        jobs.run(open_project(project), job)
+        opened = open_project(project)
+        leftovers.remove_leftovers(opened)
+        jobs.run(opened, job)
+        for text in retention.remove_outdated(opened):
+            note(f"Deleted, as the settings say: {text}.")
         return
     opened = open_project(project)
     stop = threading.Event()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,10 +100,12 @@ def simulate_command(
 @contextlib.contextmanager
 def _folder(out: Path | None) -> Iterator[Path]:
     """Return the folder of the replay; a temporary one is gone afterwards."""
+    from store.scratch import make_temporary
+
     if out is not None:
         yield out.absolute()
         return
-    with tempfile.TemporaryDirectory(prefix="labeller-replay-") as made:
+    with make_temporary("replay") as made:
         yield Path(made)
 
 

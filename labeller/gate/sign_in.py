@@ -18,6 +18,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 
 from labeller.services.recent import state_folder
 from store.durable import write_whole
+from store.scratch import begin_scratch
 
 CODE_SECONDS = 24 * 3600.0
 COOKIE_SECONDS = 30 * 24 * 3600
@@ -129,7 +130,7 @@ def _key() -> bytes:
     if len(key) >= _KEY_BYTES:
         return key
     key = secrets.token_bytes(_KEY_BYTES)
-    scratch = _private_folder("") / f".{_KEY}.{os.getpid()}"
+    scratch = begin_scratch(_private_folder("") / _KEY)
     write_whole(scratch, key, 0o600)
     try:
         if file.exists():  # cut short: no cookie is signed by it

@@ -12,8 +12,9 @@ from typing import Any, Literal
 from labeller.errors import JobError
 from labeller.jobs import processes
 from labeller.jobs.kinds import KINDS
-from labeller.jobs.processes import UNKNOWN, ending, host, identity, last_line, log_file
+from labeller.jobs.processes import ending, last_line, log_file
 from labeller.project import Project
+from store.alive import UNKNOWN, host, identity
 from store.errors import JobActive, NotFound
 from store.records import JobRecord
 from store.store import Unit

@@ -5,23 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
-from functools import cache
 from pathlib import Path
-
-import psutil
 
 from labeller.processes import make_command, start_process
 from labeller.project import Project
 
 LINE_LIMIT = 300
-UNKNOWN = "unknown"
-
-
-def host() -> str:
-    """Return the name under which this machine enters its jobs."""
-    return socket.gethostname()
 
 
 def log_file(project: Project, job_id: int) -> Path:
@@ -56,40 +46,6 @@ def spawn(project: Project, job_id: int) -> subprocess.Popen[bytes]:
             stderr=subprocess.STDOUT,
             own_session=True,
         )
-
-
-def identity(pid: int) -> str | None:
-    """Name a living process so that a later one with the same pid is told apart.
-
-    Linux counts a process's birth in ticks since boot, which setting the clock does not move;
-    elsewhere the time of its birth has to do.
-
-    Returns
-    -------
-    str or None
-        None when there is no such process, or only its zombie.
-    """
-    try:
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return None
-        stat = Path(f"/proc/{pid}/stat")
-        if stat.exists():
-            ticks = (
-                stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
-            )
-            return f"{_boot()}-{ticks}"
-        return f"{process.create_time():.0f}"
-    except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
-        return None
-    except psutil.AccessDenied:  # another user's process: alive
-        return UNKNOWN
-
-
-@cache
-def _boot() -> str:
-    """Return the start of Linux's boot identity."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
 
 
 def kill_group(pid: int) -> None:

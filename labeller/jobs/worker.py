@@ -21,6 +21,7 @@ from labeller.jobs.control import EndState
 from labeller.jobs.kinds import KINDS, UNLIKE
 from labeller.jobs.progress import START, JobProgress
 from labeller.project import Project
+from store import alive
 from store.errors import StoreError
 from store.records import JobRecord
 from strategies.base import StrategyError
@@ -71,11 +72,11 @@ def _claim(
     """Claim a job and return it with the seconds per stage of the last one like it."""
     pid = os.getpid()
     with project.store.write() as unit:
-        job = unit.jobs.claim(processes.host(), pid, job_id=job_id, kinds=kinds)
+        job = unit.jobs.claim(alive.host(), pid, job_id=job_id, kinds=kinds)
         if job is None:
             return None, {}
         # the process's identity guards the row against a later process with the same pid
-        unit.jobs.beat(job.id, 0.0, START, "", {"process": processes.identity(pid)})
+        unit.jobs.beat(job.id, 0.0, START, "", {"process": alive.identity(pid)})
         last = None if job.kind in UNLIKE else unit.jobs.latest(job.kind)
         return unit.jobs.get(job.id), dict(last.detail.get("stages", {})) if last else {}
 
@@ -214,4 +215,4 @@ def _supervise(project: Project, job_id: int, stop: threading.Event) -> bool:
     control.settle(project, job_id, process)
     job = control.get(project, job_id)
     log.info("job %d: %s %s", job_id, job.state, job.error or "")
-    return (job.host, job.pid) == (processes.host(), process.pid)
+    return (job.host, job.pid) == (alive.host(), process.pid)

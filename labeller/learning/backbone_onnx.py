@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from labeller.services.backbone_names import cache_folder
 from labeller.services.feature_recipes import Recipe
 from labeller.squares import Bytes
 from store.durable import move_whole, sync_file
+from store.scratch import make_scratch_folder
 
 ENGINES = ("torch", "ONNX Runtime")
 INPUT, OUTPUT = "pixels", "features"
@@ -154,7 +154,7 @@ def export(trunk: Trunk, widths: dict[str, int], size: int, file: Path) -> None:
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     sample = torch.zeros(2, size, size, 3, dtype=torch.uint8)
-    with TemporaryDirectory(dir=file.parent) as scratch, warnings.catch_warnings():
+    with make_scratch_folder(file.parent) as scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         made = Path(scratch) / file.name
         torch.onnx.export(

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import numpy as np
@@ -24,6 +23,7 @@ from labeller.learning import hog
 from labeller.learning.extraction import LARGEST
 from labeller.learning.predictors import FineTunedPredictor, HeadPredictor, TrainedModel
 from labeller.squares import Bytes
+from store.scratch import make_temporary
 
 INPUT, OUTPUT = "pixels", "probabilities"
 STEP = 32
@@ -181,7 +181,7 @@ def write_int8(onnx: Path, file: Path, pixels: Bytes) -> None:
     ExportError
         When it would hardly be smaller.
     """
-    with TemporaryDirectory() as scratch:
+    with make_temporary("int8") as scratch:
         prepared = Path(scratch) / "prepared.onnx"
         quant_pre_process(str(onnx), str(prepared), skip_symbolic_shape=True)
         quantize_static(

@@ -9,7 +9,6 @@ of measuring anew; without the file, or with a damaged one, everything is measur
 from __future__ import annotations
 
 import hashlib
-import os
 import struct
 import zipfile
 import zlib
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from labeller.learning.features import Features, Scaling
+from store.scratch import name_scratch
 from strategies.base import Pool, Selection
 from strategies.nearest import Nearest, nearest
 from strategies.pool.k_center import k_center
@@ -77,7 +77,7 @@ class KeptDistances:
 
         A full disk costs the next round time, and nothing else.
         """
-        half = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        half = name_scratch(self.path)
         try:
             with half.open("wb") as file:
                 np.savez(file, **asdict(found))

@@ -9,7 +9,6 @@ import hashlib
 import os
 import shutil
 import sqlite3
-import tempfile
 import time
 import zipfile
 import zlib
@@ -38,6 +37,7 @@ from store.durable import move_whole, sync_file, sync_tree
 from store.errors import VectorError
 from store.files import locked
 from store.records import JobRecord
+from store.scratch import begin_scratch, make_scratch_folder
 from store.soundness import connect_readonly, find_damage
 
 KIND = "backup"
@@ -100,11 +100,11 @@ def make_backup(
             f"{project.name}: its database is not in its folder (setting `database`). Back it up "
             f"with its own tools, such as pg_dump, and the folder as files."
         )
-    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    scratch = begin_scratch(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         writing = _Writing(project, scratch, progress)
-        with tempfile.TemporaryDirectory(prefix=".backup-", dir=target.parent) as folder:
+        with make_scratch_folder(target.parent) as folder:
             copy = Path(folder) / DATABASE
             _copy_database(database, copy)
             writing.write(copy, _chosen(models, vectors))
@@ -317,7 +317,7 @@ def restore_backup(file: Path, to: Path, progress: Progress | None = None) -> Pr
     target = to.expanduser().absolute()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise BackupError(f"{target}: is not an empty folder. Name a new one.")
-    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    scratch = begin_scratch(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         scratch.mkdir(mode=0o700)

@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from labeller.errors import ImageError, PredictionError
 from labeller.progress import Progress
@@ -22,6 +21,7 @@ from labeller.services.prediction_plans import folder_of
 from labeller.services.rounds import RANDOM
 from labeller.services.tables import guarded
 from store.records import NewQueueEntry
+from store.scratch import make_temporary
 
 STRATEGY = "drift"  # what the queue says of where these images come from
 MOST = 1_000
@@ -85,7 +85,7 @@ def queue_doubtful(
     folder = folder_of(project, number)
     rows = prediction_index.read_rows(folder)
     chosen = prediction_index.find(rows, Wanted(), None)[:count].tolist()
-    with TemporaryDirectory(prefix="labeller-doubtful-") as scratch:
+    with make_temporary("doubtful") as scratch:
         files = _Files(folder, Path(scratch))
         hashes: dict[str, float] = {}
         for row in chosen:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from labeller.services.tables import GENERATED, PROPAGATION, guarded
 from store.durable import move_whole, sync_file
 from store.records import ExportRow
 from store.records_made import GeneratedRow
+from store.scratch import begin_scratch
 from store.store import Unit
 
 COLUMNS = (
@@ -88,7 +88,7 @@ def export_labels(project: Project, to: Path, generated: bool = False) -> Export
         raise ExportError(
             f"{to}: labels are exported as .csv or .jsonl, not {to.suffix or 'without a suffix'}."
         )
-    temporary = to.with_name(f".{to.name}.{os.getpid()}")
+    temporary = begin_scratch(to)
     try:
         left_out: list[str] = []
         rows = _write(project, kind, temporary, generated, left_out)

@@ -27,12 +27,12 @@ from labeller.services.import_writer import IMAGES, Writer
 from labeller.services.worker_pool import Answer, Pool, Request
 from store.errors import StoreError, StoreFull
 from store.records import ImportProblem
+from store.scratch import begin_scratch
 
 COMMAND = make_command("labeller.services.import_worker")
 SIFT = 64  # hashes looked up at once
 STEPS = 64  # files begun before answers are looked at again
 WAIT_SECONDS = 0.2
-STALE_SECONDS = 86_400.0
 FILES_A_WORKER = 8  # fewer than this are not worth starting another process
 WINDOW = 512  # files begun before the oldest of them is done: a slow one keeps nobody waiting
 
@@ -75,7 +75,7 @@ class Import:
         self._project, self._copy, self._progress, self._labels = project, copy, progress, labels
         self._announce = announce
         self._started = time.monotonic()
-        self._incoming = _incoming(project.root / IMAGES)
+        self._incoming = begin_scratch(project.root / IMAGES / "copies")
         self._max_bytes = 8 * project.settings.max_image_pixels + (64 << 20)
         with project.store.read() as unit:
             self._classes = list(class_ids(unit))
@@ -344,15 +344,6 @@ def _meanings(decided: SourcePlan) -> Meanings:
     if decided.decision is None:
         return {}
     return {folder.folder: folder for folder in decided.decision.folders}
-
-
-def _incoming(images: Path) -> Path:
-    """Name a folder for unfinished copies, and clear away those of imports that were killed."""
-    for old in images.glob(".incoming-*"):
-        with suppress(OSError):
-            if time.time() - old.stat().st_mtime > STALE_SECONDS:
-                shutil.rmtree(old, ignore_errors=True)
-    return images / f".incoming-{os.getpid()}-{time.monotonic_ns():x}"
 
 
 def _cores() -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from labeller.progress import Progress, Silent
 from labeller.project import Project
-from labeller.services import uploading
+from labeller.services import leftovers, uploading
 from labeller.services.import_plan import ImportPlan
 from labeller.services.import_report import ImportReport
 from labeller.services.import_run import Import
@@ -70,6 +70,7 @@ def import_sources(
 def run_import_job(project: Project, job: JobRecord, progress: Progress) -> dict[str, Any]:
     """Do a job of the kind ``import``; its parameters are those of :func:`import_sources`."""
     params: Mapping[str, Any] = job.params
+    leftovers.remove_half_thumbnails(project)
     report = import_sources(
         project,
         [Path(source) for source in params["sources"]],
@@ -77,7 +78,7 @@ def run_import_job(project: Project, job: JobRecord, progress: Progress) -> dict
         progress=progress,
         labels=params.get("labels", "auto"),
     )
-    if params.get("arrived") and not report.cancelled:
+    if not (params.get("arrived") and report.cancelled):  # then the rest comes with the next one
         uploading.forget(project, [Path(source) for source in params["sources"]])
     result = asdict(replace(report, sources=()))
     return result | {name: result[name][:LISTED] for name in ("problems", "conflicts", "notes")}

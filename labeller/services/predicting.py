@@ -30,6 +30,7 @@ from labeller.services.import_sources import (
 )
 from labeller.services.worker_pool import Answer, Pool, Request
 from store.records import ModelRecord
+from store.scratch import make_temporary
 
 COMMAND = make_command("labeller.learning.prediction_worker")
 START_SECONDS = 180.0  # torch is imported and the model loaded, on a machine with much else to do
@@ -186,7 +187,7 @@ class Sources:
     @classmethod
     def open(cls, project: Project, paths: Sequence[Path]) -> Sources:
         """Recognise the sources; raises `ImportSourceError` when one cannot be read as a whole."""
-        incoming = tempfile.TemporaryDirectory(prefix="labeller-predict-")
+        incoming = make_temporary("predict")
         most = 8 * project.settings.max_image_pixels + (64 << 20)
         try:
             opened = [

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ import platformdirs
 
 from labeller import config
 from labeller.project import Project, database_url, is_project, open_project
+from labeller.services import leftovers
+from store.durable import write_whole
 
 FILE = "recent.json"
 KEEP = 30
@@ -67,6 +69,7 @@ def opened(path: Path | str) -> Project:
                 return _open[root]
         _open.pop(root, None)
         _open[root] = open_project(root)
+        leftovers.remove_leftovers(_open[root])
         return _open[root]
 
 
@@ -176,11 +179,5 @@ def _write(entries: list[Recent]) -> None:
     for row in rows:
         del row["exists"]
     folder = state_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{FILE}", dir=folder)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(rows, file, indent=1)  # any name, be it UTF-8 or not
-        Path(name).replace(folder / FILE)
-    except OSError:
-        return
+    with suppress(OSError):
+        write_whole(folder / FILE, json.dumps(rows, indent=1))  # escaped: any name, UTF-8 or not

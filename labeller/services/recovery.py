@@ -6,7 +6,6 @@ Nothing is deleted: what is replaced stays beside it under another name.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import time
 import zipfile
@@ -21,6 +20,7 @@ from labeller.project import DATABASE_FILE, Project, open_project, own_database
 from labeller.services.backups import ListedBackup, list_backups, unpack_database
 from store.durable import move_whole, sync_file
 from store.engine import file_url
+from store.scratch import begin_scratch
 from store.soundness import connect_readonly, find_damage
 from store.store import Store, StoreError
 
@@ -113,9 +113,8 @@ def put_back(folder: Path, copy: Path) -> Project:
     """
     root = folder.expanduser().absolute()
     target = _own_file(root)
-    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    scratch = begin_scratch(target)
     try:
-        scratch.unlink(missing_ok=True)
         _copy_whole(copy, scratch)
         looked = _look(scratch, config.load_settings(root, {}).id)
         if looked.problem is not None:

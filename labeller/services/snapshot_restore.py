@@ -34,6 +34,7 @@ from labeller.services.snapshots import empty_folder
 from store.durable import move_whole, sync_tree
 from store.errors import StoreError
 from store.records import EventKind, ItemState, NewEvent, NewItem
+from store.scratch import begin_scratch
 from store.store import Unit
 
 _ROWS = 500
@@ -86,7 +87,7 @@ def restore_snapshot(folder: Path, to: Path, progress: Progress | None = None) -
             "LABELLER_DATABASE is set: a snapshot is restored into a database of its own. Unset it."
         )
     manifest = read_manifest(source)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    temporary = begin_scratch(target)
     try:
         project = _made(temporary, manifest)
         _Restoring(project, source, manifest, progress or Silent()).run()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -33,6 +32,7 @@ from labeller.services.snapshot_files import (
 )
 from store.durable import make_folder, move_whole, sync_tree
 from store.records import ItemRecord, JobRecord, ModelRecord
+from store.scratch import begin_scratch
 from store.store import Unit
 from store.vectors import VectorFile
 
@@ -88,7 +88,7 @@ def export_snapshot(
     target = empty_folder(to)
     if images not in get_args(Images):
         raise SnapshotError(f"{images!r} is unknown. Choose of: {', '.join(get_args(Images))}.")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    temporary = begin_scratch(target)
     try:
         make_folder(temporary)
         manifest = _write(project, temporary, images, progress)

@@ -24,6 +24,7 @@ from labeller import imaging
 from labeller.decode_room import ROOM, confine_process
 from labeller.errors import ImageError
 from labeller.squares import Resize, to_square
+from store.scratch import name_scratch
 from strategies.synthesis import AugmenterMissing, Plan, SynthesisError, Unchanged, render
 
 COMPRESSION = 3  # of PNGs: twice as fast as Pillow's own choice, and a tenth larger
@@ -108,7 +109,7 @@ def _png(image: Image.Image) -> bytes:
 def _kept(image: Image.Image, target: Path) -> Answer:
     """Write a picture under its name once it is on the disk."""
     data = _png(image)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    temporary = name_scratch(target)
     try:
         with temporary.open("wb") as file:
             file.write(data)

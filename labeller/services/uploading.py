@@ -1,4 +1,4 @@
-"""Images sent through the API: kept in the project until an import has copied them.
+"""Images sent through the API or a browser: kept in the project until an import has copied them.
 
 Nothing of what was sent is opened here: decoding happens in the processes of the import.
 """
@@ -22,8 +22,9 @@ from labeller.project import Project
 from labeller.services.import_sources import is_candidate, safe_target
 from store.durable import make_folder, move_whole, sync_tree
 from store.records import JobRecord
+from store.scratch import begin_scratch
 
-FOLDER = "arrivals"
+ARRIVALS, UPLOADS = "arrivals", "uploads"  # through the API, by a browser
 MOST_FILES = 200
 _CHUNK = 1 << 20
 MOST_WAITING_BYTES = 20_000_000_000
@@ -61,17 +62,18 @@ def receive(project: Project, files: Iterable[tuple[str, BinaryIO]]) -> list[Rec
     NoRoomError
         When the disk is nearly full, or so much waits for its import already.
     """
-    folder = project.root / FOLDER
+    folder = project.root / ARRIVALS
     files = list(files)
     _check_room(project, sum(_size(file) for _, file in files))
-    hidden = folder / f".{uuid.uuid4().hex}"
+    whole = folder / uuid.uuid4().hex
+    hidden = begin_scratch(whole)
     try:
         make_folder(hidden)
         kept = [_keep(hidden, place, name, file) for place, (name, file) in enumerate(files)]
         if not kept:
             raise ImportSourceError("No image was sent. Send some in the form field `images`.")
         sync_tree(hidden)
-        move_whole(hidden, folder / hidden.name.lstrip("."))
+        move_whole(hidden, whole)
     except OSError as error:
         raise ImportSourceError(
             f"{folder}: the images cannot be kept ({error.strerror or error}). "
@@ -95,7 +97,7 @@ def _check_room(project: Project, coming: int) -> None:
     waits = sum(_batch_bytes(batch) for batch in _waiting(project))
     if waits + coming > MOST_WAITING_BYTES:
         raise NoRoomError(
-            f"{project.root / FOLDER}: {waits / 1e9:,.1f} GB of images wait for their import "
+            f"{project.root / ARRIVALS}: {waits / 1e9:,.1f} GB of images wait for their import "
             f"already. Send more when some are imported; see the job on the Images page."
         )
 
@@ -159,15 +161,16 @@ def waiting(project: Project) -> bool:
 
 def _waiting(project: Project) -> list[Path]:
     """Return the folders of what arrived, whole ones only."""
-    folder = project.root / FOLDER
+    folder = project.root / ARRIVALS
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def forget(project: Project, sources: Iterable[Path]) -> None:
-    """Delete files that arrived and have been imported, with their folders."""
-    folder = project.root / FOLDER
-    for batch in {source.parents[1] for source in sources}:
-        if batch.parent == folder:
-            shutil.rmtree(batch, ignore_errors=True)
+    """Delete files that were sent and have been imported, with their folders."""
+    for source in sources:
+        for folder in (project.root / ARRIVALS, project.root / UPLOADS):
+            if source.is_relative_to(folder) and source != folder:
+                batch = folder / source.relative_to(folder).parts[0]
+                shutil.rmtree(batch, ignore_errors=True)

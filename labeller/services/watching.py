@@ -46,7 +46,7 @@ def problem(project: Project) -> str | None:
     if not folder.is_dir():
         return f"{folder}: the watched folder is not there. Make it, or change watch_folder."
     real, root = folder.resolve(), project.root.resolve()
-    own = [root / name for name in (*FOLDERS, uploading.FOLDER, prediction_plans.FOLDER)]
+    own = [root / name for name in (*FOLDERS, uploading.ARRIVALS, prediction_plans.FOLDER)]
     if real == root or root.is_relative_to(real) or any(real.is_relative_to(one) for one in own):
         return f"{folder}: holds the project's own files and cannot be watched. Choose another."
     return None

@@ -39,7 +39,6 @@ def panel(project: Project, empty: bool) -> None:
     if active:
         _running(active[0])
         return
-    uploads.tidy(project)
     with st.expander(
         "Import images", icon=":material/add_photo_alternate:", expanded=empty, key="lb_import"
     ):

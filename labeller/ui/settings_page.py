@@ -49,6 +49,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Labelling": ("second_opinions", "key_interval_ms", "lease_seconds"),
     "Images": ("watch_folder", "card_pixels", "thumbnail_pixels", "max_image_pixels"),
     "Machine": ("workers", "decode_memory_mb", "start_workers"),
+    "Keeping": ("models_kept", "exports_days", "logs_days"),
     "Access": ("login", "token_hours", "token_days"),
 }
 FIXED = ("id", "database")

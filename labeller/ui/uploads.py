@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import unicodedata
 import uuid
 from collections.abc import Iterable
@@ -11,9 +10,10 @@ from typing import IO, Protocol
 
 from labeller.project import Project
 from labeller.services.import_sources import TABLES
-from store.durable import make_folder, sync_tree
+from labeller.services.uploading import UPLOADS
+from store.durable import make_folder, move_whole, sync_tree
+from store.scratch import begin_scratch, remove
 
-FOLDER = "uploads"
 _LONGEST = 120
 _CHUNK = 1 << 20
 
@@ -49,9 +49,15 @@ def safe_name(name: str) -> str:
 
 def keep(project: Project, files: Iterable[Upload]) -> list[Path]:
     """Write uploaded files into a new folder below the project and return their paths."""
-    folder = project.root / FOLDER / uuid.uuid4().hex
-    make_folder(folder)
-    return write(folder, files)
+    whole = project.root / UPLOADS / uuid.uuid4().hex
+    hidden = begin_scratch(whole)
+    try:
+        make_folder(hidden)
+        written = write(hidden, files)
+        move_whole(hidden, whole)
+    finally:
+        remove(hidden)
+    return [whole / path.name for path in written]
 
 
 def write(folder: Path, files: Iterable[Upload]) -> list[Path]:
@@ -75,17 +81,6 @@ def sources(kept: Iterable[Path]) -> list[Path]:
     single = [path for path in paths if path.suffix.lower() in (".zip", *TABLES)]
     images = [path for path in paths if path not in single]
     return [*single, *images] if single else [images[0].parent] if images else []
-
-
-def tidy(project: Project) -> None:
-    """Remove what imports have left, unless one is on."""
-    folder = project.root / FOLDER
-    if not folder.is_dir():
-        return
-    with project.store.read() as unit:
-        if unit.jobs.active("import"):
-            return
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _free(folder: Path, name: str) -> Path:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import functools
 import os
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from labeller.errors import ImportSourceError, JobLost, WorkerError
 from labeller.project import Project, create_project
-from labeller.services import import_run, import_writer
+from labeller.services import import_run, import_writer, leftovers
 from labeller.services.importing import import_sources
 from labeller.services.worker_pool import Pool
 from tests.labeller.imports import Recording, items, reasons
@@ -157,9 +158,13 @@ def test_a_source_without_images(project: Project, tmp_path: Path) -> None:
 
 
 def test_left_overs_of_a_killed_import_are_cleared(project: Project, tmp_path: Path) -> None:
-    old = write(project.root / "images" / ".incoming-1-a" / "copy-0", photo(1)).parent
-    young = write(project.root / "images" / ".incoming-2-b" / "copy-0", photo(1)).parent
-    os.utime(old, (0, 0))
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    old, young = (
+        write(project.root / "images" / f".incoming-{pid}-a" / "copy-0", photo(1)).parent
+        for pid in (dead.pid, os.getpid())
+    )
+    leftovers.remove_leftovers(project)
     import_sources(project, [folder_of(tmp_path / "photos", 1)])
     assert not old.exists()
     assert young.exists()

@@ -21,6 +21,7 @@ from labeller.errors import JobCancelled, JobError, JobLost
 from labeller.jobs import control, kinds, processes, worker
 from labeller.jobs.pace import Estimate, Pace
 from labeller.project import Project, change_settings, create_project
+from store.alive import host, identity
 from store.records import JobRecord
 from tests.labeller.job_kinds import KINDS, NAP
 from tests.labeller.job_process import command
@@ -245,19 +246,19 @@ def test_children_of_a_killed_job_do_not_outlive_it(project: Project) -> None:
         time.sleep(0.05)
 
 
-def claim_as(project: Project, host: str, pid: int, identity: str | None) -> JobRecord:
+def claim_as(project: Project, machine: str, pid: int, born: str | None) -> JobRecord:
     """Insert a job that somebody else's process runs."""
     job = insert(project)
     with project.store.write() as unit:
-        unit.jobs.claim(host, pid, job_id=job.id)
-        unit.jobs.beat(job.id, 0.5, "nap", "", {"process": identity})
+        unit.jobs.claim(machine, pid, job_id=job.id)
+        unit.jobs.beat(job.id, 0.5, "nap", "", {"process": born})
     return control.get(project, job.id)
 
 
 def test_reap_notices_a_process_that_is_gone(project: Project) -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    job = claim_as(project, processes.host(), process.pid, "boot-1")
+    job = claim_as(project, host(), process.pid, "boot-1")
     assert [reaped.id for reaped in jobs.reap(project)] == [job.id]
     failed = control.get(project, job.id)
     assert failed.state == "failed"
@@ -265,8 +266,8 @@ def test_reap_notices_a_process_that_is_gone(project: Project) -> None:
 
 
 def test_reap_is_not_fooled_by_a_reused_pid(project: Project) -> None:
-    mine = processes.identity(os.getpid())
-    alive = claim_as(project, processes.host(), os.getpid(), mine)
+    mine = identity(os.getpid())
+    alive = claim_as(project, host(), os.getpid(), mine)
     assert jobs.reap(project) == []
     with project.store.write() as unit:
         unit.jobs.beat(alive.id, 0.5, "nap", "", {"process": "another-birth"})
@@ -286,7 +287,7 @@ def test_reap_waits_for_a_silent_machine_and_watches_it_itself(
 
 
 def test_a_reaped_job_learns_that_it_lost_its_row(project: Project) -> None:
-    job = claim_as(project, processes.host(), os.getpid(), None)
+    job = claim_as(project, host(), os.getpid(), None)
     progress = jobs.JobProgress(project, job)
     with progress.beating():
         progress.check()
@@ -304,7 +305,7 @@ def test_a_reaped_job_learns_that_it_lost_its_row(project: Project) -> None:
 def test_progress_writes_at_most_four_times_a_second(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = claim_as(project, processes.host(), os.getpid(), None)
+    job = claim_as(project, host(), os.getpid(), None)
     progress = jobs.JobProgress(project, job)
     writes: list[float] = []
     write = progress._write
@@ -331,7 +332,7 @@ def test_progress_writes_at_most_four_times_a_second(
 
 
 def test_losses_that_diverged_reach_the_row_as_null(project: Project) -> None:
-    job = claim_as(project, processes.host(), os.getpid(), None)
+    job = claim_as(project, host(), os.getpid(), None)
     progress = jobs.JobProgress(project, job)
     with progress.beating():
         progress.update("train", 1, 2, loss=float("nan"), losses=[0.5, float("inf")])

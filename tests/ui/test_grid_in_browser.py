@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from labeller.jobs.processes import host
 from labeller.project import Project, create_project
 from labeller.services import importing, labelling
 from labeller.services.labelling import Act
+from store.alive import host
 from tests import browser as browsers
 from tests.browser import PATIENCE, RunningApp
 from tests.ui.conftest import images

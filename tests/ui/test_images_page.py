@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from labeller.jobs.processes import host
 from labeller.project import Project, create_project
 from labeller.services import importing, labelling
 from labeller.services.labelling import Act
 from labeller.ui import acts, browse, imports, opened, source_form
+from store.alive import host
 from store.records import ItemRecord
 from tests.ui.conftest import images
 

@@ -14,10 +14,10 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from labeller.jobs.processes import host
 from labeller.project import Project, create_project
 from labeller.services import importing
 from labeller.ui.text import escape_markdown
+from store.alive import host
 from tests import browser as browsers
 from tests.browser import ROOT, RunningApp
 from tests.ui.conftest import images

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from labeller.jobs.processes import host
 from labeller.project import Project
 from labeller.services import model_shelf, predicting, predictions
 from labeller.services.prediction_index import Summary
@@ -24,6 +23,7 @@ from labeller.ui import (
     predict_result,
     source_form,
 )
+from store.alive import host
 from store.records import JobRecord
 from tests import predicted
 from tests.ui.conftest import images

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from labeller.jobs.processes import host
 from labeller.project import Project, change_settings
 from labeller.services import budget, classes, labelling, recent, rounds
 from labeller.services.labelling import Act
 from labeller.ui import session, view
 from labeller.ui.text import escape_markdown
+from store.alive import host
 from store.records import JobRecord, NewModel, NewQueueEntry
 
 Run = Callable[..., AppTest]

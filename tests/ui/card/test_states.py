@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, WebSocketRoute, expect
 
-from labeller.jobs.processes import host
 from labeller.project import Project, create_project
 from labeller.services import budget, labelling
 from labeller.services.labelling import Act
+from store.alive import host
 from store.records import NewEvent, NewQueueEntry
 from tests.cards import CLASSES, Card, events_of, labels_of, until
 
