@@ -13,12 +13,20 @@ class ProjectError(LabellerError):
     """The project folder is missing, damaged, or already there."""
 
 
-class DatabaseError(ProjectError):
-    """A project's database is gone, damaged or another project's; `folder` is the project's."""
+class BrokenError(ProjectError):
+    """A file of a project has to be put back or made anew; `folder` is the project's."""
 
     def __init__(self, text: str, folder: Path) -> None:
         super().__init__(text)
         self.folder = folder
+
+
+class DatabaseError(BrokenError):
+    """A project's database is gone, damaged or another project's."""
+
+
+class SecretError(BrokenError):
+    """A project's signing key is gone, damaged or too short."""
 
 
 class ConfigError(LabellerError):

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from labeller import config, place
+from labeller import config, place, read_only
 from labeller.config import Settings
-from labeller.errors import DatabaseError, ProjectError
+from labeller.errors import DatabaseError, ProjectError, SecretError
 from store import soundness
 from store.durable import make_folder, write_whole
 from store.engine import file_url
@@ -32,13 +32,15 @@ FOLDERS = ("thumbnails", "vectors", "models", "synthetic", "images", "logs")
 class Project:
     """An open project; cheap to pass around, safe to share between threads.
 
-    `notices` say what opening it changed.
+    `notices` say what there is to know about how it was opened. `aside` is where thumbnails are
+    made when the folder cannot be written.
     """
 
     root: Path
     settings: Settings
     store: Store
     notices: tuple[str, ...] = ()
+    aside: Path | None = None
 
     @property
     def id(self) -> str:
@@ -51,9 +53,14 @@ class Project:
         return self.settings.name or self.root.name
 
     @property
+    def is_read_only(self) -> bool:
+        """Whether nothing in it can be changed."""
+        return bool(self.store.read_only)
+
+    @property
     def thumbnails(self) -> Path:
         """Folder of made thumbnails and card images."""
-        return self.root / "thumbnails"
+        return (self.aside or self.root) / "thumbnails"
 
     @property
     def vectors(self) -> Path:
@@ -101,7 +108,7 @@ def read_secret(folder: Path) -> str:
 
     Raises
     ------
-    ProjectError
+    SecretError
         When it is missing, damaged, or so short that it could be guessed.
     """
     path = folder / KEY_FILE
@@ -110,13 +117,18 @@ def read_secret(folder: Path) -> str:
     try:
         secret = path.read_bytes().decode("ascii").strip()
     except OSError as error:
-        raise ProjectError(f"{path}: cannot be read ({error.strerror or error}). {mend}") from error
+        raise SecretError(
+            f"{path}: cannot be read ({error.strerror or error}). {mend}", folder
+        ) from error
     except UnicodeDecodeError as error:
-        raise ProjectError(f"{path}: is damaged, so no token can be signed. {mend}") from error
+        raise SecretError(
+            f"{path}: is damaged, so no token can be signed. {mend}", folder
+        ) from error
     if len(secret) < SHORTEST_SECRET or not secret.isprintable():
-        raise ProjectError(
+        raise SecretError(
             f"{path}: is no key of {SHORTEST_SECRET} characters or more, so anybody could guess "
-            f"it. {mend}"
+            f"it. {mend}",
+            folder,
         )
     return secret
 
@@ -166,7 +178,13 @@ def open_project(root: Path | str) -> Project:
             f"Create one with: labeller init {shlex.quote(str(folder))} --classes a,b"
         )
     settings = config.load_settings(folder)
-    _refuse_unusable(folder, settings)
+    file = own_database(folder, settings)
+    _refuse_missing(folder, file)
+    hindrance = read_only.find_hindrance(folder, file)
+    if hindrance is not None:
+        return _open_to_read(folder, settings, hindrance)
+    if file is not None and soundness.was_left_open(file):
+        _refuse_damaged(folder, file, file)
     for name in FOLDERS:
         make_folder(folder / name, PRIVATE_FOLDER)
     try:
@@ -183,14 +201,36 @@ def own_database(folder: Path, settings: Settings) -> Path | None:
     return None if settings.database else folder / DATABASE_FILE
 
 
-def _refuse_unusable(folder: Path, settings: Settings) -> None:
-    """Refuse a database that is gone or damaged: an existing project never begins anew in silence.
+def _open_to_read(folder: Path, settings: Settings, hindrance: str) -> Project:
+    """Open a project that cannot be written, as it is now."""
+    file = own_database(folder, settings)
+    text = (
+        f"This project can only be read ({hindrance}), so nothing in it can be changed. Copy its "
+        f"folder to where you can write, or mend the permissions, and open that."
+    )
+    try:
+        aside = read_only.make_folder_aside()
+        copy = None if file is None else read_only.copy_database(file, aside)
+        if file is not None and copy is not None:
+            _refuse_damaged(folder, file, copy)
+        url = settings.database if copy is None else file_url(copy)
+        store = Store.open(url, read_only=text)
+    except OSError as error:
+        raise ProjectError(f"{file}: cannot be read ({error.strerror or error}).") from error
+    except StoreError as error:
+        raise ProjectError(str(error)) from error
+    if file is not None and place.is_another_projects(settings.id, store):
+        raise _another_projects(folder)
+    return Project(folder, settings, store, (text,), aside)
+
+
+def _refuse_missing(folder: Path, file: Path | None) -> None:
+    """Refuse a database that is gone: an existing project never begins anew in silence.
 
     Raises
     ------
     DatabaseError
     """
-    file = own_database(folder, settings)
     if file is None:
         return
     size = file.stat().st_size if file.is_file() else None
@@ -199,7 +239,11 @@ def _refuse_unusable(folder: Path, settings: Settings) -> None:
         log = file.with_name(f"{file.name}-wal")
         beside = f" A log of it is ({log.name}); it cannot be read alone." if log.exists() else ""
         raise DatabaseError(_with_mend(f"{file}: {what}.{beside}", folder), folder)
-    if soundness.was_left_open(file) and (damage := soundness.find_damage(file)):
+
+
+def _refuse_damaged(folder: Path, file: Path, copy: Path) -> None:
+    """Refuse a damaged database, which is looked at in a copy of it; errors as above."""
+    if damage := soundness.find_damage(copy):
         raise DatabaseError(_with_mend(f"{file}: is damaged ({damage}).", folder), folder)
 
 
@@ -215,8 +259,7 @@ def _settle_place(project: Project) -> Project:
         return project  # folders on several machines share it
     folder, identity, store = project.root, project.id, project.store
     if place.is_another_projects(identity, store):
-        text = f"{folder / DATABASE_FILE}: belongs to another project."
-        raise DatabaseError(_with_mend(text, folder), folder)
+        raise _another_projects(folder)
     fresh = place.find_begun(identity, store)
     original = place.find_original(folder, identity, store, list_folders(identity))
     if fresh is None and original is not None:
@@ -233,6 +276,11 @@ def _settle_place(project: Project) -> Project:
     )
     _log.warning(notice)
     return Project(folder, settings, store, (notice,))
+
+
+def _another_projects(folder: Path) -> DatabaseError:
+    text = f"{folder / DATABASE_FILE}: belongs to another project."
+    return DatabaseError(_with_mend(text, folder), folder)
 
 
 def _write_settings(folder: Path, **values: object) -> Settings:

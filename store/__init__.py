@@ -13,6 +13,7 @@ from store.errors import (
     StoreDamaged,
     StoreError,
     StoreFull,
+    StoreReadOnly,
     VectorError,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "StoreDamaged",
     "StoreError",
     "StoreFull",
+    "StoreReadOnly",
     "VectorError",
 ]

@@ -23,6 +23,10 @@ class StoreDamaged(StoreError):
     """The file is no database, or is damaged."""
 
 
+class StoreReadOnly(StoreError):
+    """The database was opened to be read only."""
+
+
 class Conflict(StoreError):
     """A row that must be unique is there already, or a row it refers to is not."""
 

@@ -24,6 +24,7 @@ from store.errors import (
     StoreDamaged,
     StoreError,
     StoreFull,
+    StoreReadOnly,
 )
 from store.evidence import Evidence
 from store.generated import GeneratedRuns
@@ -88,12 +89,13 @@ _writing = threading.local()
 class Store:
     """A project's database. Cheap to open again, safe to share between threads and after a fork."""
 
-    def __init__(self, url: str, clock: Callable[[], float]) -> None:
+    def __init__(self, url: str, clock: Callable[[], float], read_only: str = "") -> None:
         self._url = url
         self._clock = clock
+        self.read_only = read_only
 
     @classmethod
-    def open(cls, url: str, clock: Callable[[], float] = time.time) -> Store:
+    def open(cls, url: str, clock: Callable[[], float] = time.time, read_only: str = "") -> Store:
         """Open a database and bring it to the present schema.
 
         Parameters
@@ -102,6 +104,8 @@ class Store:
             SQLAlchemy URL of a SQLite file (made if missing) or a PostgreSQL database.
         clock : callable
             The time in UTC seconds.
+        read_only : str
+            Why nothing may be written, as a sentence; empty where it may.
 
         Raises
         ------
@@ -114,7 +118,7 @@ class Store:
         with plain_errors(opened.name):
             schema.upgrade(opened)
         remember_file(opened)
-        return cls(url, clock)
+        return cls(url, clock, read_only)
 
     @property
     def url(self) -> str:
@@ -166,11 +170,15 @@ class Store:
         ------
         StoreError
             When this thread is inside a write already.
+        StoreReadOnly
+            When it was opened to be read only.
         StoreBusy
             When no turn came within ten seconds, or many wait behind one that lasts.
         StoreFull
             When the disk is full.
         """
+        if self.read_only:
+            raise StoreReadOnly(self.read_only)
         opened = self._database
         with (
             _alone(opened),

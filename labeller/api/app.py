@@ -38,7 +38,7 @@ from labeller.errors import (
     TokenError,
     TooManyOpenFiles,
 )
-from store.errors import Conflict, JobActive, NotFound, StoreError
+from store.errors import Conflict, JobActive, NotFound, StoreError, StoreReadOnly
 
 RETRY_SECONDS = 2
 SUMMARY = """Claim items, label them, take labels back, follow rounds and jobs.
@@ -128,7 +128,9 @@ def _later(text: str) -> JSONResponse:
 
 def _store_error(_: Request, error: Exception) -> JSONResponse:
     """Turn an error of the store into its status code; a busy or full one may be over soon."""
-    if isinstance(error, NotFound):
+    if isinstance(error, StoreReadOnly):
+        status = 403
+    elif isinstance(error, NotFound):
         status = 404
     else:
         status = 409 if isinstance(error, Conflict | JobActive) else 503

@@ -161,6 +161,8 @@ def reap(project: Project) -> list[JobRecord]:
     list of JobRecord
         The jobs that this call marked failed.
     """
+    if project.is_read_only:
+        return []
     with project.store.read() as unit:
         active = unit.jobs.active()
     reaped = []

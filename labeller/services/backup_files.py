@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -20,6 +21,8 @@ DATABASE = "labeller.db"
 SETTINGS = "project.toml"
 FOLDERS = ("images", "synthetic", "arrivals", "models", "vectors")
 CHUNK = 1 << 20
+# What reading a damaged archive may raise.
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 _LARGEST_MANIFEST = 512 << 20
 _HASH = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -80,7 +83,7 @@ def read_manifest(archive: zipfile.ZipFile, file: Path) -> Manifest:
         return _parsed(told, file)
     except KeyError as error:
         raise BackupError(f"{file}: is no backup ({error} is missing).") from error
-    except (ValueError, TypeError, RecursionError, zipfile.BadZipFile, EOFError) as error:
+    except (ValueError, TypeError, RecursionError, *UNREADABLE) as error:
         raise BackupError(f"{file}: its list of files is damaged ({error}).") from error
 
 

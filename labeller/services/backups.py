@@ -11,7 +11,6 @@ import shutil
 import sqlite3
 import time
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from labeller.services.backup_files import (
     FOLDERS,
     MANIFEST,
     SETTINGS,
+    UNREADABLE,
     Manifest,
     Member,
     copy_checked,
@@ -43,7 +43,7 @@ from store.soundness import connect_readonly, find_damage
 KIND = "backup"
 PLACE = "backups"
 _LOCK_SECONDS = 30.0
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
+_DAMAGED = (*UNREADABLE, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +286,7 @@ def _copy_member(
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with target.open("xb") as copy:
                     whole = copy_checked(source, member, copy)
-    except (KeyError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (KeyError, *UNREADABLE) as error:
         raise damaged from error
     if not whole:
         raise damaged
@@ -349,7 +349,7 @@ def _unpack(file: Path, folder: Path, progress: Progress) -> None:
                 progress.check()
                 _copy_member(archive, name, member, folder / name, file)
                 progress.update("files", done, len(manifest.members))
-    except (zipfile.BadZipFile, FileNotFoundError) as error:
+    except (*UNREADABLE, FileNotFoundError) as error:
         raise BackupError(f"{file}: cannot be read ({error}).") from error
     damage = find_damage(folder / DATABASE)
     if damage is not None:

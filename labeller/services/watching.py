@@ -167,6 +167,8 @@ def _begins_like_image(path: str, stamp: Stamp) -> bool:
 
 def needed(project: Project) -> bool:
     """Whether there is a folder to watch, or something arrived that is not imported yet."""
+    if project.is_read_only:
+        return False
     return folder_of(project) is not None or uploading.waiting(project)
 
 

@@ -36,16 +36,22 @@ def panel(project: Project, empty: bool) -> None:
     with project.store.read() as unit:
         active = unit.jobs.active("import")
         records = unit.imports.all()
-    if active:
-        _running(active[0])
-        return
+    if not project.is_read_only:
+        if active:
+            _running(active[0])
+            return
+        _offer(project, empty)
+    if records:
+        _reports(project, records)
+
+
+def _offer(project: Project, empty: bool) -> None:
+    """Draw the form, and what comes in by itself."""
     with st.expander(
         "Import images", icon=":material/add_photo_alternate:", expanded=empty, key="lb_import"
     ):
         _form(project)
     _watched(project)
-    if records:
-        _reports(project, records)
 
 
 def _watched(project: Project) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 import streamlit as st
 
 from labeller.gate.server import warn_of_open_server
+from labeller.project import Project
 from labeller.services import watching
 from labeller.ui import address, opened, session, sidebar
 from labeller.ui.running import running_server
+from labeller.ui.text import escape_markdown
 
 HERE = Path(__file__).parent
 ABOUT = "An active-learning workbench for labelling images: your labels, where they teach the most."
@@ -35,6 +37,8 @@ SECTIONS = {
         "settings": ("Settings", "tune"),
     },
 }
+# What a project that can only be read shows.
+READ_ONLY = ("images", "rounds", "evaluation", "models", "export")
 PAGES = {name: page for pages in SECTIONS.values() for name, page in pages.items()}
 FIRST = "label"
 PRODUCT = "Labeller"
@@ -57,6 +61,9 @@ def show() -> None:
     if project is None:
         address.leave()
         _navigation_without_project().run()
+        return
+    if project.is_read_only:
+        _show_read_only(project)
         return
     watching.ensure(project)
     pages = {
@@ -82,6 +89,34 @@ def show() -> None:
     opened.turn_to(name)
     address.turn_to(project.id, name)
     sidebar.show(project, toasts=name != FIRST)
+    chosen.run()
+    address.write(whole=True)
+
+
+def _show_read_only(project: Project) -> None:
+    """Draw the pages that change nothing; every other address shows the first of them."""
+    hidden = [name for name in PAGES if name not in READ_ONLY]
+    pages = [
+        st.Page(
+            _file(name),
+            title=PAGES[name][0],
+            icon=f":material/{PAGES[name][1]}:",
+            default=name == READ_ONLY[0],
+            url_path="first" if name == READ_ONLY[0] else name,
+        )
+        for name in READ_ONLY
+    ]
+    others = [
+        st.Page(_file(READ_ONLY[0]), title=PAGES[READ_ONLY[0]][0], url_path=n, visibility="hidden")
+        for n in (*hidden, READ_ONLY[0])
+    ]
+    chosen = st.navigation([*pages, *others], position="top")
+    name = chosen.url_path if chosen.url_path in READ_ONLY else READ_ONLY[0]
+    st.set_page_config(page_title=f"{chosen.title} · {project.name} · {PRODUCT}")
+    opened.turn_to(name)
+    address.turn_to(project.id, name)
+    sidebar.show_read_only(project)
+    st.warning(escape_markdown(project.store.read_only), icon=":material/lock:")
     chosen.run()
     address.write(whole=True)
 

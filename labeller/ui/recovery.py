@@ -1,4 +1,4 @@
-"""What the start page shows of a project whose database is gone or damaged."""
+"""What the start page shows of a project whose database or signing key is gone or damaged."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from labeller.errors import LabellerError
+from labeller.errors import BrokenError, LabellerError, SecretError
+from labeller.project import replace_secret
 from labeller.services import recovery
 from labeller.ui import session, view
 from labeller.ui.text import escape_markdown
@@ -16,8 +17,34 @@ from labeller.ui.text import escape_markdown
 _CONSENT = "begin anew"
 
 
-def show(folder: Path, error: str) -> None:
-    """Draw what is wrong, what can be put back, and the way to begin anew."""
+def show(error: BrokenError) -> None:
+    """Draw what is wrong with a project, and what can be done."""
+    if isinstance(error, SecretError):
+        _offer_key(error)
+    else:
+        _offer_databases(error.folder, str(error))
+
+
+def _offer_key(error: SecretError) -> None:
+    with st.container(border=True, key="lb_recovery"):
+        st.subheader("This project's signing key cannot be used")
+        st.error(escape_markdown(str(error)), icon=":material/key_off:")
+        st.markdown(
+            "It signs the tokens of open pages and of scripts. With a new one open pages sign in "
+            "by themselves when they are loaded again; scripts need new tokens. Labels stay as "
+            "they are."
+        )
+        if st.button("Make a new key", key="new_key", type="primary", icon=":material/key:"):
+            _open(lambda: _replace_key(error.folder))
+
+
+def _replace_key(folder: Path) -> Path:
+    replace_secret(folder)
+    return folder
+
+
+def _offer_databases(folder: Path, error: str) -> None:
+    """Draw what can be put back, and the way to begin anew."""
     with st.container(border=True, key="lb_recovery"):
         st.subheader("This project's database cannot be used")
         st.error(escape_markdown(error), icon=":material/database_off:")

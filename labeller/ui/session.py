@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import streamlit as st
 
-from labeller.errors import DatabaseError, LabellerError
+from labeller.errors import BrokenError, LabellerError
 from labeller.project import Project
 from labeller.services import recent
 from labeller.ui import address
@@ -50,6 +50,7 @@ def current_project() -> Project | None:
         return None
     try:
         project = recent.opened(root)
+        project.secret()  # no page works without it
         check_sign_in(project)
     except LabellerError as error:
         st.session_state[_ROOT] = ""
@@ -69,6 +70,7 @@ def open(path: Path | str) -> Project:
         When it cannot be opened; the tab keeps what it had.
     """
     project = recent.opened(path)
+    project.secret()
     check_sign_in(project)
     _enter(project)
     return project
@@ -80,20 +82,20 @@ def _enter(project: Project) -> None:
     st.session_state[_ROOT] = str(project.root)
     st.session_state.pop(_ERROR, None)
     st.session_state.pop(_BROKEN, None)
-    for notice in project.notices:
+    for notice in () if project.is_read_only else project.notices:  # every page says that
         toast_later(escape_markdown(notice), ":material/info:")
 
 
 def note_error(error: LabellerError) -> None:
     """Keep why a project could not be opened, for the start page."""
     st.session_state[_ERROR] = str(error)
-    st.session_state[_BROKEN] = error.folder if isinstance(error, DatabaseError) else None
+    st.session_state[_BROKEN] = error if isinstance(error, BrokenError) else None
 
 
-def broken_project() -> Path | None:
-    """Return the folder of a project whose database could not be used, until another is opened."""
-    folder: Path | None = st.session_state.get(_BROKEN)
-    return folder
+def broken_project() -> BrokenError | None:
+    """Return what was wrong with a project that can be mended, until another is opened."""
+    error: BrokenError | None = st.session_state.get(_BROKEN)
+    return error
 
 
 def note_counts(project: Project, items: int, labelled: int) -> None:

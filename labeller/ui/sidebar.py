@@ -41,6 +41,18 @@ def show(project: Project, toasts: bool = True) -> None:
         session.show_toasts()
 
 
+def show_read_only(project: Project) -> None:
+    """Draw what a project that can only be read has, and the way to others."""
+    with st.sidebar:
+        _switch(project)
+        now = facts.gather(project)
+        st.html(pieces.meter_html(view.meter(now.budget, project.settings.label_price)))
+        lines = view.model_lines(
+            now.model, now.measured, now.model_round, now.behind, now.counts.labelled
+        )
+        st.html(pieces.model_html(lines))
+
+
 def _watch(project: Project) -> set[int]:
     """Note which jobs are active and say of those that no longer are how they ended."""
     jobs.reap(project)

@@ -28,7 +28,7 @@ def show(error: str | None) -> None:
         st.markdown("Spend your labels where they teach the model most.")
         broken = session.broken_project()
         if error and broken is not None:
-            recovery.show(broken, error)
+            recovery.show(broken)
         elif error:
             st.error(escape_markdown(error), icon=":material/error:")
         known = recent.recent()

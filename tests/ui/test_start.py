@@ -197,3 +197,22 @@ def test_the_demo_opens_on_the_label_page_with_a_queue(open_app: Run, tmp_path: 
 
 def test_browsing_begins_at_a_folder_that_exists() -> None:
     assert all(folder.is_dir() for folder in folders.starting_points())
+
+
+@pytest.mark.parametrize("damage", ["missing", "binary", "short"])
+def test_a_signing_key_that_cannot_be_used_is_made_anew_on_a_page(
+    open_app: Run, project: Project, damage: str
+) -> None:
+    file = project.root / "secret.key"
+    file.unlink()
+    if damage != "missing":
+        file.write_bytes(b"\xff\x00\xfe" * 30 if damage == "binary" else b"abc")
+    app = open_app(project)
+    assert not app.exception
+    assert "signing key cannot be used" in app.subheader[0].value
+    assert "secret" in app.error[0].value
+    app.button(key="new_key").click().run()
+    assert not app.exception
+    assert not app.error
+    assert len(project.secret()) == 64
+    assert app.session_state["session_project"] == str(project.root)
