@@ -14,7 +14,7 @@ class ProjectError(LabellerError):
 
 
 class BrokenError(ProjectError):
-    """A file of a project has to be put back or made anew; `folder` is the project's."""
+    """A project cannot be opened before something is done; `folder` is the project's."""
 
     def __init__(self, text: str, folder: Path) -> None:
         super().__init__(text)
@@ -23,6 +23,10 @@ class BrokenError(ProjectError):
 
 class DatabaseError(BrokenError):
     """A project's database is gone, damaged or another project's."""
+
+
+class StrangerError(BrokenError):
+    """A project was made elsewhere and asks for what nobody here has agreed to."""
 
 
 class SecretError(BrokenError):

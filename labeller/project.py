@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import secrets
 import shlex
+import sqlite3
 import stat
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from labeller import config, place, read_only
+from labeller import config, place, read_only, trust
 from labeller.config import Settings
 from labeller.errors import DatabaseError, ProjectError, SecretError
 from store import soundness
@@ -92,6 +94,20 @@ class Project:
         if not full.is_relative_to(self.root.resolve()):
             raise ProjectError(f"{stored}: lies outside the project folder {self.root}.")
         return full
+
+    def own_file(self, stored: str, within: Path) -> Path:
+        """Return where a file or folder lies that the project made below one of its folders.
+
+        Raises
+        ------
+        ProjectError
+            When that would be anywhere else, as a database that somebody changed might say.
+        """
+        path = (self.root / stored).resolve()
+        home = within.resolve()
+        if path == home or not path.is_relative_to(home):
+            raise ProjectError(f"{stored!r}: lies outside {within}, where it belongs.")
+        return path
 
     def secret(self) -> str:
         """Return the key that signs this project's tokens; errors as `read_secret`."""
@@ -178,13 +194,21 @@ def open_project(root: Path | str) -> Project:
             f"Create one with: labeller init {shlex.quote(str(folder))} --classes a,b"
         )
     settings = config.load_settings(folder)
+    stored = config.load_settings(folder, {})
     file = own_database(folder, settings)
     _refuse_missing(folder, file)
+    trust.refuse_stranger(folder, stored, own_database(folder, stored))
     hindrance = read_only.find_hindrance(folder, file)
     if hindrance is not None:
-        return _open_to_read(folder, settings, hindrance)
+        text = (
+            f"This project can only be read ({hindrance}), so nothing in it can be changed. Copy "
+            f"its folder to where you can write, or mend the permissions, and open that."
+        )
+        return _open_to_read(folder, settings, text)
     if file is not None and soundness.was_left_open(file):
         _refuse_damaged(folder, file, file)
+    if file is not None:
+        _refuse_programs(folder, file, file)
     for name in FOLDERS:
         make_folder(folder / name, PRIVATE_FOLDER)
     try:
@@ -201,18 +225,37 @@ def own_database(folder: Path, settings: Settings) -> Path | None:
     return None if settings.database else folder / DATABASE_FILE
 
 
-def _open_to_read(folder: Path, settings: Settings, hindrance: str) -> Project:
-    """Open a project that cannot be written, as it is now."""
-    file = own_database(folder, settings)
-    text = (
-        f"This project can only be read ({hindrance}), so nothing in it can be changed. Copy its "
-        f"folder to where you can write, or mend the permissions, and open that."
+def look_at_project(root: Path) -> Project:
+    """Open a project of somebody else to look at: nothing that it asks for is done.
+
+    Raises
+    ------
+    ProjectError, ConfigError
+        As `open_project`, and when its database is not in its folder.
+    """
+    folder = root.expanduser().absolute()
+    stored = config.load_settings(folder, {})
+    if stored.database:
+        raise ProjectError(f"{folder}: its database is elsewhere, so it cannot only be looked at.")
+    settings = trust.without_wishes(stored)
+    _refuse_missing(folder, own_database(folder, settings))
+    return _open_to_read(
+        folder,
+        settings,
+        "You look at a project of somebody else: nothing that it asks for is done, and nothing in "
+        "it can be changed. Open it again to trust it.",
     )
+
+
+def _open_to_read(folder: Path, settings: Settings, text: str) -> Project:
+    """Open a project that is not written, as it is now; `text` says why."""
+    file = own_database(folder, settings)
     try:
         aside = read_only.make_folder_aside()
         copy = None if file is None else read_only.copy_database(file, aside)
         if file is not None and copy is not None:
             _refuse_damaged(folder, file, copy)
+            _refuse_programs(folder, file, copy)
         url = settings.database if copy is None else file_url(copy)
         store = Store.open(url, read_only=text)
     except OSError as error:
@@ -251,6 +294,15 @@ def _with_mend(text: str, folder: Path) -> str:
     return f"{text} See what can be put back: labeller recover {shlex.quote(str(folder))}"
 
 
+def _refuse_programs(folder: Path, file: Path, copy: Path) -> None:
+    """Refuse a database with triggers or views, which this program never makes; errors as above."""
+    with suppress(sqlite3.Error):  # what is wrong with it is told by whoever opens it
+        if programs := soundness.list_programs(copy):
+            named = ", ".join(programs[:5])
+            text = f"{file}: holds what was not made by this program and would run in it ({named})."
+            raise DatabaseError(_with_mend(text, folder), folder)
+
+
 def _settle_place(project: Project) -> Project:
     """Note where a project lies; one that is a copy becomes a project of its own."""
     from labeller.services.recent import list_folders
@@ -269,6 +321,7 @@ def _settle_place(project: Project) -> Project:
         return project
     replace_secret(folder)
     settings = _write_settings(folder, id=fresh)
+    trust.carry_over(folder, identity, fresh)
     notice = (
         f"{folder} is a copy of {original or 'another project'}. It is a project of its own from "
         f"now on, with a new identity and signing key. Jobs that the original had under way are "
@@ -347,6 +400,7 @@ def create_project(
         Store.open(database_url(folder, made))
         # Last: a folder with settings has a database.
         write_whole(folder / config.FILE, config.to_toml(table), PRIVATE_FILE)
+        trust.trust_project(folder, made.id)
     except OSError as error:
         raise ProjectError(f"{folder}: cannot be made ({error.strerror or error}).") from error
     except StoreError as error:
@@ -380,7 +434,9 @@ def change_settings(project: Project, **values: object) -> Project:
     ConfigError
         When a value cannot be used; the file is left as it was.
     """
-    return replace(project, settings=_write_settings(project.root, **values))
+    changed = replace(project, settings=_write_settings(project.root, **values))
+    trust.trust_project(project.root, project.id)  # who changes them has seen them
+    return changed
 
 
 def database_url(folder: Path, settings: Settings) -> str:

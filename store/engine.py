@@ -192,6 +192,7 @@ def sqlite_engine(file: Path, busy_seconds: float = BUSY_SECONDS) -> Engine:
         connection.execute(f"PRAGMA busy_timeout = {int(busy_seconds * 1000)}")
         _use_wal(connection, busy_seconds)
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA trusted_schema = OFF")  # of a file that somebody else made
         connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns
         connection.execute("PRAGMA cache_size = -32768")
         entry.info["reads"] = False

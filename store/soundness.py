@@ -58,6 +58,24 @@ def find_damage(file: Path) -> str | None:
     return None if text == "ok" else text
 
 
+def list_programs(file: Path) -> list[str]:
+    """Name the triggers, views and virtual tables in a file: this program makes none.
+
+    They would run whatever somebody else wrote, as soon as a table is read or written.
+
+    Raises
+    ------
+    sqlite3.Error
+        When the file cannot be read.
+    """
+    query = (
+        "SELECT type || ' ' || name FROM sqlite_master WHERE type IN ('trigger', 'view') "
+        "OR sql LIKE 'create virtual%' ORDER BY name"
+    )
+    with closing(connect_readonly(file)) as connection:
+        return [str(row[0]) for row in connection.execute(query)]
+
+
 def holds_nothing(file: Path) -> bool:
     """Whether a database has neither items nor events; False where that cannot be read."""
     if file.stat().st_size == 0:
@@ -76,4 +94,6 @@ def holds_nothing(file: Path) -> bool:
 def connect_readonly(file: Path, immutable: bool = False) -> sqlite3.Connection:
     """Open a SQLite file that is not to be changed; `immutable`: nor looked for its log."""
     more = "&immutable=1" if immutable else ""
-    return sqlite3.connect(f"file:{quote(str(file))}?mode=ro{more}", uri=True, timeout=5)
+    connection = sqlite3.connect(f"file:{quote(str(file))}?mode=ro{more}", uri=True, timeout=5)
+    connection.execute("PRAGMA trusted_schema = OFF")
+    return connection

@@ -35,6 +35,7 @@ from labeller.errors import (
     PredictionError,
     RoundError,
     ScopeError,
+    StrangerError,
     TokenError,
     TooManyOpenFiles,
 )
@@ -94,7 +95,7 @@ def _labeller_error(_: Request, error: Exception) -> JSONResponse:
     status, headers = 400, {}
     if isinstance(error, TokenError):
         status, headers = 401, {"WWW-Authenticate": "Bearer"}
-    elif isinstance(error, ScopeError):
+    elif isinstance(error, ScopeError | StrangerError):
         status = 403
     elif isinstance(error, BudgetError | JobError | PredictionError | RoundError):
         status = 409

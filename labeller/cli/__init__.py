@@ -38,6 +38,7 @@ from labeller.cli.snapshot import snapshot_command
 from labeller.cli.strategies import strategies_command
 from labeller.cli.stream import stream_command
 from labeller.cli.synthesis import synthesise_command
+from labeller.cli.trust import trust_command
 from labeller.errors import ImageError, LabellerError, TooManyOpenFiles
 from labeller.open_files import raise_open_files
 
@@ -119,6 +120,7 @@ for _command in (
     simulate_command,
     synthesise_command,
     token_command,
+    trust_command,
 ):
     cli.add_command(_command)
 

@@ -9,6 +9,7 @@ import click
 
 from labeller.cli.output import emit, example, json_option, note, project_argument, typed
 from labeller.cli.projects import interruptible
+from labeller.errors import StrangerError
 
 
 @click.command("backup", epilog=example("labeller backup birds --to /backups/birds.zip"))
@@ -75,8 +76,12 @@ def restore_command(backup: Path, to: Path, as_json: bool) -> None:
     from labeller.services import recent
     from labeller.services.backups import restore_backup
 
-    with interruptible() as progress:
-        project = restore_backup(backup, to, progress)
+    try:
+        with interruptible() as progress:
+            project = restore_backup(backup, to, progress)
+    except StrangerError as error:  # what is asked comes after the work
+        emit({"project": error.folder, "trusted": False}, as_json, f"Made it. {error}")
+        return
     recent.remember(project)
     with project.store.read() as unit:
         counts = unit.items.count()

@@ -16,6 +16,8 @@ import click
 from labeller.cli.output import emit, example, json_option, note, project_argument
 from labeller.cli.projects import person
 from labeller.cli.signals import handled
+from labeller.cli.trust import agree
+from labeller.errors import StrangerError
 from labeller.processes import HOME, become_process, make_command
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ JOB_WAIT_SECONDS = 60.0  # for a busy database: nobody waits for a job as for a 
     multiple=True,
     help="A name that the server answers to, besides its own; may be given again.",
 )
+@click.option("--trust", is_flag=True, help="Agree to what PROJECT of somebody else asks for.")
 @click.option("--headless", is_flag=True, help="Do not open a browser.")
 def run_command(
     project: Path | None,
@@ -56,6 +59,7 @@ def run_command(
     port: int,
     login: str | None,
     hosts: tuple[str, ...],
+    trust: bool,
     headless: bool,
 ) -> None:
     """Open the workbench in the browser.
@@ -63,9 +67,10 @@ def run_command(
     It shows PROJECT, or the start page when none is given.
     """
     from labeller.gate.server import HOSTS, LOGIN, describe_server
-    from labeller.project import open_project
 
-    shown = {} if project is None else {"LABELLER_PROJECT": str(open_project(project).root)}
+    if project is not None and trust:
+        agree(project.expanduser().absolute(), yes=True)
+    shown = {} if project is None else {"LABELLER_PROJECT": str(_openable(project))}
     app = HOME / "app.py"
     if not app.is_file():
         raise click.ClickException(
@@ -81,6 +86,17 @@ def run_command(
     become_process(make_command("streamlit", "run", *arguments), {**shown, **more})
 
 
+def _openable(project: Path) -> Path:
+    """Return the folder of a project that opens, or that a page can ask about."""
+    from labeller.project import open_project
+
+    try:
+        return open_project(project).root
+    except StrangerError as error:
+        note(f"{error} Or decide in the browser.")
+        return error.folder
+
+
 @click.command("login", epilog=example("labeller login"))
 @click.option(
     "--address", metavar="URL", default="http://localhost:8501", show_default=True, help="Of it."
@@ -93,7 +109,7 @@ def login_command(address: str, end_all: bool, as_json: bool) -> None:
     For the servers that this account runs on this machine. Browsers stay signed in for 30 days.
     """
     from labeller.gate import sign_in
-    from labeller.services.recent import state_folder
+    from labeller.state import state_folder
 
     try:
         if end_all:

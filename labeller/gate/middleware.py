@@ -18,7 +18,7 @@ from labeller.gate import sign_in
 from labeller.gate.hosts import Host, parse_host, parse_origin
 from labeller.gate.page import sign_in_page
 from labeller.gate.server import Server, is_foreign
-from labeller.services.recent import state_folder
+from labeller.state import state_folder
 
 SIGN_IN = "/sign-in"
 SIGN_OUT = "/sign-out"

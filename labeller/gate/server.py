@@ -22,6 +22,7 @@ from labeller.gate.hosts import (
     is_loopback_address,
 )
 from labeller.services import recent
+from labeller.state import state_folder
 
 LoginMode = Literal["auto", "always", "never"]
 LOGIN = "LABELLER_LOGIN"
@@ -151,7 +152,7 @@ def describe_way_in(server: Server) -> str:
         code = sign_in.make_code()
     except OSError as error:
         return (
-            f"\n  Nobody can sign in: {recent.state_folder()} cannot be written "
+            f"\n  Nobody can sign in: {state_folder()} cannot be written "
             f"({error.strerror or error}). Set LABELLER_STATE to a folder of yours.\n\n"
         )
     links = "\n  or ".join(server.addresses_of(f"/sign-in?code={code}"))

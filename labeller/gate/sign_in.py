@@ -16,7 +16,7 @@ from pathlib import Path
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from labeller.services.recent import state_folder
+from labeller.state import state_folder
 from store.durable import write_whole
 from store.scratch import begin_scratch
 

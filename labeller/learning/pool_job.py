@@ -48,7 +48,9 @@ def run_pool_job(project: Project, job: JobRecord, progress: Progress) -> dict[s
     model = saved.load_model(project, record)
     path = pool_predictions.path_of(project, record)
     try:
-        files = PoolFiles.open(path, len(model.class_ids), project.file(record.path).name)
+        files = PoolFiles.open(
+            path, len(model.class_ids), project.own_file(record.path, project.models).name
+        )
         predict_anew(project, model, files, files.missing(ids), progress)
     except VectorError:
         with project.store.read() as unit:

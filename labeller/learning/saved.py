@@ -88,7 +88,7 @@ def save_audit(folder: Path, ids: Ints, class_ids: Ints, probs: Floats) -> None:
 
 def load_audit(project: Project, record: ModelRecord) -> tuple[Ints, Ints, Floats]:
     """Return items (n,), true classes (n,) and probabilities (n, C) that `save_audit` kept."""
-    with np.load(project.file(record.path) / AUDIT, allow_pickle=False) as kept:
+    with np.load(project.own_file(record.path, project.models) / AUDIT, allow_pickle=False) as kept:
         return kept["item_ids"], kept["class_ids"], kept["probs"]
 
 
@@ -120,7 +120,7 @@ def load_model(project: Project, record: ModelRecord) -> TrainedModel:
     BackboneError
         When the backbone is not there that gives a head its features, or its code is missing.
     """
-    folder = project.file(record.path)
+    folder = project.own_file(record.path, project.models)
     _refuse_damaged(folder)
     with _damage(folder):
         text = (folder / DESCRIPTION).read_text(encoding="utf-8")

@@ -32,8 +32,12 @@ def leftovers(project: Project) -> list[Path]:
     with project.store.read() as unit:
         models = [model for model in unit.models.all() if model.deleted_at is None]
         records = [unit.predictions.get(model.id) for model in models]
-    folders = {project.file(model.path).name for model in models}
-    files = {project.file(record.file).name for record in records if record is not None}
+    folders = {project.own_file(model.path, project.models).name for model in models}
+    files = {
+        project.own_file(record.file, project.vectors).name
+        for record in records
+        if record is not None
+    }
     # those of a model put in use again are registered once a job has made all of them
     files |= {pool_predictions.path_of(project, model).name for model in models if model.in_use}
     gone = delete_checkpoints(project, STALE)
@@ -97,7 +101,7 @@ def delete_vectors(project: Project, files: list[str]) -> None:
     files : list of str
         As stored in prediction rows.
     """
-    doomed = [project.file(file) for file in files]
+    doomed = [project.own_file(file, project.vectors) for file in files]
     doomed += [energies.path_of(file) for file in doomed]
     for file in doomed:
         # the bits first: rows without bits count as missing, bits without rows would lie

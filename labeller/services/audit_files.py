@@ -75,7 +75,7 @@ def read(project: Project, model: ModelRecord) -> Kept:
     EvaluationError
         When the files are gone, damaged, or not of this model.
     """
-    folder = project.file(model.path)
+    folder = project.own_file(model.path, project.models)
     path = folder / LABELLED
     try:
         with np.load(path, allow_pickle=False) as then:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from labeller import config, jobs
+from labeller import config, jobs, trust
 from labeller.errors import BackupError
 from labeller.progress import Progress, Silent
 from labeller.project import Project, open_project, own_database, replace_secret
@@ -332,6 +332,7 @@ def restore_backup(file: Path, to: Path, progress: Progress | None = None) -> Pr
         ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+    trust.inherit_trust(target, config.load_settings(target, {}).id)
     return open_project(target)
 
 

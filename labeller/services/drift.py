@@ -241,11 +241,13 @@ def _audit_energies(project: Project, model: ModelRecord, item_ids: NDArray[np.i
         record = unit.predictions.get(model.id)
     if record is None:
         return nothing
-    path = energies.path_of(project.file(record.file))
+    path = energies.path_of(project.own_file(record.file, project.vectors))
     if not VectorFile.exists(path):
         return nothing
     try:
-        file = VectorFile.open(path, 1, "float32", project.file(model.path).name)
+        file = VectorFile.open(
+            path, 1, "float32", project.own_file(model.path, project.models).name
+        )
         return np.asarray(file.read(item_ids[file.has(item_ids)])[:, 0])
     except VectorError:
         return nothing

@@ -90,9 +90,11 @@ def _export(folder: Path, result: dict[str, Any] | None) -> Export | None:
 def _size(project: Project, model: ModelRecord, predictions: str | None) -> int:
     if model.deleted_at is not None:
         return 0
-    paths = [path for path in project.file(model.path).glob("*") if path.is_file()]
+    paths = [
+        path for path in project.own_file(model.path, project.models).glob("*") if path.is_file()
+    ]
     if predictions is not None:
-        paths += [p for p in [project.file(predictions)] if p.is_file()]
+        paths += [p for p in [project.own_file(predictions, project.vectors)] if p.is_file()]
     return sum(path.stat().st_size for path in paths)
 
 
@@ -135,12 +137,12 @@ def delete(project: Project, model_id: int) -> int:
         unit.predictions.drop(model_id)
     freed = _size(project, before, prediction.file if prediction else None)
     if prediction is not None:
-        file = project.file(prediction.file)
+        file = project.own_file(prediction.file, project.vectors)
         # the bits first: rows without bits count as missing, bits without rows would lie
         file.with_name(f"{file.name}.has").unlink(missing_ok=True)
         file.unlink(missing_ok=True)
         energies.delete(file)
-    shutil.rmtree(project.file(before.path), ignore_errors=True)
+    shutil.rmtree(project.own_file(before.path, project.models), ignore_errors=True)
     return freed
 
 

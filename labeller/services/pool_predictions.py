@@ -24,7 +24,7 @@ PREFIX: Final = "predictions-"
 
 def path_of(project: Project, model: ModelRecord) -> Path:
     """Return the file of a model's calibrated probabilities, row = item id."""
-    return project.vectors / f"{PREFIX}{project.file(model.path).name}.f32"
+    return project.vectors / f"{PREFIX}{project.own_file(model.path, project.models).name}.f32"
 
 
 def there(project: Project, unit: Unit, model: ModelRecord) -> bool:
@@ -32,7 +32,7 @@ def there(project: Project, unit: Unit, model: ModelRecord) -> bool:
     record = unit.predictions.get(model.id)
     if record is None:
         return False
-    file = project.file(record.file)
+    file = project.own_file(record.file, project.vectors)
     return VectorFile.exists(file) and VectorFile.exists(energies.path_of(file))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from collections.abc import Mapping
@@ -12,11 +11,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from labeller import config
-from labeller.project import Project, database_url, is_project, open_project
+from labeller.project import (
+    Project,
+    database_url,
+    is_project,
+    look_at_project,
+    open_project,
+)
 from labeller.services import leftovers
+from labeller.state import state_folder
 from store.durable import write_whole
 
 FILE = "recent.json"
@@ -59,6 +63,8 @@ def opened(path: Path | str) -> Project:
     root = Path(path).expanduser().absolute()
     with _lock:
         known = _open.get(root)
+        if known is not None and known.is_read_only and is_project(root):
+            return known
         if known is not None and is_project(root):
             settings = config.load_settings(root)
             if settings == known.settings:
@@ -70,6 +76,23 @@ def opened(path: Path | str) -> Project:
         _open.pop(root, None)
         _open[root] = open_project(root)
         leftovers.remove_leftovers(_open[root])
+        return _open[root]
+
+
+def reopen(path: Path | str) -> Project:
+    """Return the project in a folder, looked at anew where it could only be read before."""
+    root = Path(path).expanduser().absolute()
+    with _lock:
+        if (known := _open.get(root)) is not None and known.is_read_only:
+            del _open[root]
+    return opened(root)
+
+
+def look(path: Path) -> Project:
+    """Open somebody else's project to look at, in this process."""
+    with _lock:
+        root = path.expanduser().absolute()
+        _open[root] = look_at_project(root)
         return _open[root]
 
 
@@ -95,7 +118,7 @@ def remember(project: Project, counts: tuple[int, int] | None = None) -> None:
     """
     with _lock:
         _open.setdefault(project.root, project)
-        old = {entry.path: entry for entry in _read()}
+        old = {entry.path: entry for entry in list_entries()}
         before = old.pop(project.root, None)
         items, labelled = counts or ((before.items, before.labelled) if before else (None, None))
         top = Recent(project.root, project.name, project.id, time.time(), True, items, labelled)
@@ -105,7 +128,7 @@ def remember(project: Project, counts: tuple[int, int] | None = None) -> None:
 def recent() -> list[Recent]:
     """Return the projects opened lately, newest first, missing ones included."""
     with _lock:
-        return [replace(entry, exists=is_project(entry.path)) for entry in _read()]
+        return [replace(entry, exists=is_project(entry.path)) for entry in list_entries()]
 
 
 def by_id(project_id: str) -> Path | None:
@@ -119,7 +142,7 @@ def all_by_id(project_id: str) -> list[Path]:
     A copied project is there twice.
     """
     with _lock:
-        folders = [entry.path for entry in _read() if entry.id == project_id]
+        folders = [entry.path for entry in list_entries() if entry.id == project_id]
         folders += [root for root, project in _open.items() if project.id == project_id]
     return [folder for folder in dict.fromkeys(folders) if is_project(folder)]
 
@@ -129,7 +152,7 @@ def list_folders(project_id: str) -> list[Path]:
 
     It takes no lock, as it is asked while a project is opened.
     """
-    folders = [entry.path for entry in _read() if entry.id == project_id]
+    folders = [entry.path for entry in list_entries() if entry.id == project_id]
     return [folder for folder in folders if is_project(folder)]
 
 
@@ -137,17 +160,14 @@ def forget(path: Path | str) -> None:
     """Take a project off the list; its folder is left alone."""
     folder = Path(path)
     with _lock:
-        _write([entry for entry in _read() if entry.path != folder])
+        _write([entry for entry in list_entries() if entry.path != folder])
 
 
-def state_folder() -> Path:
-    """Return where the list lies: ``LABELLER_STATE``, or the user's state folder."""
-    chosen = os.environ.get("LABELLER_STATE")
-    return Path(chosen) if chosen else platformdirs.user_state_path("labeller")
+def list_entries() -> list[Recent]:
+    """Read the list; a damaged one counts as empty, damaged entries are passed over.
 
-
-def _read() -> list[Recent]:
-    """Read the list; a damaged one counts as empty, damaged entries are passed over."""
+    It takes no lock, as it is asked while a project is opened.
+    """
     try:
         rows = json.loads((state_folder() / FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):

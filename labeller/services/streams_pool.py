@@ -128,7 +128,7 @@ def _file(
     project: Project, model: ModelRecord, record: PredictionRecord, number: int
 ) -> VectorFile:
     """Open a model's predictions."""
-    path = project.file(record.file)
+    path = project.own_file(record.file, project.vectors)
     if not VectorFile.exists(path):
         raise StreamRunError(
             f"{path}: the predictions of round {number} are missing. "

@@ -119,11 +119,11 @@ def _files(
     record = unit.predictions.get(model.id)
     if record is None:
         return None
-    path = project.file(record.file)
+    path = project.own_file(record.file, project.vectors)
     beside = energies.path_of(path)
     if not (VectorFile.exists(path) and VectorFile.exists(beside)):
         return None
-    name = project.file(model.path).name
+    name = project.own_file(model.path, project.models).name
     try:
         probs = VectorFile.open(path, len(model.class_ids), "float32", name)
         return probs, VectorFile.open(beside, 1, "float32", name)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 
 import streamlit as st
 
-from labeller.errors import BrokenError, LabellerError, SecretError
-from labeller.project import replace_secret
+from labeller import config, trust
+from labeller.errors import BrokenError, LabellerError, SecretError, StrangerError
+from labeller.project import own_database, replace_secret
 from labeller.services import recovery
 from labeller.ui import session, view
 from labeller.ui.text import escape_markdown
@@ -21,8 +23,59 @@ def show(error: BrokenError) -> None:
     """Draw what is wrong with a project, and what can be done."""
     if isinstance(error, SecretError):
         _offer_key(error)
+    elif isinstance(error, StrangerError):
+        _ask_for_trust(error.folder)
     else:
         _offer_databases(error.folder, str(error))
+
+
+def _ask_for_trust(folder: Path) -> None:
+    """List what a project of somebody else asks for, and let the person decide."""
+    settings = config.load_settings(folder, {})
+    wishes = trust.list_wishes(folder, settings, own_database(folder, settings))
+    with st.container(border=True, key="lb_recovery"):
+        st.subheader("This project was not made here")
+        st.caption(escape_markdown(str(folder)))
+        st.markdown(
+            "It asks for what acts outside its folder. Nothing of that is done until you agree. "
+            "Trust it only if you know who made it."
+        )
+        for wish in wishes:
+            st.html(
+                f"<p class='lb-wish'><b>{escape(_title(wish.name))}</b> "
+                f"<code>{escape(wish.value)}</code><br>{escape(wish.effect)}</p>"
+            )
+        with st.container(horizontal=True):
+            if st.button("Trust it and open", key="trust", icon=":material/handshake:"):
+                _open(lambda: _agree(folder, settings.id))
+            if st.button(
+                "Only look at it",
+                key="look",
+                type="primary",
+                icon=":material/visibility:",
+                disabled=bool(settings.database),
+                help="Nothing in it is changed, and nothing that it asks for is done.",
+            ):
+                _look(folder)
+
+
+def _title(name: str) -> str:
+    """Return what a project asks for as people read it."""
+    return name.replace("_", " ").capitalize()
+
+
+def _agree(folder: Path, identity: str) -> Path:
+    trust.trust_project(folder, identity)
+    return folder
+
+
+def _look(folder: Path) -> None:
+    try:
+        session.look(folder)
+    except LabellerError as error:
+        st.error(escape_markdown(str(error)), icon=":material/error:")
+        return
+    st.rerun()
 
 
 def _offer_key(error: SecretError) -> None:

@@ -69,11 +69,19 @@ def open(path: Path | str) -> Project:
     LabellerError
         When it cannot be opened; the tab keeps what it had.
     """
-    project = recent.opened(path)
+    project = recent.reopen(path)
     project.secret()
     check_sign_in(project)
     _enter(project)
     return project
+
+
+def look(path: Path) -> None:
+    """Open somebody else's project in this tab, to look at; errors as `open`."""
+    project = recent.look(path)
+    project.secret()
+    check_sign_in(project)
+    _enter(project)
 
 
 def _enter(project: Project) -> None:
