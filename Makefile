@@ -14,7 +14,7 @@ WORKERS := 2
 PYTEST = python -m pytest -n $(WORKERS) --dist worksteal
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help env dev browser run test test-all check lint docs format lock bench clean
+.PHONY: help env dev browser run test test-all check lint docs format lock audit bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
@@ -54,6 +54,9 @@ lock: $(VENV)/bin/python ## Pin the requirements with hashes (UPGRADE=--upgrade 
 	compile="$(UV) pip compile -q $(UPGRADE) --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links"; \
 	$$compile pyproject.toml -o requirements.txt; \
 	$$compile pyproject.toml --extra dev -c requirements.txt -o requirements-dev.txt
+
+audit: dev ## Look for known faults in the packages, and list them as CycloneDX in build/
+	python tools/audit.py
 
 bench: dev browser ## Run the benchmarks
 	for script in benchmarks/[!_]*.py; do python "$$script"; done
