@@ -14,6 +14,7 @@ from labeller.project import Project
 from labeller.services import energies, pool_predictions
 from labeller.services.export_check import Check
 from store.records import JobRecord, ModelRecord
+from store.vectors import delete_vectors
 
 KIND = "export_model"
 FOLDER = "exports"
@@ -136,9 +137,7 @@ def delete(project: Project, model_id: int) -> int:
     freed = _size(project, before, prediction.file if prediction else None)
     if prediction is not None:
         file = project.file(prediction.file)
-        # the bits first: rows without bits count as missing, bits without rows would lie
-        file.with_name(f"{file.name}.has").unlink(missing_ok=True)
-        file.unlink(missing_ok=True)
+        delete_vectors(file)
         energies.delete(file)
     shutil.rmtree(project.file(before.path), ignore_errors=True)
     return freed
