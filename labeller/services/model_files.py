@@ -20,8 +20,8 @@ GONE = "its folder"
 def check_model(project: Project, model: ModelRecord) -> tuple[str, ...]:
     """Return the names of a model's files that were damaged or changed, or are gone.
 
-    All of them are read, which takes about a second for half a gigabyte. Of a model of before
-    there were checksums only a folder that is gone is noticed.
+    All of them are read. Of a model of before there were checksums only a folder that is gone is
+    noticed.
     """
     folder = project.file(model.path)
     if len(_CHECKED) >= _MOST_CHECKED:
