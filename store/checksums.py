@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 from store.durable import write_whole
@@ -23,10 +24,10 @@ def write_sums(folder: Path) -> None:
     write_whole(folder / SUMS, json.dumps({path.name: hash_file(path) for path in files}))
 
 
-def find_damaged(folder: Path) -> list[str]:
+def find_damaged(folder: Path, names: Collection[str] | None = None) -> list[str]:
     """Return the files of a folder that are not as `write_sums` found them; gone ones too.
 
-    A folder without sums, of an earlier version, has none.
+    A folder without sums, of an earlier version, has none. With `names` only those are looked at.
     """
     try:
         sums = json.loads((folder / SUMS).read_text(encoding="utf-8"))
@@ -36,7 +37,8 @@ def find_damaged(folder: Path) -> list[str]:
         return [SUMS]
     if not isinstance(sums, dict):
         return [SUMS]
-    return [name for name, digest in sums.items() if not _is_as_kept(folder, name, digest)]
+    chosen = {name: sums[name] for name in sums if names is None or name in names}
+    return [name for name, digest in chosen.items() if not _is_as_kept(folder, name, digest)]
 
 
 def _is_as_kept(folder: Path, name: str, digest: object) -> bool:

@@ -69,6 +69,7 @@ def compute_missing(
     JobCancelled
         When the work should stop.
     """
+    features.file.drop_damaged(ids)
     missing = features.file.missing(ids)
     if not len(missing):
         if features.note:

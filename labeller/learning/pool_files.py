@@ -50,7 +50,9 @@ class PoolFiles:
         )
 
     def missing(self, ids: Ints) -> Ints:
-        """Return those of the items (n,) of which one or the other is missing."""
+        """Return those of the items (n,) of which one or the other is missing or damaged."""
+        self.probs.drop_damaged(ids)
+        self.energies.drop_damaged(ids)
         return ids[~(self.probs.has(ids) & self.energies.has(ids))]
 
 

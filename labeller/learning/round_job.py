@@ -173,7 +173,7 @@ def _finish(
             timings=context.watch.timings,
         )
     if finished is not None:
-        tidy.delete_vectors(context.project, old)
+        tidy.delete_forgotten(context.project, old)
         tidy.delete_checkpoints(context.project)
     return model, queued
 

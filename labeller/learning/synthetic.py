@@ -21,7 +21,7 @@ from labeller.progress import Progress
 from labeller.project import Project
 from labeller.squares import Bytes, Resize, square_of
 from store.records_made import SyntheticRecord
-from store.vectors import VectorFile
+from store.vectors import VectorFile, name_file
 from strategies.synthesis import Parents, Plan, blend
 
 Bools = NDArray[np.bool_]
@@ -212,7 +212,7 @@ def _file(project: Project, features: Features) -> VectorFile:
     """Open the features of synthetic items; delete those of other recipes."""
     path = project.vectors / f"{PREFIX}{features.recipe.file}"
     for other in project.vectors.glob(f"{PREFIX}*"):
-        if other.name.removesuffix(".has") != path.name:
+        if name_file(other) != path.name:
             other.unlink(missing_ok=True)
     return VectorFile.open(path, features.width, "float16", features.file.tag)
 
@@ -226,6 +226,7 @@ def _compute_missing(
     progress: Progress,
 ) -> None:
     """Compute and store the features of pictures that have none; unreadable ones are left out."""
+    file.drop_damaged(pictures.ids)
     new = pictures.only(~file.has(pictures.ids))
     if not len(new):
         return

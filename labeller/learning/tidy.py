@@ -9,8 +9,8 @@ from pathlib import Path
 from labeller.project import Project
 from labeller.services import energies, feature_files, pool_predictions
 from store.store import Unit
+from store.vectors import delete_vectors, name_file
 
-BITS = ".has"
 CHECKPOINTS = ".checkpoints"
 STALE = 7 * 24 * 3600.0  # seconds after which nobody is expected to go on with a training
 
@@ -48,7 +48,7 @@ def leftovers(project: Project) -> list[Path]:
     files |= {energies.path_of(Path(name)).name for name in files}
     for prefix in (pool_predictions.PREFIX, energies.PREFIX):
         for file in project.vectors.glob(f"{prefix}*"):
-            if file.name.removesuffix(BITS) not in files:
+            if name_file(file) not in files:
                 file.unlink(missing_ok=True)
                 gone.append(file)
     return gone
@@ -92,7 +92,7 @@ def supersede(unit: Unit, model_id: int) -> list[str]:
     return files
 
 
-def delete_vectors(project: Project, files: list[str]) -> None:
+def delete_forgotten(project: Project, files: list[str]) -> None:
     """Delete predictions that were forgotten, and features that nothing can read any more.
 
     Parameters
@@ -104,7 +104,5 @@ def delete_vectors(project: Project, files: list[str]) -> None:
     doomed = [project.own_file(file, project.vectors) for file in files]
     doomed += [energies.path_of(file) for file in doomed]
     for file in doomed:
-        # the bits first: rows without bits count as missing, bits without rows would lie
-        file.with_name(file.name + BITS).unlink(missing_ok=True)
-        file.unlink(missing_ok=True)
+        delete_vectors(file)
     feature_files.delete_superseded(project)

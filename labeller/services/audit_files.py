@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from labeller.errors import EvaluationError
 from labeller.project import Project
+from store.checksums import find_damaged
 from store.records import ModelRecord
 
 Ints = NDArray[np.int64]
@@ -76,6 +77,11 @@ def read(project: Project, model: ModelRecord) -> Kept:
         When the files are gone, damaged, or not of this model.
     """
     folder = project.own_file(model.path, project.models)
+    if damaged := find_damaged(folder, (ALL, LABELLED)):
+        raise EvaluationError(
+            f"{folder / damaged[0]}: was damaged or changed since the model was trained. "
+            f"Start a round to measure a new model."
+        )
     path = folder / LABELLED
     try:
         with np.load(path, allow_pickle=False) as then:

@@ -39,6 +39,7 @@ from store.files import locked
 from store.records import JobRecord
 from store.scratch import begin_scratch, make_scratch_folder
 from store.soundness import connect_readonly, find_damage
+from store.vectors import BITS, SUMS, list_beside
 
 KIND = "backup"
 PLACE = "backups"
@@ -184,13 +185,13 @@ class _Writing:
 
     def _add_place(self, archive: zipfile.ZipFile, path: Path, hashes: dict[str, str]) -> None:
         name = path.relative_to(self.project.root).as_posix()
-        bits = path.with_name(f"{path.name}.has")
+        beside = [file for file in list_beside(path) if file.is_file()]
         try:
-            if bits.is_file():  # rows and bits are those of one moment
+            if beside:  # rows, bits and sums are those of one moment
                 with locked(path, _LOCK_SECONDS):
-                    self._add(archive, path, name)
-                    self._add(archive, bits, f"{name}.has")
-            elif path.suffix != ".has":
+                    for file in (path, *beside):
+                        self._add(archive, file, file.relative_to(self.project.root).as_posix())
+            elif path.suffix not in (BITS, SUMS):
                 self._add(archive, path, name)
         except (FileNotFoundError, VectorError):
             return  # deleted meanwhile; a row that names it is told of below

@@ -14,7 +14,6 @@ import warnings
 import zipfile
 import zlib
 from functools import lru_cache
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from PIL import Image
 from labeller import imaging
 from labeller.decode_room import ROOM, confine_process
 from labeller.errors import ImageBusy, ImageError
+from labeller.sealed_jpeg import encode_jpeg
 
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, KeyError)
 Answer = dict[str, Any]
@@ -80,12 +80,10 @@ def _made(request: dict[str, Any]) -> Answer:
         image = imaging.open_rgb(path, most, side)
     else:
         image = imaging.decode_rgb(_unpacked(Path(path), request["entry"]), most, side)
-    # Encoded in memory first: Pillow's own file writing loses the reason when a disk is full.
-    buffer = BytesIO()
-    image.save(buffer, "JPEG", quality=request["quality"])
+    data = encode_jpeg(image, request["quality"])
     try:
         with Path(request["target"]).open("xb") as file:
-            file.write(buffer.getvalue())
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:

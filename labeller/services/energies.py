@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv
 
+from store.vectors import delete_vectors
+
 Floats = NDArray[np.floating[Any]]
 
 KEY = "energy"  # in a model's metrics
@@ -120,7 +122,4 @@ def path_of(predictions: Path) -> Path:
 
 def delete(predictions: Path) -> None:
     """Delete the energies that belong to a file of predictions."""
-    file = path_of(predictions)
-    # the bits first: rows without bits count as missing, bits without rows would lie
-    file.with_name(f"{file.name}.has").unlink(missing_ok=True)
-    file.unlink(missing_ok=True)
+    delete_vectors(path_of(predictions))

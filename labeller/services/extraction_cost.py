@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from labeller.project import Project
 from labeller.services import feature_recipes
 from labeller.services.backbone_names import KNOWN, PACKAGED
-from store.bits import Bits
 from store.durable import write_whole
+from store.vectors import count_rows
 
 FILE = "rates.json"
 LEAST = 64  # images; fewer do not tell how fast it goes
@@ -87,7 +87,7 @@ def cost(project: Project, backbone: str) -> Cost:
     """
     if (recipe := feature_recipes.begun(project, backbone)) is None:
         return cost_at(project, backbone, feature_recipes.fitting_size(project, backbone))
-    read = Bits(project.vectors / f"{recipe.file}.has").count()
+    read = count_rows(project.vectors / recipe.file)
     return _cost(project, backbone, recipe.size, max(0, _items(project) - read))
 
 

@@ -9,9 +9,8 @@ from labeller.errors import JobError
 from labeller.project import Project
 from labeller.services import feature_recipes
 from labeller.services.feature_recipes import PREFIX
-from store.bits import Bits
 from store.records import ModelRecord
-from store.vectors import VectorFile
+from store.vectors import VectorFile, count_rows, delete_vectors
 
 BLOCK = 512  # bytes in which POSIX counts what a file takes: rows never written take nothing
 
@@ -60,7 +59,7 @@ def listed(project: Project) -> list[FeatureFile]:
                     path,
                     name,
                     int(size),
-                    Bits(_bits(path)).count(),
+                    count_rows(path),
                     path.stat().st_blocks * BLOCK,
                     by_file.get(path.name, ()),
                     path.name in used,
@@ -75,7 +74,7 @@ def delete_superseded(project: Project) -> None:
     needed = {*_by_file(models), *_used(project, models)}
     for path in project.vectors.glob(f"{PREFIX}*.f16"):
         if path.name not in needed:
-            _delete(path)
+            delete_vectors(path)
 
 
 def delete_unused(project: Project) -> int:
@@ -99,7 +98,7 @@ def delete_unused(project: Project) -> int:
     freed = 0
     for one in listed(project):
         if not one.in_use:
-            _delete(one.path)
+            delete_vectors(one.path)
             freed += one.bytes
     return freed
 
@@ -133,13 +132,3 @@ def _used(project: Project, models: list[ModelRecord]) -> set[str]:
     recipes = [feature_recipes.of_model(model) for model in models if model.in_use]
     recipes.append(feature_recipes.begun(project, project.settings.backbone))
     return {recipe.file for recipe in recipes if recipe is not None}
-
-
-def _bits(path: Path) -> Path:
-    return path.with_name(f"{path.name}.has")
-
-
-def _delete(path: Path) -> None:
-    # the bits first: rows without bits count as missing, bits without rows would lie
-    _bits(path).unlink(missing_ok=True)
-    path.unlink(missing_ok=True)

@@ -11,9 +11,10 @@ from typing import Any
 from labeller import jobs
 from labeller.errors import ExportError
 from labeller.project import Project
-from labeller.services import energies, pool_predictions
+from labeller.services import energies, model_files, pool_predictions
 from labeller.services.export_check import Check
 from store.records import JobRecord, ModelRecord
+from store.vectors import delete_vectors
 
 KIND = "export_model"
 FOLDER = "exports"
@@ -40,7 +41,8 @@ class Export:
 class Shelved:
     """A model with its size on the disk (0 when it was deleted) and its export, if there is one.
 
-    `predicted` tells whether what it predicts for the whole pool is there.
+    `predicted` tells whether what it predicts for the whole pool is there; `damaged` names the
+    files that the last check found changed since the training.
     """
 
     model: ModelRecord
@@ -48,6 +50,7 @@ class Shelved:
     bytes: int
     export: Export | None
     predicted: bool
+    damaged: tuple[str, ...] = ()
 
 
 def shelf(project: Project) -> list[Shelved]:
@@ -68,9 +71,15 @@ def shelf(project: Project) -> list[Shelved]:
             bytes=_size(project, model, files.get(model.id)),
             export=_export(folder_of(project, model.id), newest.get(model.id)),
             predicted=model.id in predicted,
+            damaged=_damaged(project, model),
         )
         for model in reversed(models)
     ]
+
+
+def _damaged(project: Project, model: ModelRecord) -> tuple[str, ...]:
+    """Return what is known to be damaged without reading the files; of a deleted one nothing."""
+    return () if model.deleted_at is not None else model_files.recall_damage(project, model) or ()
 
 
 def _export(folder: Path, result: dict[str, Any] | None) -> Export | None:
@@ -107,7 +116,11 @@ def use(project: Project, model_id: int) -> ModelRecord:
     ------
     NotFound, Conflict
         When there is none, or it was deleted.
+    RoundError
+        When a file of it was damaged.
     """
+    with project.store.read() as unit:
+        model_files.refuse_damaged(project, unit.models.get(model_id))
     with project.store.write() as unit:
         return unit.models.use(model_id)
 
@@ -138,9 +151,7 @@ def delete(project: Project, model_id: int) -> int:
     freed = _size(project, before, prediction.file if prediction else None)
     if prediction is not None:
         file = project.own_file(prediction.file, project.vectors)
-        # the bits first: rows without bits count as missing, bits without rows would lie
-        file.with_name(f"{file.name}.has").unlink(missing_ok=True)
-        file.unlink(missing_ok=True)
+        delete_vectors(file)
         energies.delete(file)
     shutil.rmtree(project.own_file(before.path, project.models), ignore_errors=True)
     return freed

@@ -6,13 +6,11 @@ import os
 import threading
 import zlib
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from PIL import Image
-
 from labeller import imaging
+from labeller.sealed_jpeg import encode_jpeg, is_whole_jpeg
 from labeller.services import originals
 from store.durable import write_unflushed
 
@@ -25,7 +23,6 @@ Size = Literal["thumb", "card", "full"]
 Find = Callable[["Project", "ItemRecord"], Path]
 JPEG = "image/jpeg"
 _QUALITY = {"thumb": 85, "card": 90, "full": 95}
-_BEGIN, _END, _LOST = b"\xff\xd8\xff", b"\xff\xd9", bytes(512)
 # Threads that want the same image wait for the one that makes it; others are not held up.
 _LOCKS = tuple(threading.Lock() for _ in range(64))
 _PLAIN: set[str] = set()  # hashes of files that a browser shows as they are
@@ -120,15 +117,11 @@ def _note_plain(sha256: str) -> None:
 
 
 def is_whole(kept: Path) -> bool:
-    """Whether there is a JPEG at `kept` of which a power cut or a bad copy took nothing.
-
-    What they leave is empty, ends too soon, or has a sector of zeros, which no JPEG has.
-    """
+    """Whether there is a JPEG at `kept` that is as it was made."""
     try:
-        data = kept.read_bytes()
+        return is_whole_jpeg(kept.read_bytes())
     except OSError:
         return False
-    return data.startswith(_BEGIN) and data.endswith(_END) and _LOST not in data
 
 
 def kept_path(folder: Path, pixels: int | None, sha256: str) -> Path:
@@ -167,7 +160,7 @@ def keep_thumbnail(
     if is_whole(path):
         return None
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_unflushed(path, _encoded(decoded.image, _QUALITY["thumb"]))
+    write_unflushed(path, encode_jpeg(decoded.image, _QUALITY["thumb"]))
     return path
 
 
@@ -177,10 +170,3 @@ def longest(project: Project, size: Size) -> int | None:
         return None
     settings = project.settings
     return settings.thumbnail_pixels if size == "thumb" else settings.card_pixels
-
-
-def _encoded(image: Image.Image, quality: int) -> bytes:
-    # Encoded in memory first: Pillow's own file writing loses the reason when a disk is full.
-    buffer = BytesIO()
-    image.save(buffer, "JPEG", quality=quality)
-    return buffer.getvalue()

@@ -13,6 +13,7 @@ from labeller.project import Project
 from labeller.services import (
     evaluation_report,
     headline,
+    model_files,
     model_shelf,
     pool_predictions,
     recent,
@@ -31,6 +32,8 @@ from labeller.ui import (
     view,
 )
 from labeller.ui.choosing import chosen_rows
+from labeller.ui.text import escape_markdown
+from store.records import ModelRecord
 
 _PLACE = "models"
 
@@ -43,6 +46,7 @@ def show(project: Project) -> None:
         history.show_next_step(project, "No model yet.")
         return
     chosen = _table(project, shelf)
+    _checking(project, shelf)
     attempts.show_error(_PLACE)
     if len(chosen) == 1:
         _one(project, chosen[0])
@@ -60,7 +64,7 @@ def rows(
         {
             "Model": one.model.id,
             "Round": one.round_number,
-            "State": "in use" if one.model.in_use else "deleted" if _gone(one) else "",
+            "State": _state(one),
             "Trained": view.ago(one.model.created_at, now),
             "Labels": one.model.labels,
             "Audit accuracy": headline.short(found[one.model.id].measured),
@@ -76,6 +80,38 @@ def rows(
 
 def _gone(one: Shelved) -> bool:
     return one.model.deleted_at is not None
+
+
+def _state(one: Shelved) -> str:
+    """Say in the table whether a model is in use or deleted, and that files are damaged."""
+    words = {"in use": one.model.in_use, "deleted": _gone(one), "damaged": bool(one.damaged)}
+    return ", ".join(word for word, holds in words.items() if holds)
+
+
+def _checking(project: Project, shelf: Sequence[Shelved]) -> None:
+    """Offer to read the files of all models; a chosen one's are read when it is shown."""
+    st.button(
+        "Check files",
+        icon=":material/fact_check:",
+        key="models_check",
+        help="Reads the files of all models and says which of them are not as they were when the "
+        "model was trained. Before a model is used it is checked anyway.",
+        on_click=_check,
+        args=(project, [one.model for one in shelf]),
+    )
+
+
+def _check(project: Project, models: Sequence[ModelRecord]) -> None:
+    with attempts.attempt(_PLACE):
+        damaged = model_files.check_models(project, models)
+        there = sum(model.deleted_at is None for model in models)
+        if damaged:
+            named = ", ".join(map(str, damaged))
+            text = f"{view.count(len(damaged), 'model')} of {there} damaged: {named}."
+            session.toast_later(text, ":material/error:")
+        else:
+            text = f"{view.count(there, 'model')} checked: the files are as they were written."
+            session.toast_later(text, ":material/check_circle:")
 
 
 def _table(project: Project, shelf: Sequence[Shelved]) -> list[Shelved]:
@@ -129,11 +165,17 @@ def _one(project: Project, one: Shelved) -> None:
         if one.export is not None:
             models_export.exported(one.export)
         return
+    damaged = model_files.check_once(project, model)
+    if damaged and not one.damaged:
+        st.rerun()  # the table was drawn before that was known
+    if damaged:
+        text = model_files.describe_damage(project, model, damaged)
+        st.error(escape_markdown(text), icon=":material/error:")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
             "In use" if model.in_use else "Use this model",
             icon=":material/check_circle:",
-            disabled=model.in_use,
+            disabled=model.in_use or bool(damaged),
             key="models_use",
             help="It suggests, predicts and decides in streams from now on; the queue stays. The "
             "next round trains a new one.",
@@ -144,9 +186,11 @@ def _one(project: Project, one: Shelved) -> None:
             st.caption("Put another in use before you delete it.")
         else:
             _deletion(project, [one])
-    if model.in_use and not one.predicted:
+    if model.in_use and not one.predicted and not damaged:
         _unpredicted(project, one)
     model_facts.show(model, found)
+    if damaged:
+        return
     models_export.card(project, one)
     models_export.show(project, one)
 

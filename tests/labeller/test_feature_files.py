@@ -69,7 +69,7 @@ def names(project: Project) -> set[str]:
 
 
 def with_bits(*recipes: Recipe) -> set[str]:
-    return {f"{recipe.file}{end}" for recipe in recipes for end in ("", ".has")}
+    return {f"{recipe.file}{end}" for recipe in recipes for end in ("", ".has", ".sum")}
 
 
 def test_what_lies_there_and_for_what(project: Project) -> None:

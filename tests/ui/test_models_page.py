@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +13,7 @@ from playwright.sync_api import Page, expect
 from sklearn.metrics import f1_score, log_loss
 from streamlit.testing.v1 import AppTest
 
+from labeller.errors import RoundError
 from labeller.project import Project, create_project
 from labeller.services import (
     audit_files,
@@ -31,6 +33,7 @@ from labeller.services.export_check import Check
 from labeller.services.feature_recipes import Recipe
 from labeller.services.labelling import Act
 from labeller.ui import models_compare, models_export
+from store.checksums import write_sums
 from store.records import NewModel
 from store.vectors import VectorFile
 from tests import browser as browsers
@@ -126,6 +129,54 @@ def test_a_model_put_in_use_again_predicts_the_pool(open_app: Run, audited: Proj
     with audited.store.read() as unit:
         (job,) = unit.jobs.active(pool_predictions.KIND)
     assert job.params == {"model": first}
+
+
+def plain(text: str) -> str:
+    """Return a text as it was before it was escaped for Markdown."""
+    return text.replace("\\", "").replace("\u2060", "")
+
+
+def test_a_damaged_model_is_marked_and_not_put_in_use(open_app: Run, audited: Project) -> None:
+    first, second = add_model(audited, 1, 1), add_model(audited, 2, 2)
+    for number in (1, 2):
+        write_sums(audited.models / f"round-{number:04d}")
+    app = open_app(audited, "models")
+    assert not app.error
+    weights = audited.models / "round-0001" / audit_files.LABELLED
+    data = bytearray(weights.read_bytes())
+    data[100] ^= 1
+    weights.write_bytes(data)
+    app.button(key="models_check").click().run()
+    assert not app.exception
+    assert list(app.dataframe[0].value["State"]) == ["in use", "damaged"]
+    with pytest.raises(RoundError, match=rf"{audit_files.LABELLED} was damaged.*Delete it"):
+        model_shelf.use(audited, first)
+    model_shelf.delete(audited, first)
+    shutil.rmtree(audited.models / "round-0002")
+    app.run()
+    assert not app.exception
+    assert list(app.dataframe[0].value["State"]) == ["in use, damaged", "deleted"]
+    (told,) = app.error
+    assert f"its folder is gone, so model {second} is not used" in plain(told.value)
+    assert "start a round" in told.value
+    assert app.button(key="models_use").disabled
+
+
+def test_the_chosen_model_is_checked_when_it_is_shown(open_app: Run, audited: Project) -> None:
+    add_model(audited, 1, 1)
+    folder = audited.models / "round-0001"
+    (folder / "weights.pt").write_bytes(b"weights")
+    write_sums(folder)
+    (folder / "weights.pt").write_bytes(b"veights")
+    app = open_app(audited, "models")
+    assert not app.exception
+    (told,) = app.error
+    assert "weights.pt was damaged or changed" in plain(told.value)
+    assert "Put another model in use" in told.value
+    assert list(app.dataframe[0].value["State"]) == ["in use, damaged"]
+    (folder / "weights.pt").write_bytes(b"weights")
+    app.run()
+    assert not app.error
 
 
 def test_features_that_are_not_in_use_are_shown_and_deleted(

@@ -43,7 +43,7 @@ TRAPS: dict[str, tuple[Any, str]] = {
     "before the model's folder is renamed": (saved, "publish"),
     "before the last transaction": (round_job, "_finish"),
     "inside the last transaction": (Models, "add"),
-    "after the last transaction": (tidy, "delete_vectors"),
+    "after the last transaction": (tidy, "delete_forgotten"),
 }
 
 

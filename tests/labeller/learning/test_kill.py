@@ -93,7 +93,7 @@ def test_killed(tmp_path: Path, moment: str, counts: bool) -> None:
     vectors = {name for name in hidden(project) if not name.startswith(STAY)} - models
     kinds = ("predictions", "energies")
     assert vectors == {
-        f"{kind}-round-{number:04d}.f32{end}" for kind in kinds for end in ("", ".has")
+        f"{kind}-round-{number:04d}.f32{end}" for kind in kinds for end in ("", ".has", ".sum")
     }
     assert models <= hidden(project)
 

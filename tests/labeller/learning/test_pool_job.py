@@ -114,7 +114,7 @@ def test_a_model_that_is_replaced_meanwhile_keeps_nothing(
     assert {path.name for path in back.vectors.glob("*-round-*")} == {
         f"{kind}-round-0001.f32{end}"
         for kind in ("predictions", "energies")
-        for end in ("", ".has")
+        for end in ("", ".has", ".sum")
     }
     monkeypatch.undo()
     model_shelf.use(back, 1)

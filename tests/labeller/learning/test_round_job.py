@@ -356,7 +356,7 @@ def test_files_of_superseded_models_go_and_audit_predictions_stay(tmp_path: Path
     label(project, range(31, 41))
     second = run(project)
     names = sorted(path.name for path in project.vectors.glob("predictions-*"))
-    assert names == ["predictions-round-0001.f32", "predictions-round-0001.f32.has"]
+    assert names == [f"predictions-round-0001.f32{end}" for end in ("", ".has", ".sum")]
     with project.store.read() as unit:
         assert unit.predictions.get(first["model"]) is None
         assert unit.predictions.get(second["model"]) is not None
