@@ -58,9 +58,10 @@ def describe_damage(project: Project, model: ModelRecord, damaged: Sequence[str]
     """Say what is wrong with a model's files, and the mend."""
     mend = "Put another model in use" if model.in_use else "Delete it"
     state = "is gone" if tuple(damaged) == (GONE,) else "was damaged or changed since the training"
+    folder = project.own_file(model.path, project.models)
     return (
-        f"{project.own_file(model.path, project.models)}: {', '.join(damaged)} {state}, so model {model.id} is not "
-        f"used. {mend}, or start a round to train another; a backup may hold it whole."
+        f"{folder}: {', '.join(damaged)} {state}, so model {model.id} is not used. "
+        f"{mend}, or start a round to train another; a backup may hold it whole."
     )
 
 

@@ -53,9 +53,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def project(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+def project(whole: Path, tmp_path: Path) -> Iterator[Project]:
     """A copy of the whole one, open."""
-    monkeypatch.setenv("LABELLER_STATE", str(tmp_path / "state"))
     shutil.copytree(whole, tmp_path / "p")
     opened = open_project(tmp_path / "p")
     yield opened

@@ -43,6 +43,7 @@ def add_model(project: Project, recipe: Recipe, said: dict[str, object] | None =
             started.id,
         )
         unit.rounds.finish(started.id, "done", model_id=model.id)
+    project.file(model.path).mkdir()
     add_features(project, recipe)
     return model.id
 

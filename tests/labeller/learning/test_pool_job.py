@@ -130,12 +130,12 @@ def test_the_command_that_puts_a_model_in_use_waits_for_its_predictions(
 ) -> None:
     def follow(project: Project, job: JobRecord) -> tuple[JobRecord, bool]:
         assert job.params == {"model": 1}
+        if state == "failed":
+            (back.models / "round-0000" / "weights.pt").unlink()
         return do_jobs(project), False
 
     monkeypatch.setattr("labeller.cli.models.follow", follow)
     model_shelf.use(back, 2)
-    if state == "failed":
-        (back.models / "round-0000" / "weights.pt").unlink()
     found = CliRunner().invoke(cli, ["models", str(back.root), "--use", "1"])
     assert (found.exit_code == 0) == (state == "done")
     said = "It predicts the pool anew." if state == "done" else "cannot be loaded"
