@@ -150,6 +150,7 @@ def screenshot(page: Page, tmp_path: Path, name: str) -> None:
     assert (folder / f"{name}.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow  # test_demo goes the same way, from the demo
 def test_from_a_folder_to_the_second_model(
     page: Page, app: RunningApp, shapes: Path, tmp_path: Path
 ) -> None:

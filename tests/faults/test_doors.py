@@ -340,7 +340,7 @@ def test_under_a_base_path_all_lies_below_it(tmp_path: Path, project: Project) -
             assert door.status(path, Cookie=pair) == 200, path
 
 
-@pytest.mark.parametrize("base", ["", "/lab"])
+@pytest.mark.parametrize("base", ["/lab", pytest.param("", marks=pytest.mark.slow)])
 def test_the_form_leads_into_pages_that_work_until_signed_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: str
 ) -> None:

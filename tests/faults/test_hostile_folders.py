@@ -108,7 +108,10 @@ def test_no_command_and_no_job_runs_what_lies_in_folders(tmp_path: Path) -> None
     assert len(lines) == 9
 
 
-@pytest.mark.parametrize("named", [".", "", "{here}", "{here}/birds"])
+@pytest.mark.parametrize(
+    "named",
+    [".", *(pytest.param(n, marks=pytest.mark.slow) for n in ("", "{here}", "{here}/birds"))],
+)
 def test_a_pythonpath_into_data_does_not_reach_the_jobs(tmp_path: Path, named: str) -> None:
     caught, here = tmp_path / "caught", tmp_path / "here"
     here.mkdir()

@@ -59,7 +59,7 @@ def outcome(project: Project) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("sifted", [False, True])
+@pytest.mark.parametrize("sifted", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_processes_and_their_speed_change_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sifted: bool
 ) -> None:

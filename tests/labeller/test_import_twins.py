@@ -108,7 +108,7 @@ def test_a_group_that_was_named_stays_and_is_linked(
         assert unit.leaks.unchecked() == [link]
 
 
-@pytest.mark.parametrize("batch", [2, 300])
+@pytest.mark.parametrize("batch", [2, pytest.param(300, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("split", "beside"), [("train", "train"), ("audit", "unused")])
 def test_a_burst_that_one_group_cannot_hold_stays_in_its_split(
     tmp_path: Path,

@@ -101,7 +101,9 @@ def findings(page: Page) -> list[str]:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize(
+    "look", ["light", *(pytest.param(one, marks=pytest.mark.slow) for one in ("dark", "phone"))]
+)
 def test_no_page_shuts_anybody_out(chromium: Browser, app: RunningApp, look: str) -> None:
     context = chromium.new_context(**LOOKS[look])
     context.add_init_script(SHIFTS)

@@ -91,7 +91,9 @@ def test_features_are_those_of_torch_and_the_file_is_made_once(
     assert (rate.size, rate.rate > 0) == (64, True)
 
 
-@pytest.mark.parametrize("damage", [b"", b"no graph", None])
+@pytest.mark.parametrize(
+    "damage", [b"no graph", *(pytest.param(one, marks=pytest.mark.slow) for one in (b"", None))]
+)
 def test_a_damaged_file_is_made_again_the_next_time(project: Project, damage: bytes | None) -> None:
     features = open_features(project, IDS)
     backbone, recipe = slow(features.backbone), features.recipe

@@ -125,6 +125,7 @@ def test_a_committee_gives_opinions_and_its_first_member_predicts(tmp_path: Path
     assert "committee" not in alone.predictor.settings()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_soft_voting_predicts_by_the_mean(tmp_path: Path) -> None:
     project, model = model_of(tmp_path / "p", committee=3, soft_voting=True)

@@ -136,6 +136,7 @@ def test_a_killed_fine_tuning_goes_on_in_the_next_round_though_labels_came(
     assert not list((broken.models / tidy.CHECKPOINTS).iterdir())
 
 
+@pytest.mark.slow
 def test_same_data_seed_and_device_give_the_same_model_in_two_processes(tmp_path: Path) -> None:
     made = shapes(tmp_path / "one", 60, start_workers=False)
     label(made, range(1, 41))

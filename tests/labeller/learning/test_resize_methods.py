@@ -47,6 +47,7 @@ def wide_photos(folder: Path) -> list[Path]:
     return files
 
 
+@pytest.mark.slow
 def test_other_images_are_resized_as_those_of_the_training(
     project: Project, tmp_path: Path
 ) -> None:
