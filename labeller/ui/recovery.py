@@ -46,8 +46,6 @@ def _ask_for_trust(folder: Path) -> None:
                 f"<code>{escape(wish.value)}</code><br>{escape(wish.effect)}</p>"
             )
         with st.container(horizontal=True):
-            if st.button("Trust it and open", key="trust", icon=":material/handshake:"):
-                _open(lambda: _agree(folder, settings.id))
             if st.button(
                 "Only look at it",
                 key="look",
@@ -57,6 +55,8 @@ def _ask_for_trust(folder: Path) -> None:
                 help="Nothing in it is changed, and nothing that it asks for is done.",
             ):
                 _look(folder)
+            if st.button("Trust it and open", key="trust", icon=":material/handshake:"):
+                _open(lambda: _agree(folder, settings.id))
 
 
 def _title(name: str) -> str:

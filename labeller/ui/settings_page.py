@@ -72,6 +72,7 @@ def choices(name: str) -> tuple[str, ...] | None:
         "keep": ("last", "best"),
         "split_method": ("hash", "stratified"),
         "device": ("auto", "cpu", "cuda"),
+        "login": ("auto", "always"),
         "resize_method": get_args(ResizeMethod),
         backbone_change.SETTING: tuple(KNOWN),
     }.get(name)
@@ -79,7 +80,8 @@ def choices(name: str) -> tuple[str, ...] | None:
 
 def title(name: str) -> str:
     """Return a setting's name as people read it."""
-    return name.replace("_ms", " (ms)").replace("_", " ").capitalize()
+    text = name.replace("_", " ")
+    return f"{text[:1].upper()}{text[1:]}".replace(" ms", " (ms)").replace(" mb", " (MB)")
 
 
 def groups() -> dict[str, tuple[str, ...]]:
