@@ -81,13 +81,14 @@ def _restore(folder: Path, to: Path, as_json: bool) -> None:
         made = restore_snapshot(folder, to, progress)
     for text in made.notes:
         note(text)
-    following = f"Next: labeller round {typed(to)}"
+    following, trusted = f"Next: labeller round {typed(to)}", True
     try:
         recent.remember(open_project(made.root))
     except StrangerError as error:  # what is asked comes after the work
-        following = str(error)
+        following, trusted = str(error), False
     text = (
         f"Made {made.root}: {made.items:,} items, {made.labels:,} labels "
         f"({made.label_hash[:12]}).\n{following}"
     )
-    emit({name: getattr(made, name) for name in made.__dataclass_fields__}, as_json, text)
+    facts = {name: getattr(made, name) for name in made.__dataclass_fields__}
+    emit(facts | {"trusted": trusted}, as_json, text)

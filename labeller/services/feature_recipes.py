@@ -79,7 +79,7 @@ class Recipe:
             and len(set(made.parts)) == len(made.parts)
         )
         if not (sound and made.parts and made.method in METHODS):
-            raise ValueError("what it says of features is no recipe.")
+            raise ValueError("what it says of features is no recipe")
         return made
 
     @property

@@ -129,7 +129,7 @@ def seconds(moment: str) -> float:
     if not math.isfinite(found):
         raise ValueError("time names no zone")
     if not 0 <= found < _LATEST:
-        raise ValueError(f"time = {moment} cannot be")
+        raise ValueError(f"time = {show_value(moment)} cannot be")
     return found
 
 

@@ -172,8 +172,7 @@ def read_manifest(folder: Path) -> Manifest:
     if told.get("version") != VERSION:
         raise SnapshotError(
             f"{path}: is of version {checks.show_value(told.get('version'))}, this program reads "
-            f"{VERSION}. "
-            f"Use the program that made it, or a newer one."
+            f"{VERSION}. Use the program that made it, or a newer one."
         )
     try:
         return _manifest(told)

@@ -130,6 +130,7 @@ def _survey(folder: Path, manifest: Manifest, progress: Progress) -> int:
     annotators: set[str] = set()
     for number, line in enumerate(read_items(folder, manifest), 1):
         progress.check()
+        progress.update("items", number, manifest.counts["items"])
         labels += line.state == "labelled"
         needed += line.bytes if manifest.images == "copy" else 0
         if line.annotator is not None:

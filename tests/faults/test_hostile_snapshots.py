@@ -283,6 +283,10 @@ def test_a_backbone_of_a_snapshot_is_asked_about(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "4 items, 3 labels" in done.stdout
     assert "labeller trust" in done.stdout
+    done = command(
+        "snapshot", "--restore", tmp_path / "snapshot", "--to", tmp_path / "other", "--json"
+    )
+    assert json.loads(done.stdout)["trusted"] is False
     refused = command("round", tmp_path / "again")
     assert refused.returncode == 1
     assert "(backbone)" in refused.stderr
