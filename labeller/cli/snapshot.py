@@ -9,6 +9,7 @@ import click
 
 from labeller.cli.output import emit, example, json_option, note, typed
 from labeller.cli.projects import interruptible
+from labeller.errors import StrangerError
 
 IMAGES = ("copy", "reference")
 
@@ -78,11 +79,16 @@ def _restore(folder: Path, to: Path, as_json: bool) -> None:
 
     with interruptible() as progress:
         made = restore_snapshot(folder, to, progress)
-    recent.remember(open_project(made.root))
     for text in made.notes:
         note(text)
+    following, trusted = f"Next: labeller round {typed(to)}", True
+    try:
+        recent.remember(open_project(made.root))
+    except StrangerError as error:  # what is asked comes after the work
+        following, trusted = str(error), False
     text = (
         f"Made {made.root}: {made.items:,} items, {made.labels:,} labels "
-        f"({made.label_hash[:12]}).\nNext: labeller round {typed(to)}"
+        f"({made.label_hash[:12]}).\n{following}"
     )
-    emit({name: getattr(made, name) for name in made.__dataclass_fields__}, as_json, text)
+    facts = {name: getattr(made, name) for name in made.__dataclass_fields__}
+    emit(facts | {"trusted": trusted}, as_json, text)

@@ -9,6 +9,7 @@ images again.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -30,6 +31,8 @@ PREFIX = "features-"
 PARTS = ("mids", "final", "raw", "hog")
 FILE = "recipes.json"
 _SAMPLE = 2_000  # images that stand for all when their median size is asked for
+_NAME = re.compile(r"[\w.:@/-]{1,150}", re.ASCII)  # names a vector file
+_WEIGHTS = re.compile(r"[0-9a-f]{0,64}")
 _LARGEST = 4_096  # pixels: no backbone sees larger images
 
 
@@ -58,18 +61,25 @@ class Recipe:
         ValueError, KeyError, TypeError
             When they describe none.
         """
+        if type(values["size"]) is not int:
+            raise ValueError("the size of a recipe is no whole number")
         made = cls(
             str(values["backbone"]),
-            int(values["size"]),
+            values["size"],
             tuple(values["parts"]),
             str(values.get("weights", "")),
             values.get("method", "squish"),
         )
         sound = (
-            possible(made.backbone) and 0 < made.size <= _LARGEST and set(made.parts) <= set(PARTS)
+            possible(made.backbone)
+            and _NAME.fullmatch(made.backbone)
+            and _WEIGHTS.fullmatch(made.weights)
+            and 0 < made.size <= _LARGEST
+            and set(made.parts) <= set(PARTS)
+            and len(set(made.parts)) == len(made.parts)
         )
         if not (sound and made.parts and made.method in METHODS):
-            raise ValueError(f"{made} is no recipe")
+            raise ValueError("what it says of features is no recipe")
         return made
 
     @property

@@ -6,8 +6,9 @@ import hashlib
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,43 @@ from labeller.errors import ImageError, SnapshotError
 
 _CHUNK = 1 << 20
 _HASH = re.compile(r"[0-9a-f]{64}\Z")
+_LATEST = datetime(3000, 1, 1, tzinfo=UTC).timestamp()
+_SHOWN = 60  # characters of a value that a message repeats
+
+
+class _NotFiniteError(ValueError):
+    """A number of a JSON file that no database keeps."""
 
 
 def json_object(data: bytes, where: str) -> dict[str, Any]:
     """Return a JSON object; raises :class:`~labeller.errors.SnapshotError` naming `where`."""
     try:
-        told = json.loads(data)
+        told = json.loads(data, parse_float=_finite, parse_constant=_finite)
+    except _NotFiniteError as error:
+        raise SnapshotError(f"{where}: {error}. Export the snapshot anew.") from error
     except (ValueError, RecursionError) as error:
         raise SnapshotError(f"{where}: is no JSON. Export the snapshot anew.") from error
     if not isinstance(told, dict):
         raise SnapshotError(f"{where}: is no JSON object. Export the snapshot anew.")
     return told
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise _NotFiniteError(f"{show_value(text)} is no number that can be kept")
+    return number
+
+
+def show_value(value: object) -> str:
+    """Return a value as a message repeats it: on one line, and never at length."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def show_path(path: Path | str) -> str:
+    """Return a path as a message names it: nothing in it acts on a terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(path))
 
 
 def said(error: Exception) -> str:
@@ -41,26 +68,49 @@ def typed(told: Mapping[str, Any], name: str, kind: type) -> Any:
     return told[name]
 
 
-def text(told: Mapping[str, Any], name: str) -> str:
-    """Return text that is not empty, or raise KeyError, TypeError or ValueError."""
-    value = typed(told, name, str)
-    if not value or "\0" in value:
-        raise ValueError(f"{name} is empty or holds a null byte")
-    return str(value)
+def text(told: Mapping[str, Any], name: str, longest: int, *, empty: bool = False) -> str:
+    """Return text of at most `longest` characters, or raise KeyError, TypeError or ValueError.
+
+    It is not empty unless that is allowed, and a database and a UTF-8 file can hold it.
+    """
+    value: str = typed(told, name, str)
+    if len(value) > longest:
+        raise ValueError(f"{name} is longer than {longest:,} characters")
+    if not (value or empty):
+        raise ValueError(f"{name} is empty")
+    if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise ValueError(f"{name} holds a null byte or half a character")
+    return value
 
 
-def whole(told: Mapping[str, Any], name: str, low: int) -> int:
-    """Return a number from `low` on that fits in 64 bits, or raise KeyError or ValueError."""
+def line_of_text(told: Mapping[str, Any], name: str, longest: int) -> str:
+    """Return text that can be printed as it is, or raise KeyError, TypeError or ValueError."""
+    value = text(told, name, longest)
+    if any(unicodedata.category(letter) in ("Cc", "Cf", "Zl", "Zp") for letter in value):
+        raise ValueError(f"{name} holds a line break or control character")
+    return value
+
+
+def short_list(told: Mapping[str, Any], name: str, most: int) -> list[Any]:
+    """Return a list of at most `most` entries, or raise KeyError, TypeError or ValueError."""
+    values: list[Any] = typed(told, name, list)
+    if len(values) > most:
+        raise ValueError(f"{len(values):,} {name} are more than {most:,}")
+    return values
+
+
+def whole(told: Mapping[str, Any], name: str, low: int, high: int = 2**63 - 1) -> int:
+    """Return a number from `low` to `high`, or raise KeyError or ValueError."""
     value = told[name]
-    if type(value) is not int or not low <= value < 2**63:
-        raise ValueError(f"{name} = {value!r} cannot be")
+    if type(value) is not int or not low <= value <= high:
+        raise ValueError(f"{name} = {show_value(value)} cannot be")
     return value
 
 
 def one_of(told: Mapping[str, Any], name: str, known: tuple[str, ...]) -> Any:
     """Return one of the known words, or raise KeyError or ValueError."""
     if told[name] not in known:
-        raise ValueError(f"{name} = {told[name]!r} is none of {', '.join(known)}")
+        raise ValueError(f"{name} = {show_value(told[name])} is none of {', '.join(known)}")
     return told[name]
 
 
@@ -73,11 +123,13 @@ def sha256(told: Mapping[str, Any], name: str) -> str:
 
 
 def seconds(moment: str) -> float:
-    """Return a time with its zone as UTC seconds, or raise ValueError."""
+    """Return a time since 1970 with its zone as UTC seconds, or raise ValueError."""
     at = datetime.fromisoformat(moment)
     found = at.timestamp() if at.tzinfo is not None else math.nan
     if not math.isfinite(found):
         raise ValueError("time names no zone")
+    if not 0 <= found < _LATEST:
+        raise ValueError(f"time = {show_value(moment)} cannot be")
     return found
 
 
@@ -112,11 +164,12 @@ def checked_copy(source: Path, digest: str, size: int, target: Path | None) -> N
                 if copy is not None:
                     copy.write(chunk)
     except ImageError as error:
-        raise SnapshotError(f"{source}: {error}. {error.mend}".strip()) from error
+        raise SnapshotError(f"{show_path(source)}: {error}. {error.mend}".strip()) from error
     finally:
         if copy is not None:
             copy.close()
     if length != size or found.hexdigest() != digest:
         raise SnapshotError(
-            f"{source}: is not the image that was imported (other bytes). Put the original back."
+            f"{show_path(source)}: is not the image that was imported (other bytes). Put the "
+            f"original back."
         )

@@ -33,6 +33,7 @@ OWN = frozenset(
         "database",
         "device",
         "workers",
+        "decode_memory_mb",
         "start_workers",
         "models_kept",
         "exports_days",
@@ -56,6 +57,19 @@ SETTINGS = tuple(one.name for one in fields(Settings) if one.name not in OWN)
 _PACKAGES = ("labeller", "torch", "torchvision", "timm", "fastai", "numpy", "pillow")
 _LONGEST_LINE = 64 << 10
 _LARGEST_MANIFEST = 16 << 20
+# More than any project has. Whoever is beyond means harm to the machine that restores it.
+MOST_CLASSES = 25_000
+MOST_ITEMS = 100_000_000
+LARGEST_IMAGE = 16 << 30  # bytes
+_MOST_NOTES, _MOST_PACKAGES = 100, 100
+_LONGEST_PATH = 4_096  # characters, as of all below
+_LONGEST_NAME = 1_000
+_LONGEST_WORD = 100
+_LONGEST_REASON = 1_000
+_LONGEST_NOTE = 2_000
+_LONGEST_SETTING = 2_000
+_LONGEST_TIME = 40
+_LARGEST_SIDE = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,14 +163,16 @@ def read_manifest(folder: Path) -> Manifest:
     with opened(folder, MANIFEST) as file:
         text = file.read(_LARGEST_MANIFEST + 1)
     if len(text) > _LARGEST_MANIFEST:
-        raise SnapshotError(f"{path}: is larger than {_LARGEST_MANIFEST:,} bytes.")
+        raise SnapshotError(
+            f"{path}: is larger than {_LARGEST_MANIFEST:,} bytes. Export the snapshot anew."
+        )
     told = checks.json_object(text, str(path))
     if told.get("format") != FORMAT:
         raise SnapshotError(f"{path}: is no snapshot. Name a folder that `labeller snapshot` made.")
     if told.get("version") != VERSION:
         raise SnapshotError(
-            f"{path}: is of version {told.get('version')!r}, this program reads {VERSION}. "
-            f"Use the program that made it, or a newer one."
+            f"{path}: is of version {checks.show_value(told.get('version'))}, this program reads "
+            f"{VERSION}. Use the program that made it, or a newer one."
         )
     try:
         return _manifest(told)
@@ -188,7 +204,11 @@ def read_items(folder: Path, manifest: Manifest) -> Iterator[Line]:
             number += 1
             where = f"{folder / ITEMS}, line {number}"
             if len(text) > _LONGEST_LINE:
-                raise SnapshotError(f"{where}: is longer than {_LONGEST_LINE:,} bytes.")
+                raise SnapshotError(
+                    f"{where}: is longer than {_LONGEST_LINE:,} bytes. Export the snapshot anew."
+                )
+            if number > manifest.counts["items"]:
+                break
             digest.update(text)
             try:
                 yield _line(checks.json_object(text, where), classes)
@@ -232,48 +252,78 @@ def versions() -> dict[str, str]:
 
 
 def _manifest(told: Mapping[str, Any]) -> Manifest:
-    classes = tuple(_class(one) for one in checks.typed(told, "classes", list))
+    classes = tuple(_class(one) for one in checks.short_list(told, "classes", MOST_CLASSES))
     if len({one.id for one in classes}) != len(classes):
         raise ValueError("a class number occurs twice")
-    settings = checks.typed(told, "settings", dict)
-    if set(settings) - set(SETTINGS):
-        raise ValueError(f"unknown settings {', '.join(sorted(set(settings) - set(SETTINGS)))}")
-    notes = checks.typed(told, "notes", list)
-    if not all(isinstance(note, str) for note in notes):
-        raise ValueError("a note is no text")
-    counts = checks.typed(told, "counts", dict)
-    for name in ("items", "labels"):
-        checks.whole(counts, name, 0)
-    # Made before there was a leak guard: nothing was regrouped, and nothing may be, or a round
-    # would have other labels.
-    counts.setdefault(COMPARED, counts["items"])
-    checks.whole(counts, COMPARED, 0)
     model = told["model"]
+    checks.seconds(checks.text(told, "created", _LONGEST_TIME))
     return Manifest(
         images=checks.one_of(told, "images", get_args(Images)),
         label_hash=checks.sha256(told, "label_hash"),
         audit_hash=checks.sha256(told, "audit_hash"),
         items_sha256=checks.sha256(told, "items_sha256"),
-        settings=settings,
+        settings=_settings(told),
         classes=classes,
         backbone=checks.typed(told, "backbone", dict),
-        counts=counts,
-        versions=checks.typed(told, "versions", dict),
+        counts=_counts(told),
+        versions=_versions(told),
         model=None if model is None else checks.typed(told, "model", dict),
-        notes=tuple(notes),
-        created=checks.typed(told, "created", str),
+        notes=_read_notes(told),
+        created=told["created"],
     )
 
 
+def _settings(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings, whose values are checked as the project is made."""
+    settings: dict[str, Any] = checks.typed(told, "settings", dict)
+    if unknown := sorted(set(settings) - set(SETTINGS)):
+        more = f" and {len(unknown) - 3:,} more" if len(unknown) > 3 else ""
+        names = ", ".join(checks.show_value(name) for name in unknown[:3])
+        raise ValueError(f"unknown settings {names}{more}")
+    for name, value in settings.items():
+        if isinstance(value, str):
+            checks.text(settings, name, _LONGEST_SETTING, empty=True)
+        elif not isinstance(value, int | float):
+            raise TypeError(f"{name} is neither text nor a number")
+    return settings
+
+
+def _counts(told: Mapping[str, Any]) -> dict[str, int]:
+    counts: dict[str, int] = checks.typed(told, "counts", dict)
+    items = checks.whole(counts, "items", 0, MOST_ITEMS)
+    checks.whole(counts, "labels", 0, items)
+    # Made before there was a leak guard: nothing was regrouped, and nothing may be, or a round
+    # would have other labels.
+    counts.setdefault(COMPARED, items)
+    checks.whole(counts, COMPARED, 0, items)
+    return counts
+
+
+def _versions(told: Mapping[str, Any]) -> dict[str, str]:
+    """Return the versions, which are printed where they differ from those here."""
+    versions: dict[str, str] = checks.typed(told, "versions", dict)
+    checks.short_list({"versions": list(versions)}, "versions", _MOST_PACKAGES)
+    for package in versions:
+        checks.line_of_text({"package": package}, "package", _LONGEST_WORD)
+        checks.line_of_text(versions, package, _LONGEST_WORD)
+    return versions
+
+
+def _read_notes(told: Mapping[str, Any]) -> tuple[str, ...]:
+    notes = checks.short_list(told, "notes", _MOST_NOTES)
+    return tuple(checks.line_of_text({"note": note}, "note", _LONGEST_NOTE) for note in notes)
+
+
 def _class(told: Any) -> ClassRecord:
+    """Return a class; its name, key and colour are checked as the project is made."""
     if not isinstance(told, dict):
         raise TypeError("a class is no object")
     return ClassRecord(
         id=checks.whole(told, "id", 1),
-        name=checks.typed(told, "name", str),
-        key=None if told["key"] is None else checks.typed(told, "key", str),
-        colour=checks.typed(told, "colour", str),
-        position=checks.whole(told, "position", 0),
+        name=checks.text(told, "name", _LONGEST_NAME, empty=True),
+        key=None if told["key"] is None else checks.text(told, "key", _LONGEST_WORD),
+        colour=checks.text(told, "colour", _LONGEST_WORD),
+        position=checks.whole(told, "position", 0, 2**31 - 1),
         archived=checks.typed(told, "archived", bool),
     )
 
@@ -287,17 +337,17 @@ def _line(told: Mapping[str, Any], classes: set[int]) -> Line:
     reason = told.get("reason")
     return Line(
         sha256=checks.sha256(told, "sha256"),
-        path=checks.text(told, "path"),
-        width=checks.whole(told, "width", 1),
-        height=checks.whole(told, "height", 1),
+        path=checks.text(told, "path", _LONGEST_PATH),
+        width=checks.whole(told, "width", 1, _LARGEST_SIDE),
+        height=checks.whole(told, "height", 1, _LARGEST_SIDE),
         format=checks.one_of(told, "format", imaging.FORMATS),
-        bytes=checks.whole(told, "bytes", 1),
-        group=checks.text(told, "group"),
+        bytes=checks.whole(told, "bytes", 1, LARGEST_IMAGE),
+        group=checks.text(told, "group", _LONGEST_PATH),
         split=checks.one_of(told, "split", get_args(Split)),
         state=state,
         looks=None if told.get("looks") is None else checks.sha256(told, "looks"),
         class_id=class_id,
-        annotator=checks.text(told, "annotator") if decided else None,
-        time=checks.seconds(checks.text(told, "time")) if decided else None,
-        reason=None if reason is None else checks.typed(told, "reason", str),
+        annotator=checks.text(told, "annotator", _LONGEST_NAME) if decided else None,
+        time=checks.seconds(checks.text(told, "time", _LONGEST_TIME)) if decided else None,
+        reason=None if reason is None else checks.text(told, "reason", _LONGEST_REASON, empty=True),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -19,10 +19,12 @@ from labeller.services.feature_recipes import Recipe
 from labeller.services.import_writer import moved_in
 from labeller.services.leak_guard import Checked
 from labeller.services.palette import check_colour
-from labeller.services.snapshot_checks import checked_copy
+from labeller.services.snapshot_checks import checked_copy, said, show_path, show_value
 from labeller.services.snapshot_files import (
     COMPARED,
     IMAGES,
+    ITEMS,
+    MANIFEST,
     Line,
     Manifest,
     opened,
@@ -33,11 +35,12 @@ from labeller.services.snapshot_files import (
 from labeller.services.snapshots import empty_folder
 from store.durable import move_whole, sync_tree
 from store.errors import StoreError
-from store.records import EventKind, ItemState, NewEvent, NewItem
+from store.records import ClassRecord, EventKind, ItemState, NewEvent, NewItem
 from store.scratch import begin_scratch
 from store.store import Unit
 
 _ROWS = 500
+_MOST_ANNOTATORS = 10_000
 _KINDS: dict[ItemState, EventKind] = {"labelled": "label", "skipped": "skip", "flagged": "flag"}
 _NO_NAME = frozenset('\\/:*?"<>|')
 
@@ -87,15 +90,20 @@ def restore_snapshot(folder: Path, to: Path, progress: Progress | None = None) -
             "LABELLER_DATABASE is set: a snapshot is restored into a database of its own. Unset it."
         )
     manifest = read_manifest(source)
-    temporary = begin_scratch(target)
+    needed = _survey(source, manifest, progress or Silent())
     try:
-        project = _made(temporary, manifest)
+        _refuse_full(target, needed)
+        temporary = begin_scratch(target)
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    try:
+        project = _made(temporary, manifest, source)
         _Restoring(project, source, manifest, progress or Silent()).run()
         project.store.close()
         sync_tree(temporary)
         move_whole(temporary, target)
     except OSError as error:
-        raise SnapshotError(f"{target}: cannot be written ({error.strerror or error}).") from error
+        raise _unwritable(target, error) from error
     except StoreError as error:
         raise SnapshotError(f"{source}: cannot be restored. {error}") from error
     finally:
@@ -109,22 +117,74 @@ def restore_snapshot(folder: Path, to: Path, progress: Progress | None = None) -
     )
 
 
-def _made(folder: Path, manifest: Manifest) -> Project:
-    """Make the empty project with the settings of the snapshot."""
-    active = [one for one in manifest.classes if not one.archived]
-    try:
-        if class_service.check_names([one.name for one in active]) != [one.name for one in active]:
+def _unwritable(target: Path, error: OSError) -> SnapshotError:
+    return SnapshotError(
+        f"{target}: cannot be written ({error.strerror or error}). Make room there, or name "
+        f"another folder."
+    )
+
+
+def _survey(folder: Path, manifest: Manifest, progress: Progress) -> int:
+    """Read every line before anything is made, and return how many bytes of images come in."""
+    labels, needed = 0, 0
+    annotators: set[str] = set()
+    for number, line in enumerate(read_items(folder, manifest), 1):
+        progress.check()
+        progress.update("items", number, manifest.counts["items"])
+        labels += line.state == "labelled"
+        needed += line.bytes if manifest.images == "copy" else 0
+        if line.annotator is not None:
+            annotators.add(line.annotator)
+        if len(annotators) > _MOST_ANNOTATORS:
+            raise SnapshotError(
+                f"{folder / ITEMS}, line {number}: more than {_MOST_ANNOTATORS:,} annotators. "
+                f"Export the snapshot anew."
+            )
+    if labels != manifest.counts["labels"]:
+        raise SnapshotError(
+            f"{folder / ITEMS}: holds {labels:,} labels, {MANIFEST} says "
+            f"{manifest.counts['labels']:,}. It was changed; export the snapshot anew."
+        )
+    return needed
+
+
+def _refuse_full(target: Path, needed: int) -> None:
+    """Refuse to copy more bytes than there is room for where a folder is to be made."""
+    disk = next(folder for folder in (target, *target.parents) if folder.exists())
+    free = shutil.disk_usage(disk).free
+    if needed > free:
+        raise SnapshotError(
+            f"{target}: the images take {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free. "
+            f"Make room there, or name another folder."
+        )
+
+
+def _check_classes(classes: Sequence[ClassRecord]) -> None:
+    """Refuse classes that this program would not have made, archived ones too."""
+    active = [one.name for one in classes if not one.archived]
+    for names in (active, *([one.name] for one in classes if one.archived)):
+        if class_service.check_names(names) != names:
             raise ClassError("A class name is not written as this program writes them.")
-        for one in active:
-            check_colour(one.colour)
-            if one.key is not None and one.key not in class_service.KEYS:
-                raise ClassError(f"{one.key!r} cannot label.")
+    for one in classes:
+        if check_colour(one.colour) != one.colour:
+            raise ClassError(f"The colour {show_value(one.colour)} is not written as #rrggbb.")
+        if one.key is not None and one.key not in class_service.KEYS:
+            raise ClassError(f"The key {show_value(one.key)} cannot label.")
+
+
+def _made(folder: Path, manifest: Manifest, source: Path) -> Project:
+    """Make the empty project with the settings of the snapshot."""
+    try:
+        _check_classes(manifest.classes)
         project = create_project(folder, [], **manifest.settings)
         if (recipe := manifest.backbone.get("recipe")) is not None:
             feature_recipes.begin(project, Recipe.of(recipe))
         return project
     except (ClassError, ConfigError, ValueError, KeyError, TypeError) as error:
-        raise SnapshotError(f"The snapshot is damaged or was changed: {error}") from error
+        raise SnapshotError(
+            f"{source / MANIFEST}: is damaged or was changed ({said(error).rstrip('.')}). "
+            f"Export the snapshot anew."
+        ) from error
 
 
 def _differences(manifest: Manifest) -> Iterator[str]:
@@ -189,14 +249,16 @@ class _Restoring:
         self.progress.check()
         if line.width * line.height > self.project.settings.max_image_pixels:
             raise SnapshotError(
-                f"{line.path}: its {line.width:,} × {line.height:,} pixels are more than "
-                f"the limit. Set LABELLER_MAX_IMAGE_PIXELS higher if you trust the snapshot."
+                f"{show_path(line.path)}: its {line.width:,} × {line.height:,} pixels are more "
+                f"than the limit. Set LABELLER_MAX_IMAGE_PIXELS higher if you trust the snapshot."
             )
         path, copied = line.path, self.manifest.images == "copy"
         if copied:
             path = self._copied(line)
         elif not Path(line.path).is_absolute():
-            raise SnapshotError(f"{line.path}: is no absolute path. Export the snapshot anew.")
+            raise SnapshotError(
+                f"{show_path(line.path)}: is no absolute path. Export the snapshot anew."
+            )
         else:
             checked_copy(Path(line.path), line.sha256, line.bytes, None)
         self.done += 1
@@ -227,7 +289,9 @@ class _Restoring:
         ids = unit.items.add(items)
         for line, item_id in zip(lines, ids, strict=True):
             if item_id <= self.last_id:
-                raise SnapshotError(f"{line.path}: is in the snapshot twice. Export it anew.")
+                raise SnapshotError(
+                    f"{show_path(line.path)}: is in the snapshot twice. Export it anew."
+                )
             self.last_id = item_id
             self.stored += 1
             if self.stored == self.manifest.counts[COMPARED]:

@@ -21,6 +21,7 @@ from labeller.services.snapshot_files import (
     COMPARED,
     ITEMS,
     MANIFEST,
+    MOST_CLASSES,
     SETTINGS,
     Images,
     Line,
@@ -159,14 +160,19 @@ def _write(project: Project, folder: Path, images: Images, progress: Progress) -
         model = unit.models.in_use()
         if model is not None and model.label_hash != label_hash:
             model = None
-        classes = unit.classes.all(archived=True)
+        classes = [one for one in unit.classes.all(archived=True) if one.merged_into is None]
+        if len(classes) > MOST_CLASSES:
+            raise SnapshotError(
+                f"{project.root}: has {len(classes):,} classes, a snapshot holds at most "
+                f"{MOST_CLASSES:,}. Merge some, or make a backup: labeller backup"
+            )
         return Manifest(
             images=images,
             label_hash=label_hash,
             audit_hash=unit.labels.set_hash(("audit",)),
             items_sha256=digest,
             settings={name: getattr(project.settings, name) for name in SETTINGS},
-            classes=tuple(one for one in classes if one.merged_into is None),
+            classes=tuple(classes),
             backbone=_backbone(project, model),
             counts={
                 "items": counts.items,

@@ -310,7 +310,7 @@ def other_database(folder: Path) -> None:
         (lambda folder: state(folder, format="x"), "is no snapshot"),
         (lambda folder: state(folder, settings={"seed": "x"}), "seed must be int"),
         (lambda folder: state(folder, classes=[]), "there is no class"),
-        (other_database, "unknown settings database"),
+        (other_database, "unknown settings 'database'"),
     ],
 )
 def test_what_was_changed_is_refused(
