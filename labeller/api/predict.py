@@ -77,7 +77,7 @@ _queues: dict[Path, _Queue] = {}
 
 @router.post(
     "/predict",
-    response_class=JsonLines,
+    response_class=Response,  # of no type of its own: errors are JSON, and documented so
     responses={
         200: {"content": {JsonLines.media_type: {"schema": {"type": "string"}}}},
         411: {"model": Problem},

@@ -54,6 +54,9 @@ OWN = frozenset(
 COMPARED = "compared"  # how many items the leak guard has compared
 SETTINGS = tuple(one.name for one in fields(Settings) if one.name not in OWN)
 
+# Of the machine that exports, and yet written by earlier versions: here this machine's holds.
+ONCE_WRITTEN = frozenset({"decode_memory_mb"})
+
 _PACKAGES = ("labeller", "torch", "torchvision", "timm", "fastai", "numpy", "pillow")
 _LONGEST_LINE = 64 << 10
 _LARGEST_MANIFEST = 16 << 20
@@ -275,7 +278,8 @@ def _manifest(told: Mapping[str, Any]) -> Manifest:
 
 def _settings(told: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings, whose values are checked as the project is made."""
-    settings: dict[str, Any] = checks.typed(told, "settings", dict)
+    given: dict[str, Any] = checks.typed(told, "settings", dict)
+    settings = {name: value for name, value in given.items() if name not in ONCE_WRITTEN}
     if unknown := sorted(set(settings) - set(SETTINGS)):
         more = f" and {len(unknown) - 3:,} more" if len(unknown) > 3 else ""
         names = ", ".join(checks.show_value(name) for name in unknown[:3])

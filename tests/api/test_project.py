@@ -9,7 +9,11 @@ import schemathesis
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import response_schema_conformance
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 from labeller import tokens
 from labeller.api.app import create_api
@@ -88,7 +92,9 @@ def test_no_request_breaks_the_server(case: schemathesis.Case[Any], fuzzed: Proj
     """Whatever is sent, the answer is one that the schema names."""
     case.headers["Authorization"] = f"Bearer {tokens.make(fuzzed, 'fuzz')}"
     answer = case.call()
-    case.validate_response(answer, checks=[not_a_server_error, response_schema_conformance])
+    checks = [not_a_server_error, response_schema_conformance]
+    checks += [status_code_conformance, content_type_conformance]
+    case.validate_response(answer, checks=checks)
     if "Authorization" in answer.request.headers:  # the fuzzer leaves it out now and then
         assert answer.status_code != 401
 

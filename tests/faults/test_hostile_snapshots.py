@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from labeller.errors import SnapshotError
-from labeller.project import Project, create_project, look_at_project
+from labeller.project import open_project, Project, create_project, look_at_project
 from labeller.services import classes
 from labeller.services.importing import import_sources
 from labeller.services.snapshot_files import ITEMS, MANIFEST
@@ -175,10 +175,7 @@ ACTS: dict[str, tuple[Act, str]] = {
     "endless setting": (setting(mixture="random=1+" * 9_999), "mixture is longer than"),
     "setting with half a character": (setting(strategy="\udfff"), "half a character"),
     "unknown settings": (setting(**{"x" * 5_000_000: 1, "y": 2}), "unknown settings"),
-    "setting of the machine": (
-        setting(decode_memory_mb=999_999),
-        "settings 'decode_memory_mb'",
-    ),
+    "setting of the machine": (setting(workers=200), "settings 'workers'"),
     "recipe of infinite size": (recipe(size=float("inf")), "'Infinity' is no number"),
     "recipe of a large size": (recipe(size=10**6), "is no recipe"),
     "recipe of half a size": (recipe(size=64.5), "is no whole number"),
@@ -253,6 +250,14 @@ def test_images_that_do_not_fit_are_not_begun(
     with pytest.raises(SnapshotError, match=r"0 MB are free\. Make room there, or name another"):
         restore_snapshot(snapshot, tmp_path / "far" / "again")
     assert [path.name for path in tmp_path.iterdir()] == ["snapshot"]
+
+
+def test_what_an_earlier_version_wrote_of_its_machine_is_this_ones(
+    snapshot: Path, tmp_path: Path
+) -> None:
+    setting(decode_memory_mb=999_999)(snapshot)
+    made = restore_snapshot(snapshot, tmp_path / "again")
+    assert open_project(made.root).settings.decode_memory_mb == 0
 
 
 def test_nothing_is_made_before_all_was_read(snapshot: Path, tmp_path: Path) -> None:
