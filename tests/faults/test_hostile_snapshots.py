@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from labeller.errors import SnapshotError
-from labeller.project import open_project, Project, create_project, look_at_project
+from labeller.project import Project, create_project, look_at_project, open_project
 from labeller.services import classes
 from labeller.services.importing import import_sources
 from labeller.services.snapshot_files import ITEMS, MANIFEST
