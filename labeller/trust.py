@@ -93,6 +93,14 @@ def trust_project(folder: Path, identity: str) -> None:
     _note(folder, identity, whole=True)
 
 
+def forget_project(folder: Path) -> None:
+    """Forget a folder that was there for a while only."""
+    place = _place(folder)
+    _agreed.pop(str(place), None)
+    with suppress(OSError):
+        place.unlink(missing_ok=True)
+
+
 def inherit_trust(folder: Path, identity: str) -> None:
     """Trust a folder as another one with the same identity is: it was restored from its backup."""
     if any(entry["whole"] for entry in _list_entries() if entry["id"] == identity):

@@ -100,6 +100,7 @@ def simulate_command(
 @contextlib.contextmanager
 def _folder(out: Path | None) -> Iterator[Path]:
     """Return the folder of the replay; a temporary one is gone afterwards."""
+    from labeller.trust import forget_project
     from store.scratch import make_temporary
 
     if out is not None:
@@ -107,6 +108,7 @@ def _folder(out: Path | None) -> Iterator[Path]:
         return
     with make_temporary("replay") as made:
         yield Path(made)
+    forget_project(Path(made) / IMPORTED)
 
 
 def _project(ctx: click.Context, source: Path, folder: Path) -> Project:

@@ -33,6 +33,7 @@ from labeller.services.snapshot_files import (
     versions,
 )
 from labeller.services.snapshots import empty_folder
+from labeller.trust import forget_project
 from store.durable import move_whole, sync_tree
 from store.errors import StoreError
 from store.records import ClassRecord, EventKind, ItemState, NewEvent, NewItem
@@ -108,6 +109,7 @@ def restore_snapshot(folder: Path, to: Path, progress: Progress | None = None) -
         raise SnapshotError(f"{source}: cannot be restored. {error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        forget_project(temporary)
     return Restored(
         root=target,
         label_hash=manifest.label_hash,

@@ -23,6 +23,7 @@ from labeller.services.importing import import_sources
 from labeller.services.snapshot_files import ITEMS, MANIFEST
 from labeller.services.snapshot_restore import restore_snapshot
 from labeller.services.snapshots import export_snapshot
+from labeller.state import state_folder
 from store.records import NewEvent
 from tests.labeller.pictures import folder_of, photo, write
 
@@ -117,6 +118,8 @@ def test_all_comes_back(project: Project, snapshot: Path, tmp_path: Path) -> Non
         (imported,) = unit.imports.all()
     assert (imported.added, imported.labelled, imported.cancelled) == (14, 9, False)
     assert not (again.root / ".incoming").exists()
+    noted = (path.read_text() for path in (state_folder() / "trusted").iterdir())
+    assert not [text for text in noted if str(again.root.parent / ".labeller-") in text]
 
 
 def test_a_second_snapshot_says_the_same(project: Project, snapshot: Path, tmp_path: Path) -> None:
