@@ -6,12 +6,14 @@ from pathlib import Path
 
 import streamlit as st
 
+from labeller.errors import LabellerError
 from labeller.gate.server import warn_of_open_server
 from labeller.project import Project
 from labeller.services import watching
 from labeller.ui import address, opened, session, sidebar
 from labeller.ui.running import running_server
 from labeller.ui.text import escape_markdown
+from store.errors import StoreError
 
 HERE = Path(__file__).parent
 ABOUT = "An active-learning workbench for labelling images: your labels, where they teach the most."
@@ -89,8 +91,16 @@ def show() -> None:
     opened.turn_to(name)
     address.turn_to(project.id, name)
     sidebar.show(project, toasts=name != FIRST)
-    chosen.run()
+    _run(chosen)
     address.write(whole=True)
+
+
+def _run(page: st.Page) -> None:
+    """Draw a page; what it cannot read or write is said in its place."""
+    try:
+        page.run()
+    except (LabellerError, StoreError) as error:
+        st.error(escape_markdown(str(error)), icon=":material/error:")
 
 
 def _show_read_only(project: Project) -> None:
@@ -117,7 +127,7 @@ def _show_read_only(project: Project) -> None:
     address.turn_to(project.id, name)
     sidebar.show_read_only(project)
     st.warning(escape_markdown(project.store.read_only), icon=":material/lock:")
-    chosen.run()
+    _run(chosen)
     address.write(whole=True)
 
 

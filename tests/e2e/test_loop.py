@@ -152,12 +152,17 @@ def screenshot(page: Page, tmp_path: Path, name: str) -> None:
 
 @pytest.mark.slow  # test_demo goes the same way, from the demo
 def test_from_a_folder_to_the_second_model(
-    page: Page, app: RunningApp, shapes: Path, tmp_path: Path
+    page: Page,
+    app: RunningApp,
+    shapes: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Create, label 30, undo two, retrain while labelling goes on, label the next queue, again."""
     create_project(page, app, shapes)
     root = tmp_path / "projects" / "shapes"
     until(lambda: (root / "project.toml").is_file(), "the project's settings, which come last")
+    monkeypatch.setenv("LABELLER_STATE", app.environment["LABELLER_STATE"])  # the same account
     project = open_project(root)
     until(lambda: import_finished(project), "the import")
     go(page, "Label")

@@ -26,6 +26,7 @@ from labeller.services import backups, recent
 from labeller.services.importing import import_sources
 from store.errors import StoreReadOnly
 from tests.labeller.pictures import folder_of
+from tests.predicted import add_model
 from tests.ui.conftest import navigation_of_main, open_app
 
 __all__ = ["navigation_of_main", "open_app"]
@@ -266,3 +267,17 @@ def test_a_model_is_never_deleted_elsewhere(tmp_path: Path, path: str) -> None:
     with pytest.raises(ProjectError, match="outside"):
         project.own_file(path.format(home=home), project.models)
     assert (home / "letter").exists()
+
+
+def test_a_page_says_what_a_changed_database_spoils(
+    tmp_path: Path, open_app: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = create_project(tmp_path / "pets", ["cat", "dog"], workers=1, start_workers=False)
+    add_model(project)
+    with closing(sqlite3.connect(project.root / "labeller.db")) as connection:
+        connection.execute("UPDATE model SET path = '/'")
+        connection.commit()
+    for name in ("models", "rounds", "evaluation"):
+        app = open_app(project, name)
+        assert not app.exception, name
+        assert any("outside" in error.value for error in app.error), name

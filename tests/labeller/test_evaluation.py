@@ -85,7 +85,7 @@ def model(accuracy: float | None, n: int = 10) -> NewModel:
     metrics: dict[str, Any] = {"accuracy": accuracy, "interval": None, "n": n}
     if accuracy is not None:
         metrics["interval"] = list(wilson(right, n))
-    return NewModel("m", "0" * 64, 5, 0, "b", "CPU", (1, 2), {}, metrics, {}, {})
+    return NewModel("models/m", "0" * 64, 5, 0, "b", "CPU", (1, 2), {}, metrics, {}, {})
 
 
 def test_the_curve_has_a_point_for_each_audited_model(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_by_id_finds_projects_also_where_the_list_cannot_be_written(
     assert recent.by_id("other") is None
     (state / recent.FILE).unlink()
     assert recent.by_id(project.id) == project.root
-    state.rmdir()
+    shutil.rmtree(state)
     state.write_text("a file where the folder should be")
     recent.remember(project)
     assert recent.recent() == []

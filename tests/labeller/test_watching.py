@@ -132,7 +132,6 @@ def test_what_cannot_be_watched_is_said(project: Project, tmp_path: Path) -> Non
 def test_a_thread_watches_once_and_ends_when_nothing_is_left(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LABELLER_STATE", str(tmp_path / "state"))
     monkeypatch.setattr(watching, "POLL_SECONDS", 0.02)
 
     def threads() -> list[threading.Thread]:

@@ -52,7 +52,7 @@ def test_content_is_flushed_before_its_name_and_the_name_before_the_return(
     monkeypatch.setattr(os, "fsync", flush)
     monkeypatch.setattr(Path, "replace", rename)
     durable.write_whole(tmp_path / "file", b"data")
-    assert steps == ["flush .file", "rename", f"flush {tmp_path.name[:5]}"]
+    assert steps == ["flush .labe", "rename", f"flush {tmp_path.name[:5]}"]
 
 
 def test_two_threads_make_the_same_folders(tmp_path: Path) -> None:

@@ -36,7 +36,8 @@ def add_round(project: Project, labels: int, correct: int, n: int, strategy: str
         record = unit.rounds.start(strategy, 6, None, labels, float(labels))
         ids = tuple(c.id for c in unit.classes.all())
         made = unit.models.add(
-            NewModel("m", "h" * 64, labels, 0, "b", "cpu", ids, {}, metrics, {}, {}), record.id
+            NewModel("models/m", "h" * 64, labels, 0, "b", "cpu", ids, {}, metrics, {}, {}),
+            record.id,
         )
         timings = {"features": 1.0, "train": 2.5}
         unit.rounds.finish(record.id, "done", model_id=made.id, queued=6, timings=timings)
