@@ -11,13 +11,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from labeller import config
+from labeller import config, trust
 from labeller.project import (
     Project,
     database_url,
     is_project,
     look_at_project,
     open_project,
+    own_database,
 )
 from labeller.services import leftovers
 from labeller.state import state_folder
@@ -71,6 +72,8 @@ def opened(path: Path | str) -> Project:
                 return known
             same = settings.id == known.id
             if same and database_url(root, settings) == database_url(root, known.settings):
+                stored = config.load_settings(root, {})
+                trust.refuse_stranger(root, stored, own_database(root, stored))
                 _open[root] = Project(root, settings, known.store)
                 return _open[root]
         _open.pop(root, None)

@@ -191,9 +191,11 @@ def test_what_comes_into_a_folder_later_is_asked_about(stranger: Callable[[str],
     whole = file.read_text()
     file.write_text("\n".join(x for x in whole.splitlines() if "watch_folder =" not in x) + "\n")
     open_project(folder)
+    recent.opened(folder)
     file.write_text(whole)  # as a later version of a shared folder
-    with pytest.raises(StrangerError):
-        open_project(folder)
+    for opens in (open_project, recent.opened):
+        with pytest.raises(StrangerError):
+            opens(folder)
 
 
 def test_ones_own_project_is_never_asked_about(tmp_path: Path, loot: Path) -> None:
