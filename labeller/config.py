@@ -292,24 +292,37 @@ def changed(settings: Settings, **values: Any) -> dict[str, Any]:
     return {name: value for name, value in table.items() if value != getattr(defaults, name)}
 
 
-def to_toml(table: Mapping[str, Any]) -> str:
-    """Write a flat table as TOML with each setting's help as a comment."""
+def to_toml(table: Mapping[str, Any], text: str = "") -> str:
+    """Write a flat table as TOML, into the text that was there.
+
+    Parameters
+    ----------
+    table : mapping of str to values
+        All settings that are to be in it.
+    text : str
+        TOML, whose comments and order stay.
+
+    Returns
+    -------
+    str
+        A setting that was not there comes last, with its help as a comment.
+    """
+    import tomlkit  # a fortieth of a second that most commands can do without
+
     helps = {f.name: f.metadata["help"] for f in fields(Settings)}
-    return "".join(
-        f"# {helps[name]}\n{name} = {_literal(value)}\n" for name, value in table.items()
-    )
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        escaped = "".join(
-            {"\\": "\\\\", '"': '\\"'}.get(c, c if c.isprintable() else f"\\U{ord(c):08x}")
-            for c in value
-        )
-        return f'"{escaped}"'
-    return repr(value)
+    document = tomlkit.parse(text)
+    for name in [name for name in document if name not in table]:
+        del document[name]
+    for name, value in table.items():
+        if name not in document:
+            document.add(tomlkit.comment(helps[name]))
+            document.add(name, value)
+        elif document[name] != value or type(document[name].unwrap()) is not type(value):
+            document[name] = value
+    written = tomlkit.dumps(document)
+    for name in helps.keys() - table.keys():
+        written = written.replace(f"# {helps[name]}\n", "")
+    return written
 
 
 def _parsed(variable: str, name: str, text: str) -> Any:

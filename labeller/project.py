@@ -16,6 +16,7 @@ from pathlib import Path
 from labeller import config, place, read_only, trust
 from labeller.config import Settings
 from labeller.errors import DatabaseError, ProjectError, SecretError
+from labeller.text_files import read_text
 from store import soundness
 from store.durable import make_folder, write_whole
 from store.engine import file_url
@@ -341,7 +342,8 @@ def _write_settings(folder: Path, **values: object) -> Settings:
     stored = config.load_settings(folder, {})
     path = folder / config.FILE
     mode = stat.S_IMODE(path.stat().st_mode)
-    write_whole(path, config.to_toml(config.changed(stored, **values)), mode)
+    text = config.to_toml(config.changed(stored, **values), read_text(path))
+    write_whole(path, text, mode)
     path.chmod(mode)  # whatever the umask: a folder that a group shares stays shared
     return config.load_settings(folder)
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from labeller.config import FILE, Settings, changed, load_settings, to_toml
 from labeller.errors import ConfigError
+from labeller.project import change_settings, create_project
 
 
 def load(folder: Path, text: str, **environment: str) -> Settings:
@@ -107,6 +108,38 @@ def test_what_is_written_reads_back_the_same(
         "start_workers": start,
     }
     assert tomllib.loads(to_toml(table)) == table
+
+
+BY_HAND = """# our birds, do not touch
+id = "x"   # made by init
+
+batch = 50 # a coffee's worth
+# seeds that were tried: 1, 2
+seed = 2
+"""
+
+
+def test_what_a_person_wrote_keeps_its_comments_and_order() -> None:
+    assert to_toml(tomllib.loads(BY_HAND), BY_HAND) == BY_HAND
+    table = {"id": "x", "batch": 70, "seed": 2, "start_workers": False}
+    text = to_toml(table, BY_HAND)
+    assert text.startswith(BY_HAND.replace("50", "70"))
+    assert tomllib.loads(text) == table
+    help_ = next(f.metadata["help"] for f in fields(Settings) if f.name == "start_workers")
+    assert text.endswith(f"# {help_}\nstart_workers = false\n")
+    assert to_toml({"id": "x", "batch": 70, "seed": 2}, text) == BY_HAND.replace("50", "70")
+    assert "seed = 2" not in to_toml({"id": "x", "batch": 70}, text)
+
+
+def test_a_setting_changed_on_a_page_keeps_the_rest_of_the_file(tmp_path: Path) -> None:
+    project = create_project(tmp_path / "p", ["cat"], batch=50)
+    file = project.root / "project.toml"
+    file.write_text("# ours\n" + file.read_text().replace("batch = 50", "batch = 50  # small"))
+    change_settings(project, seed=4)
+    text = file.read_text()
+    assert text.startswith("# ours\n")
+    assert "batch = 50  # small\n" in text
+    assert load_settings(project.root, {}).seed == 4
 
 
 def test_every_setting_has_a_help_text_that_is_a_sentence() -> None:
