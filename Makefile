@@ -9,6 +9,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 UV = $$(command -v $(BIN)/uv || command -v uv)
 # Byte code once, at the installation: without it each process that imports torch takes 13 s, not 6.
 INSTALL = VIRTUAL_ENV=$(CURDIR)/$(VENV) "$(UV)" pip install --python $(BIN)/python --compile-bytecode
+GENERATED := docs/commands.md docs/settings.md docs/strategies.md
 PORT := 8501
 WORKERS := 2
 PYTEST = python -m pytest -n $(WORKERS) --dist worksteal
@@ -40,10 +41,10 @@ lint: dev ## Check style, types, dependency direction and that the docs are in s
 	ruff format --check .
 	mypy
 	lint-imports
-	cog -I docs --check README.md docs/strategies.md
+	cog -I docs --check $(GENERATED)
 
-docs: dev ## Write the generated parts of README.md
-	cog -I docs -r README.md docs/strategies.md
+docs: dev ## Write the generated parts of the docs
+	cog -I docs -r $(GENERATED)
 
 format: dev ## Format the code
 	ruff check --fix .

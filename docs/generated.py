@@ -1,4 +1,4 @@
-"""The parts of README.md that the code writes: `make docs` puts them in, the tests compare."""
+"""The parts of the docs that the code writes: `make docs` puts them in, the tests compare."""
 
 from __future__ import annotations
 
@@ -20,11 +20,7 @@ def commands() -> str:
         parent = cli.make_context("labeller", [name, "--help"], terminal_width=WIDTH)
         context = click.Context(command, info_name=name, parent=parent, terminal_width=WIDTH)
         lines = [line.rstrip() for line in command.get_help(context).splitlines()]
-        summary = command.get_short_help_str(limit=WIDTH).rstrip(".")
-        parts.append(
-            f"<details><summary><code>labeller {name}</code>: {summary}</summary>\n\n"
-            "```text\n" + "\n".join(lines) + "\n```\n\n</details>"
-        )
+        parts.append(f"## `labeller {name}`\n\n```text\n" + "\n".join(lines) + "\n```\n")
     return "\n".join(parts)
 
 

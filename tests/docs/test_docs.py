@@ -19,14 +19,20 @@ from strategies import registry
 from strategies.base import Pool
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = ["README.md", "CHANGELOG.md"]
+PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"]
 PAGES += sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))
+
+
+GENERATED = [f"docs/{name}.md" for name in ("commands", "settings", "strategies")]
+
+
+def read(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
 
 
 def test_the_generated_parts_are_what_the_code_writes_now() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "cogapp", "-I", "docs", "--check", "README.md"],
+        [sys.executable, "-m", "cogapp", "-I", "docs", "--check", *GENERATED],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -39,7 +45,7 @@ def test_the_generated_parts_are_what_the_code_writes_now() -> None:
 @pytest.mark.parametrize("name", sorted(cli.commands))
 def test_every_command_is_documented_with_an_example(name: str) -> None:
     command = cli.commands[name]
-    assert f"Usage: labeller {name}" in README
+    assert f"Usage: labeller {name}" in read("docs/commands.md")
     help_text = command.get_help(click.Context(command, info_name=name))
     assert re.search(rf"Example:\n +labeller {name}\b", help_text)
     for parameter in command.params:
@@ -50,7 +56,13 @@ def test_every_command_is_documented_with_an_example(name: str) -> None:
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Settings)])
 def test_every_setting_is_documented(name: str) -> None:
-    assert f"| `{name}` |" in README
+    assert f"| `{name}` |" in read("docs/settings.md")
+
+
+def test_the_readme_is_short_and_leads_on() -> None:
+    assert len(read("README.md").splitlines()) <= 200
+    for page in (ROOT / "docs").glob("*.md"):
+        assert f"docs/{page.name}" in read("README.md"), page.name
 
 
 def test_the_changelog_names_every_command() -> None:
@@ -82,12 +94,12 @@ def test_make_targets_that_are_named_exist() -> None:
         assert set(named) <= targets, page
 
 
-def test_the_strategy_of_the_readme_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+def test_the_strategy_of_the_recipe_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = re.search(r"```python\n(.*?)```", read("CONTRIBUTING.md"), re.DOTALL)
     assert code is not None
     monkeypatch.setattr(registry, "_REGISTERED", {})
     module = types.ModuleType("strategies.pool.brightest")
-    exec(compile(code[1], "README.md", "exec"), module.__dict__)
+    exec(compile(code[1], "CONTRIBUTING.md", "exec"), module.__dict__)
     embeddings = np.diag([1.0, 3.0, 2.0])
     pool = Pool(ids=np.array([7, 8, 9]), embeddings=embeddings)
     picked = module.brightest(pool, 2, np.random.default_rng(0))
