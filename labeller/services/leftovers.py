@@ -16,6 +16,12 @@ from store.scratch import PREFIX, remove, remove_abandoned, remove_temporary
 
 UPLOAD_SECONDS = 24 * 3600.0  # after which nobody submits an import of what a browser sent
 _PLACES = (".", "images", "vectors", "models", "synthetic", "exports", uploading.ARRIVALS)
+# What a person may put beside them, such as `.notes.2024`, is theirs.
+_SETTINGS = (".project.toml.", ".secret.key.", ".labeller.db.")
+_MADE_HERE = {
+    "exports": (".snap",),
+    **dict.fromkeys(("images", "vectors", "models", "synthetic"), (".",)),
+}
 _BEFORE = re.compile(r"\.(?:incoming-(\d+)-.*|.+?\.(\d+)(?:\.\d+)?)")  # of earlier versions
 
 
@@ -61,7 +67,8 @@ def _list_nameless(folder: Path) -> Iterator[Path]:
             continue
         old = _BEFORE.fullmatch(path.name)
         dead = old is not None and not psutil.pid_exists(int(old[1] or old[2]))
-        if dead or folder.name == uploading.ARRIVALS:
+        ours = _MADE_HERE.get(folder.name, _SETTINGS)
+        if (dead and path.name.startswith(ours)) or folder.name == uploading.ARRIVALS:
             yield path
 
 

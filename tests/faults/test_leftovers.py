@@ -178,6 +178,8 @@ def test_what_earlier_versions_left(project: Project, temporary: Path) -> None:
         project.root / "exports" / f".snap-2.{os.getpid()}",
         project.root / "exports" / ".gitignore",
         project.root / ".git",
+        project.root / ".notes.20240101",
+        project.root / "exports" / ".old.20240101",
     ]
     for place in (*places, *others):
         place.mkdir(parents=True)
