@@ -23,6 +23,7 @@ from store import alive
 PREFIX = ".labeller-"
 _FOREIGN_SECONDS = 24 * 3600.0  # after which the work of another machine is given up
 _TAG = re.compile(r"(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-(?P<birth>[0-9a-f]{8})-\d+")
+_NAMELESS = re.compile(r"labeller-(predict|doubtful|replay|decoding)-[a-z0-9_]{8}")
 _numbers = itertools.count()
 
 
@@ -65,7 +66,8 @@ def remove_abandoned(folder: Path) -> list[Path]:
 def remove_temporary() -> list[Path]:
     """Delete what dead processes of this account left among the system's temporary folders."""
     folder = Path(tempfile.gettempdir())
-    return [path for path in _list_abandoned(folder, "labeller-") if _is_own(path) and remove(path)]
+    found = [*_list_abandoned(folder, "labeller-"), *_list_nameless(folder)]
+    return [path for path in found if _is_own(path) and remove(path)]
 
 
 def remove(path: Path) -> bool:
@@ -92,6 +94,13 @@ def _list_abandoned(folder: Path, prefix: str) -> Iterable[Path]:
     except OSError:
         return []
     return [path for name in names if _is_abandoned(path := folder / name)]
+
+
+def _list_nameless(folder: Path) -> list[Path]:
+    """Return what versions left whose names told no owner, when it is old."""
+    before = time.time() - _FOREIGN_SECONDS
+    named = [path for path in folder.glob("labeller-*") if _NAMELESS.fullmatch(path.name)]
+    return [path for path in named if path.lstat().st_mtime < before]
 
 
 def _is_abandoned(path: Path) -> bool:

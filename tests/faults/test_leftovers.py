@@ -184,7 +184,12 @@ def test_what_earlier_versions_left(project: Project, temporary: Path) -> None:
     for place in (*places, *others):
         place.mkdir(parents=True)
         (place / "half").write_bytes(b"x")
-    assert set(leftovers.remove_leftovers(project)) == set(places)
+    old, young = temporary / "labeller-predict-ab12cd_3", temporary / "labeller-predict-zz12cd_3"
+    for place in (old, young):
+        place.mkdir()
+    os.utime(old, (0, 0))
+    assert set(leftovers.remove_leftovers(project)) == {*places, old}
+    assert young.exists()
     assert all(place.exists() for place in others)
 
 
