@@ -311,13 +311,14 @@ def to_toml(table: Mapping[str, Any], text: str = "") -> str:
 
     helps = {f.name: f.metadata["help"] for f in fields(Settings)}
     document = tomlkit.parse(text)
-    for name in [name for name in document if name not in table]:
+    before: dict[str, Any] = document.unwrap()
+    for name in before.keys() - table.keys():
         del document[name]
     for name, value in table.items():
-        if name not in document:
+        if name not in before:
             document.add(tomlkit.comment(helps[name]))
             document.add(name, value)
-        elif document[name] != value or type(document[name].unwrap()) is not type(value):
+        elif (type(before[name]), before[name]) != (type(value), value):
             document[name] = value
     written = tomlkit.dumps(document)
     for name in helps.keys() - table.keys():

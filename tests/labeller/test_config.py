@@ -107,7 +107,11 @@ def test_what_is_written_reads_back_the_same(
         "label_price": price,
         "start_workers": start,
     }
-    assert tomllib.loads(to_toml(table)) == table
+    text = to_toml(table)
+    assert tomllib.loads(text) == table
+    assert to_toml(table, text) == text
+    other = {name: value for name, value in table.items() if name != "seed"}
+    assert tomllib.loads(to_toml(other, text)) == other
 
 
 BY_HAND = """# our birds, do not touch
@@ -127,6 +131,8 @@ def test_what_a_person_wrote_keeps_its_comments_and_order() -> None:
     assert tomllib.loads(text) == table
     help_ = next(f.metadata["help"] for f in fields(Settings) if f.name == "start_workers")
     assert text.endswith(f"# {help_}\nstart_workers = false\n")
+    assert to_toml(table, text) == text
+    assert tomllib.loads(to_toml(table | {"start_workers": True}, text))["start_workers"] is True
     assert to_toml({"id": "x", "batch": 70, "seed": 2}, text) == BY_HAND.replace("50", "70")
     assert "seed = 2" not in to_toml({"id": "x", "batch": 70}, text)
 
